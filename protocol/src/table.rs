@@ -1,0 +1,131 @@
+//! Field tables (0-9-1 §4.2.5.5, with RabbitMQ's type octets), read without recursion.
+//!
+//! [`check`] walks raw bytes with a bound on nesting, so that only tables known to be sound and
+//! shallow reach amq-protocol's recursive parser.
+
+use crate::limits::TABLE_DEPTH_MAX;
+use crate::types::FieldTable;
+use crate::types::parsing::parse_field_table;
+use crate::wire::{Reader, Truncated};
+
+/// Why a table was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// A length points past the end, or the end comes inside a value.
+    #[error("the table ends inside a value")]
+    Truncated,
+    /// A type octet that neither 0-9-1 nor RabbitMQ knows.
+    #[error("unknown field type {0}")]
+    UnknownType(u8),
+    /// Tables and arrays nest deeper than [`TABLE_DEPTH_MAX`].
+    #[error("tables nest too deeply")]
+    TooDeep,
+    /// A field's name is not UTF-8.
+    #[error("a field name is not UTF-8")]
+    Name,
+}
+
+impl From<Truncated> for TableError {
+    fn from(_: Truncated) -> Self {
+        Self::Truncated
+    }
+}
+
+/// Checks the octets of a table, without its length prefix.
+pub fn check(table: &[u8]) -> Result<(), TableError> {
+    // The levels that are open: what is left of each, and whether its values have names.
+    let mut levels = [(Reader::new(table), true); TABLE_DEPTH_MAX];
+    let mut depth = 0;
+    while let Some((reader, named)) = levels.get_mut(depth) {
+        if reader.rest().is_empty() {
+            if depth == 0 {
+                return Ok(());
+            }
+            depth -= 1;
+            continue;
+        }
+        if *named && std::str::from_utf8(reader.short_string()?).is_err() {
+            return Err(TableError::Name);
+        }
+        let kind = reader.u8()?;
+        if let Some(inner) = skip_value(reader, kind)? {
+            depth += 1;
+            *levels.get_mut(depth).ok_or(TableError::TooDeep)? = (Reader::new(inner), kind == b'F');
+        }
+    }
+    Err(TableError::TooDeep)
+}
+
+/// Reads a table with its length prefix.
+pub fn decode(reader: &mut Reader<'_>) -> Result<FieldTable, TableError> {
+    decode_body(reader.long_string()?)
+}
+
+/// Reads the octets of a table, without its length prefix.
+pub fn decode_body(body: &[u8]) -> Result<FieldTable, TableError> {
+    check(body)?;
+    let len = u32::try_from(body.len()).map_err(|_| TableError::Truncated)?;
+    let whole = [&len.to_be_bytes()[..], body].concat();
+    match parse_field_table(whole.as_slice()) {
+        Ok((_, table)) => Ok(table),
+        Err(_) => Err(TableError::Truncated),
+    }
+}
+
+/// Steps over one value; the inside of a table or array is returned to be walked.
+fn skip_value<'a>(reader: &mut Reader<'a>, kind: u8) -> Result<Option<&'a [u8]>, TableError> {
+    let fixed = match kind {
+        b't' | b'b' | b'B' => 1,
+        b's' | b'U' | b'u' => 2,
+        b'I' | b'i' | b'f' => 4,
+        b'D' => 5,
+        b'L' | b'l' | b'd' | b'T' => 8,
+        b'V' => 0,
+        b'S' | b'x' => {
+            reader.long_string()?;
+            0
+        }
+        b'F' | b'A' => return Ok(Some(reader.long_string()?)),
+        other => return Err(TableError::UnknownType(other)),
+    };
+    reader.take(fixed)?;
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn nested(levels: usize) -> Vec<u8> {
+        let mut table = Vec::new();
+        for _ in 0..levels {
+            let mut outer = vec![1, b'k', b'F'];
+            outer.extend((table.len() as u32).to_be_bytes());
+            outer.append(&mut table);
+            table = outer;
+        }
+        table
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        assert_eq!(check(&nested(TABLE_DEPTH_MAX - 1)), Ok(()));
+        assert_eq!(check(&nested(TABLE_DEPTH_MAX)), Err(TableError::TooDeep));
+        assert_eq!(check(&nested(5_000)), Err(TableError::TooDeep));
+    }
+
+    #[test]
+    fn unknown_types_and_cut_values_are_named() {
+        assert_eq!(check(b"\x01kz"), Err(TableError::UnknownType(b'z')));
+        assert_eq!(check(b"\x01kI\0\0"), Err(TableError::Truncated));
+        assert_eq!(check(b"\x01\xffV"), Err(TableError::Name));
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_the_check_is_parsed(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            prop_assert_eq!(check(&bytes).is_ok(), decode_body(&bytes).is_ok());
+        }
+    }
+}
