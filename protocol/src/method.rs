@@ -16,6 +16,8 @@ pub struct MethodId {
 impl MethodId {
     /// No method: what a close carries when no method caused it.
     pub const NONE: Self = Self { class: 0, method: 0 };
+    /// basic.qos.
+    pub const QOS: Self = Self { class: 60, method: 10 };
     /// basic.publish.
     pub const PUBLISH: Self = Self { class: 60, method: 40 };
     /// basic.ack.
@@ -38,8 +40,21 @@ pub enum Method<'a> {
     Publish(Publish<'a>),
     /// basic.ack, basic.nack or basic.reject.
     Settle(Settle),
+    /// basic.qos: amq-protocol drops its prefetch-size.
+    Qos(Qos),
     /// Any other method.
     Other(Box<AMQPClass>),
+}
+
+/// basic.qos in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Qos {
+    /// Octets that may be unacknowledged; 0: any number.
+    pub prefetch_size: u32,
+    /// Messages that may be unacknowledged; 0: any number.
+    pub prefetch_count: u16,
+    /// For the channel as a whole instead of each consumer to come.
+    pub global: bool,
 }
 
 /// basic.publish in place.
@@ -103,8 +118,27 @@ pub fn decode(payload: &[u8]) -> Result<Method<'_>, MethodError> {
         MethodId::ACK | MethodId::NACK | MethodId::REJECT => {
             settle(id, reader).map(Method::Settle).map_err(malformed)
         }
+        MethodId::QOS => qos(reader).map(Method::Qos).map_err(malformed),
         _ => other(id, payload, reader),
     }
+}
+
+impl Method<'_> {
+    /// Its class and method id.
+    pub fn id(&self) -> MethodId {
+        match self {
+            Self::Publish(_) => MethodId::PUBLISH,
+            Self::Settle(settle) => settle.id,
+            Self::Qos(_) => MethodId::QOS,
+            Self::Other(class) => MethodId::of(class),
+        }
+    }
+}
+
+fn qos(mut reader: Reader<'_>) -> Result<Qos, Truncated> {
+    let (prefetch_size, prefetch_count) = (reader.u32()?, reader.u16()?);
+    let global = last_octet(reader)? & 1 != 0;
+    Ok(Qos { prefetch_size, prefetch_count, global })
 }
 
 fn ids(reader: &mut Reader<'_>) -> Result<(u16, u16), Truncated> {
@@ -278,6 +312,13 @@ mod tests {
                 let Ok(Method::Settle(settle)) = decode(&bytes) else { panic!("not a settle") };
                 prop_assert_eq!((settle.tag, settle.multiple, settle.verdict), (tag, multiple, verdict));
             }
+        }
+
+        #[test]
+        fn qos_in_place_equals_the_generated_codec(prefetch_count: u16, global: bool) {
+            let bytes = payload(AMQPClass::Basic(basic::AMQPMethod::Qos(basic::Qos { prefetch_count, global })));
+            let Ok(Method::Qos(qos)) = decode(&bytes) else { panic!("not a qos") };
+            prop_assert_eq!(qos, Qos { prefetch_size: 0, prefetch_count, global });
         }
 
         #[test]

@@ -1,6 +1,7 @@
 //! The basic class's properties (0-9-1 §1.8.4), found in place in a content header.
 
 use crate::encode::generate;
+use crate::limits::SHORT_STRING_MAX;
 use crate::methods::basic::{AMQPProperties, gen_properties};
 use crate::table::{self, TableError};
 use crate::types::FieldTable;
@@ -121,17 +122,41 @@ fn skip_strings(reader: &mut Reader<'_>, flags: u16, which: &[u16]) -> Result<()
 pub fn replace_headers(octets: &[u8], headers: &FieldTable) -> Result<Vec<u8>, PropertiesError> {
     let mut reader = Reader::new(octets);
     let flags = reader.u16()?;
-    let before = reader.rest();
     skip_strings(&mut reader, flags, &[CONTENT_TYPE, CONTENT_ENCODING])?;
-    let kept = before.len() - reader.rest().len();
+    let at = octets.len() - reader.rest().len();
     if flags & HEADERS != 0 {
         reader.long_string()?;
     }
-    let mut out = (flags | HEADERS).to_be_bytes().to_vec();
-    out.extend(before.get(..kept).unwrap_or_default());
-    out.extend(generate(gen_field_table(headers)));
-    out.extend(reader.rest());
-    Ok(out)
+    Ok(splice(octets, flags | HEADERS, at, &generate(gen_field_table(headers)), reader.rest()))
+}
+
+/// The same properties with another reply-to, at most 255 octets of it. `octets` must have
+/// passed [`Properties::decode`].
+pub fn replace_reply_to(octets: &[u8], reply_to: &str) -> Result<Vec<u8>, PropertiesError> {
+    let mut reader = Reader::new(octets);
+    let flags = reader.u16()?;
+    skip_strings(&mut reader, flags, &[CONTENT_TYPE, CONTENT_ENCODING])?;
+    if flags & HEADERS != 0 {
+        reader.long_string()?;
+    }
+    for flag in [DELIVERY_MODE, PRIORITY] {
+        if flags & flag != 0 {
+            reader.u8()?;
+        }
+    }
+    skip_strings(&mut reader, flags, &[CORRELATION_ID])?;
+    let at = octets.len() - reader.rest().len();
+    optional_string(&mut reader, flags, REPLY_TO)?;
+    let text = reply_to.as_bytes();
+    let text = text.get(..text.len().min(SHORT_STRING_MAX)).unwrap_or_default();
+    let value = [&[text.len() as u8], text].concat();
+    Ok(splice(octets, flags | REPLY_TO, at, &value, reader.rest()))
+}
+
+/// Flags, what stood before `at`, a new value, and the rest.
+fn splice(octets: &[u8], flags: u16, at: usize, value: &[u8], rest: &[u8]) -> Vec<u8> {
+    let before = octets.get(2..at).unwrap_or_default();
+    [&flags.to_be_bytes()[..], before, value, rest].concat()
 }
 
 /// The octets of generated properties.
@@ -223,6 +248,12 @@ mod tests {
         fn headers_are_replaced_and_nothing_else(before in any_properties()) {
             let octets = replace_headers(&encode(&before), &table("new", 7)).unwrap();
             prop_assert_eq!(octets, encode(&before.with_headers(table("new", 7))));
+        }
+
+        #[test]
+        fn the_reply_to_is_replaced_and_nothing_else(before in any_properties()) {
+            let octets = replace_reply_to(&encode(&before), "new").unwrap();
+            prop_assert_eq!(octets, encode(&before.with_reply_to("new".into())));
         }
 
         #[test]

@@ -72,6 +72,20 @@ pub fn decode_body(body: &[u8]) -> Result<FieldTable, TableError> {
     }
 }
 
+/// Whether a table (its octets, checked before) has a field of that name at the top level.
+pub fn has_field(table: &[u8], name: &[u8]) -> bool {
+    let mut reader = Reader::new(table);
+    while let (Ok(field), Ok(kind)) = (reader.short_string(), reader.u8()) {
+        if field == name {
+            return true;
+        }
+        if skip_value(&mut reader, kind).is_err() {
+            return false;
+        }
+    }
+    false
+}
+
 /// Steps over one value; the inside of a table or array is returned to be walked.
 fn skip_value<'a>(reader: &mut Reader<'a>, kind: u8) -> Result<Option<&'a [u8]>, TableError> {
     let fixed = match kind {
@@ -120,6 +134,13 @@ mod tests {
         assert_eq!(check(b"\x01kz"), Err(TableError::UnknownType(b'z')));
         assert_eq!(check(b"\x01kI\0\0"), Err(TableError::Truncated));
         assert_eq!(check(b"\x01\xffV"), Err(TableError::Name));
+    }
+
+    #[test]
+    fn fields_are_found_at_the_top_level_only() {
+        let table = b"\x01aF\0\0\0\x03\x01bV\x02CCt\x01";
+        assert!(has_field(table, b"CC") && has_field(table, b"a"));
+        assert!(!has_field(table, b"b") && !has_field(b"", b"CC"));
     }
 
     proptest! {

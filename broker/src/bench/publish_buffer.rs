@@ -1,0 +1,131 @@
+//! Publish frames built once and written over and over.
+
+use anyhow::{Context, Result};
+
+use super::wire::{self, CHANNEL, FRAME_HEAD, Method};
+
+/// Size of one write, roughly: large enough that the system call is lost in it, small enough for
+/// the cache.
+const WRITE_SIZE: usize = 256 * 1024;
+
+/// Messages of one length, one after another, going round the given queues.
+#[derive(Debug)]
+pub(super) struct PublishBuffer {
+    bytes: Vec<u8>,
+    message_len: usize,
+    count: usize,
+    /// Where in a message its time stamp goes.
+    stamp_at: usize,
+    next: usize,
+}
+
+/// What each message is.
+#[derive(Debug, Clone)]
+pub(super) struct MessageShape {
+    pub exchange: String,
+    pub routing_keys: Vec<String>,
+    pub size: usize,
+    pub persistent: bool,
+    pub frame_max: usize,
+}
+
+impl PublishBuffer {
+    pub fn new(shape: &MessageShape) -> Result<Self> {
+        let first = message(shape, shape.routing_keys.first().context("no routing key")?);
+        let message_len = first.len();
+        let rounds = (WRITE_SIZE / message_len / shape.routing_keys.len()).max(1);
+        let mut bytes = Vec::with_capacity(rounds * shape.routing_keys.len() * message_len);
+        for key in shape.routing_keys.iter().cycle().take(rounds * shape.routing_keys.len()) {
+            bytes.extend_from_slice(&message(shape, key));
+        }
+        let count = bytes.len() / message_len;
+        anyhow::ensure!(bytes.len() % message_len == 0, "queue names differ in length");
+        let method_len =
+            publish(shape, shape.routing_keys.first().context("no routing key")?).len();
+        let header_len = wire::FRAME_OVERHEAD + if shape.persistent { 15 } else { 14 };
+        Ok(Self {
+            bytes,
+            message_len,
+            count,
+            stamp_at: method_len + header_len + FRAME_HEAD,
+            next: 0,
+        })
+    }
+
+    /// The next messages, at most `most`; fewer at the end of the buffer. `stamp` is written
+    /// into each body.
+    pub fn take(&mut self, most: usize, stamp: Option<u64>) -> (usize, &[u8]) {
+        let count = most.min(self.count - self.next);
+        let from = self.next * self.message_len;
+        self.next = (self.next + count) % self.count;
+        let messages =
+            self.bytes.get_mut(from..from + count * self.message_len).unwrap_or_default();
+        if let Some(now) = stamp {
+            for message in messages.chunks_exact_mut(self.message_len) {
+                if let Some(at) = message.get_mut(self.stamp_at..self.stamp_at + 8) {
+                    at.copy_from_slice(&now.to_be_bytes());
+                }
+            }
+        }
+        (count, messages)
+    }
+}
+
+fn publish(shape: &MessageShape, key: &str) -> Vec<u8> {
+    Method::new(CHANNEL, wire::BASIC_PUBLISH)
+        .u16(0)
+        .short_str(&shape.exchange)
+        .short_str(key)
+        .u8(0)
+        .finish()
+}
+
+fn message(shape: &MessageShape, key: &str) -> Vec<u8> {
+    let mut out = publish(shape, key);
+    wire::push_content(&mut out, &vec![0; shape.size], shape.persistent, shape.frame_max);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::consumer::{Deliveries, Tally};
+    use super::*;
+
+    /// The consumer's scanner finds in this buffer what was put there, publish read as deliver.
+    #[test]
+    fn scanner_reads_back_stamps() {
+        for persistent in [false, true] {
+            let shape = MessageShape {
+                exchange: String::new(),
+                routing_keys: vec!["q-0".into(), "q-1".into()],
+                size: 20,
+                persistent,
+                frame_max: 16 + wire::FRAME_OVERHEAD,
+            };
+            let mut buffer = PublishBuffer::new(&shape).unwrap();
+            assert!(buffer.count > 2 && buffer.count.is_multiple_of(2));
+            let (count, bytes) = buffer.take(3, Some(77));
+            assert_eq!(count, 3);
+            let mut scanner = Deliveries::new(true);
+            let mut tally = Tally::default();
+            scanner.feed(bytes, &mut tally).unwrap();
+            assert_eq!((tally.complete, tally.stamps), (3, vec![77, 77, 77]));
+        }
+    }
+
+    #[test]
+    fn goes_round() {
+        let shape = MessageShape {
+            exchange: "x".into(),
+            routing_keys: vec![String::new()],
+            size: 100_000,
+            persistent: false,
+            frame_max: 131_072,
+        };
+        let mut buffer = PublishBuffer::new(&shape).unwrap();
+        assert_eq!(buffer.count, 2);
+        assert_eq!(buffer.take(1, None).0, 1);
+        assert_eq!(buffer.take(9, None).0, 1);
+        assert_eq!(buffer.take(9, None).0, 2);
+    }
+}

@@ -1,0 +1,158 @@
+//! Settings, under RabbitMQ's key names.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+/// What can be set.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `channel_max`: channels of a connection.
+    pub channel_max: u16,
+    /// `frame_max`: octets of a frame.
+    pub frame_max: u32,
+    /// `heartbeat`: seconds; what tune proposes.
+    pub heartbeat: u16,
+    /// `handshake_timeout`, milliseconds in the file.
+    pub handshake_timeout: Duration,
+    /// `max_message_size`: octets of a body.
+    pub max_message_size: u64,
+    /// `vm_memory_high_watermark.absolute`: octets of resident memory from which on publishers are
+    /// held back. The default is 0.4 of the machine's memory, as in RabbitMQ.
+    pub memory_watermark: u64,
+    /// `loopback_users`: users that may only come from this machine.
+    pub loopback_users: Vec<String>,
+    /// `default_user`.
+    pub default_user: String,
+    /// `default_pass`.
+    pub default_pass: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            channel_max: 2047,
+            frame_max: 131_072,
+            heartbeat: 60,
+            handshake_timeout: Duration::from_secs(10),
+            max_message_size: 128 * 1024 * 1024,
+            memory_watermark: crate::memory::total() / 5 * 2,
+            loopback_users: vec!["guest".to_owned()],
+            default_user: "guest".to_owned(),
+            default_pass: "guest".to_owned(),
+        }
+    }
+}
+
+/// The largest `frame_max` that can be configured, octets.
+const FRAME_MAX_LIMIT: u32 = 16 * 1024 * 1024;
+
+impl Config {
+    /// Reads a file of `key = value` lines over the defaults. Errors name file, line and key.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
+        let mut config = Self::default();
+        for (number, line) in text.lines().enumerate() {
+            let place = || format!("{}:{}", path.display(), number + 1);
+            config.set_line(line).with_context(place)?;
+        }
+        Ok(config)
+    }
+
+    fn set_line(&mut self, line: &str) -> Result<()> {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            return Ok(());
+        }
+        let (key, value) = line.split_once('=').context("a line must be `key = value`")?;
+        let (key, value) = (key.trim(), value.trim());
+        self.set(key, value).with_context(|| format!("{key} = {value}"))
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        match key {
+            "channel_max" => self.channel_max = value.parse()?,
+            "frame_max" => self.frame_max = frame_max(value)?,
+            "heartbeat" => self.heartbeat = value.parse()?,
+            "handshake_timeout" => self.handshake_timeout = Duration::from_millis(value.parse()?),
+            "max_message_size" => self.max_message_size = size(value)?,
+            "vm_memory_high_watermark.absolute" => self.memory_watermark = size(value)?,
+            "default_user" => value.clone_into(&mut self.default_user),
+            "default_pass" => value.clone_into(&mut self.default_pass),
+            "loopback_users" if value == "none" => self.loopback_users.clear(),
+            _ => match (key.strip_prefix("loopback_users."), value) {
+                (Some(user), "true") => self.loopback_users.push(user.to_owned()),
+                (Some(user), "false") => self.loopback_users.retain(|known| known != user),
+                (Some(_), _) => bail!("the value must be true or false"),
+                (None, _) => bail!("unknown key"),
+            },
+        }
+        Ok(())
+    }
+}
+
+fn frame_max(value: &str) -> Result<u32> {
+    let octets = value.parse()?;
+    if !(lepus_protocol::limits::FRAME_MIN_SIZE..=FRAME_MAX_LIMIT).contains(&octets) {
+        bail!("the value must be from 4096 to {FRAME_MAX_LIMIT}");
+    }
+    Ok(octets)
+}
+
+/// Octets, or with RabbitMQ's units: k, kB, KiB, M, MB, MiB, G, GB, GiB.
+fn size(value: &str) -> Result<u64> {
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor: u64 = match value.get(digits.len()..).unwrap_or_default() {
+        "" => 1,
+        "k" | "K" | "kiB" | "KiB" | "Ki" => 1 << 10,
+        "M" | "MiB" | "Mi" => 1 << 20,
+        "G" | "GiB" | "Gi" => 1 << 30,
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        unit => bail!("unknown unit {unit}"),
+    };
+    let number: u64 = digits.trim().parse()?;
+    number.checked_mul(factor).context("the value is too large")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(lines: &[&str]) -> Result<Config> {
+        let mut config = Config::default();
+        lines.iter().try_for_each(|line| config.set_line(line))?;
+        Ok(config)
+    }
+
+    #[test]
+    fn rabbitmqs_keys_and_units() {
+        let config = set(&[
+            "# comment",
+            "heartbeat = 10 # seconds",
+            "vm_memory_high_watermark.absolute = 64MiB",
+            "max_message_size=1kB",
+            "loopback_users.guest = false",
+        ])
+        .unwrap();
+        assert_eq!((config.heartbeat, config.memory_watermark), (10, 64 << 20));
+        assert_eq!(config.max_message_size, 1000);
+        assert!(config.loopback_users.is_empty());
+    }
+
+    #[test]
+    fn bad_lines_are_refused_with_key_and_value() {
+        for (line, part) in [
+            ("heartbeat", "key = value"),
+            ("heartbeat = soon", "heartbeat = soon"),
+            ("frame_max = 100", "4096"),
+            ("no.such.key = 1", "unknown key"),
+        ] {
+            let error = format!("{:#}", set(&[line]).unwrap_err());
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Who the broker says it is, and what clients say of themselves.
+
+use amq_protocol::protocol::connection::Start;
+use amq_protocol::types::{AMQPValue, FieldTable, LongString};
+
+use crate::access::MECHANISMS;
+
+/// The version of RabbitMQ whose behaviour clients may expect. Celery's kombu only uses
+/// channel-wide prefetch limits, and with them fetches ahead of delayed tasks, below 4.0.
+const VERSION: &str = "3.13.7";
+
+/// RabbitMQ's extensions, all of them served.
+const CAPABILITIES: &[&str] = &[
+    "publisher_confirms",
+    "exchange_exchange_bindings",
+    "basic.nack",
+    "consumer_cancel_notify",
+    "connection.blocked",
+    "consumer_priorities",
+    "authentication_failure_close",
+    "per_consumer_qos",
+    "direct_reply_to",
+];
+
+/// connection.start.
+pub fn start() -> Start {
+    let mut capabilities = FieldTable::default();
+    for name in CAPABILITIES {
+        capabilities.insert((*name).into(), AMQPValue::Boolean(true));
+    }
+    let mut properties = FieldTable::default();
+    properties.insert("capabilities".into(), AMQPValue::FieldTable(capabilities));
+    for (name, value) in [
+        ("product", "RabbitMQ"),
+        ("version", VERSION),
+        ("platform", "Lepus"),
+        ("cluster_name", "lepus"),
+        ("information", "AMQP 0-9-1 message broker"),
+        ("copyright", "The Lepus authors"),
+        ("broker", "Lepus"),
+        ("broker_version", env!("CARGO_PKG_VERSION")),
+    ] {
+        properties.insert(name.into(), AMQPValue::LongString(value.into()));
+    }
+    Start {
+        version_major: 0,
+        version_minor: 9,
+        server_properties: properties,
+        mechanisms: LongString::from(MECHANISMS),
+        locales: LongString::from("en_US"),
+    }
+}
+
+/// What a client can be told (client-properties, `capabilities`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientCapabilities {
+    /// basic.cancel from the broker.
+    pub cancel_notify: bool,
+    /// connection.blocked and unblocked.
+    pub blocked: bool,
+    /// connection.close when a login is refused.
+    pub authentication_failure_close: bool,
+}
+
+impl ClientCapabilities {
+    /// Reads the client's properties.
+    pub fn of(properties: &FieldTable) -> Self {
+        let Some(AMQPValue::FieldTable(table)) = properties.inner().get("capabilities") else {
+            return Self::default();
+        };
+        let has = |name: &str| matches!(table.inner().get(name), Some(AMQPValue::Boolean(true)));
+        Self {
+            cancel_notify: has("consumer_cancel_notify"),
+            blocked: has("connection.blocked"),
+            authentication_failure_close: has("authentication_failure_close"),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The task of a connection: it moves octets between the socket and the [`Link`].
+//!
+//! Each read fills a large buffer that all connections of a thread share, so that an idle
+//! connection holds none; what it brings is taken apart without awaiting.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::link::{Gone, Link};
+use crate::clock::now_ms;
+use crate::limits::{BACKLOG_PAUSE, BACKLOG_SOFT, CLOSE_TIMEOUT, READ_CHUNK, READS_PER_TURN};
+use crate::mailbox::Mail;
+use crate::node::Node;
+
+/// A read of at least so many octets comes from a peer that streams.
+const STREAMING: usize = 32 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_CHUNK]);
+}
+
+/// Serves a connection to its end.
+pub async fn serve(node: Arc<Node>, stream: TcpStream) {
+    let Ok(from) = stream.peer_addr() else { return };
+    let _ = stream.set_nodelay(true);
+    let link = Link::new(node, from.ip(), now_ms());
+    let timer = Box::pin(sleep(Duration::ZERO));
+    let mut driver = Driver {
+        stream,
+        link,
+        timer,
+        armed: 0,
+        carry: Vec::new(),
+        letters: Vec::new(),
+        paused_until: 0,
+    };
+    let _: Result<(), Gone> = poll_fn(|cx| driver.poll(cx)).await;
+    driver.link.disconnect();
+    linger(driver.stream).await;
+}
+
+/// Lets the peer read the last words before the socket goes: closing with unread input would
+/// throw them away.
+async fn linger(mut stream: TcpStream) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let drain = async {
+        stream.shutdown().await?;
+        let mut sink = [0; 1024];
+        while stream.read(&mut sink).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    // Whichever way the peer goes, the socket is closed afterwards.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, drain).await;
+}
+
+struct Driver {
+    stream: TcpStream,
+    link: Link,
+    timer: Pin<Box<Sleep>>,
+    /// When the timer fires, milliseconds.
+    armed: u64,
+    /// The start of a frame whose end has not arrived.
+    carry: Vec<u8>,
+    /// An empty vector, kept for its room.
+    letters: Vec<Mail>,
+    /// A streaming publisher is left alone until then, milliseconds.
+    paused_until: u64,
+}
+
+/// Whether a step changed anything.
+type Progress = Result<bool, Gone>;
+
+impl Driver {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        let mut reads = 0;
+        loop {
+            let now = now_ms();
+            let mut progress = self.take_mail(now);
+            progress |= self.poll_write(cx, now)?;
+            if self.link.is_over() {
+                return Poll::Ready(Ok(()));
+            }
+            if reads < READS_PER_TURN {
+                let read = self.poll_read(cx, now)?;
+                reads += usize::from(read);
+                progress |= read;
+            } else {
+                // Others' turn; come back at once.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            progress |= self.poll_timer(cx, now)?;
+            if progress {
+                continue;
+            }
+            self.link.mailbox().register(cx.waker());
+            if self.link.mailbox().is_empty() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn take_mail(&mut self, now: u64) -> bool {
+        let mut letters = self.link.mailbox().collect(std::mem::take(&mut self.letters));
+        let any = !letters.is_empty();
+        for mail in letters.drain(..) {
+            self.link.mail(mail, now);
+        }
+        self.letters = letters;
+        any
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, now: u64) -> Progress {
+        if self.link.out.is_empty() {
+            return Ok(false);
+        }
+        while !self.link.out.is_empty() {
+            let stream = Pin::new(&mut self.stream);
+            let written = self.link.out.write(|slices| match slices {
+                [one] => stream.poll_write(cx, one),
+                many => stream.poll_write_vectored(cx, many),
+            });
+            match written {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(octets)) if octets > 0 => {
+                    self.link.out.advance(octets);
+                    self.link.wrote(now);
+                }
+                Poll::Ready(_) => return Err(Gone),
+            }
+        }
+        self.link.all_written();
+        Ok(true)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, now: u64) -> Progress {
+        if !self.link.wants_input() || now < self.paused_until {
+            return Ok(false);
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let carried = self.carry.len();
+            if scratch.len() < carried + READ_CHUNK / 2 {
+                scratch.resize(carried + READ_CHUNK, 0);
+            }
+            let (head, room) = scratch.split_at_mut(carried);
+            head.copy_from_slice(&self.carry);
+            let mut buffer = ReadBuf::new(room);
+            let octets = match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => buffer.filled().len(),
+                Poll::Ready(_) => return Err(Gone),
+            };
+            let input = scratch.get(..carried + octets).unwrap_or_default();
+            let (used, backlog) = self.link.input(input, now);
+            self.carry.clear();
+            self.carry.extend_from_slice(input.get(used..).unwrap_or_default());
+            if self.carry.is_empty() && self.carry.capacity() > 1024 {
+                self.carry = Vec::new();
+            }
+            if backlog > BACKLOG_SOFT && octets >= STREAMING {
+                self.paused_until = now + BACKLOG_PAUSE.as_millis() as u64;
+            }
+            Ok(true)
+        })
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>, now: u64) -> Progress {
+        let mut wanted = self.link.tick(now)?;
+        if now < self.paused_until {
+            wanted = wanted.into_iter().chain([self.paused_until]).min();
+        }
+        let Some(wanted) = wanted else { return Ok(false) };
+        // A timer that fires too early only looks again; one that would be late is set anew.
+        if self.armed <= now || wanted < self.armed {
+            let wait = Duration::from_millis(wanted.saturating_sub(now).max(1));
+            self.timer.as_mut().reset(Instant::now() + wait);
+            self.armed = wanted.max(now + 1);
+        }
+        match self.timer.as_mut().poll(cx) {
+            Poll::Ready(()) => {
+                self.armed = 0;
+                Ok(true)
+            }
+            Poll::Pending => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,477 @@
+//! One connection as a state machine: octets, mail and the time go in, octets come out.
+//!
+//! A [`Link`] owns the order of things: protocol header, handshake, the open connection with its
+//! [`Session`], the closing handshake. It knows no socket; the driver in [`super::io`] does.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use amq_protocol::protocol::AMQPClass;
+use amq_protocol::protocol::connection::{
+    AMQPMethod, Blocked, Close, CloseOk, OpenOk, Tune, Unblocked, UpdateSecretOk,
+};
+use lepus_protocol::frame::{self, Decoder, Piece};
+use lepus_protocol::handshake::{
+    FirstOctets, Handshake, HandshakeError, PROTOCOL_HEADER, Step, Tuning, first_octets,
+};
+use lepus_protocol::heartbeat::{Due, Heartbeat};
+use lepus_protocol::limits::FRAME_MAX_BEFORE_TUNE;
+use lepus_protocol::method::{self, Method, MethodId};
+use lepus_protocol::octets;
+use lepus_protocol::reply::ReplyCode;
+
+use super::identity::{self, ClientCapabilities};
+use crate::access;
+use crate::error::Refusal;
+use crate::limits::{CLOSE_TIMEOUT, SILENT_CLOSE_DELAY, WRITE_BACKLOG};
+use crate::mailbox::{Mail, Mailbox};
+use crate::node::Node;
+use crate::out::Out;
+use crate::session::{Peer, Session, short};
+
+/// How far a connection is.
+enum Phase {
+    /// Nothing but the protocol header may come.
+    Header,
+    /// Start to open.
+    Handshake(Handshake),
+    /// Open.
+    Running(Box<Session>),
+    /// connection.close is sent: only close-ok counts.
+    Closing,
+    /// Nothing more is read; the socket goes when all is written, or at the deadline.
+    Ended {
+        /// Leave the peer waiting until the deadline, so that passwords are not guessed quickly.
+        silently: bool,
+    },
+}
+
+/// A connection.
+pub struct Link {
+    node: Arc<Node>,
+    connection: u64,
+    mailbox: Arc<Mailbox>,
+    from: IpAddr,
+    phase: Phase,
+    decoder: Decoder,
+    /// What is owed to the peer.
+    pub out: Out,
+    heartbeat: Heartbeat,
+    /// End of the handshake or of the closing, milliseconds.
+    deadline: Option<u64>,
+    user: String,
+    capabilities: ClientCapabilities,
+    tuning: Tuning,
+    /// The connection has published under an alarm and is not read until it ends.
+    blocked: bool,
+}
+
+/// Why nothing more can be taken in.
+enum Stop {
+    /// Tell the peer, then close.
+    Refused(Refusal),
+    /// Close without a word, after a delay.
+    Silently(String),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Link {
+    /// A connection that has just been accepted.
+    pub fn new(node: Arc<Node>, from: IpAddr, now: u64) -> Self {
+        let (connection, mailbox) = node.connect();
+        let config = &node.config;
+        let tuning = Tuning {
+            channel_max: config.channel_max,
+            frame_max: config.frame_max,
+            heartbeat: config.heartbeat,
+        };
+        let deadline = Some(now + config.handshake_timeout.as_millis() as u64);
+        Self {
+            node,
+            connection,
+            mailbox,
+            from,
+            phase: Phase::Header,
+            decoder: Decoder::new(FRAME_MAX_BEFORE_TUNE),
+            out: Out::default(),
+            heartbeat: Heartbeat::new(0, now),
+            deadline,
+            user: String::new(),
+            capabilities: ClientCapabilities::default(),
+            tuning,
+            blocked: false,
+        }
+    }
+
+    /// Where others leave mail for it.
+    pub fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
+    /// Whether more should be read from the peer now.
+    pub fn wants_input(&self) -> bool {
+        match self.phase {
+            Phase::Ended { .. } => false,
+            _ => !self.blocked && self.out.len() < WRITE_BACKLOG,
+        }
+    }
+
+    /// Whether the socket can go: all is said.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Ended { silently: false }) && self.out.is_empty()
+    }
+
+    /// Takes what has arrived; returns how much of it was used. The rest must come again, with more.
+    /// The second value is the longest backlog that was published into.
+    pub fn input(&mut self, input: &[u8], now: u64) -> (usize, usize) {
+        self.heartbeat.received(now);
+        let mut used = 0;
+        if matches!(self.phase, Phase::Header) {
+            match self.protocol_header(input, now) {
+                Some(octets) => used = octets,
+                None => return (input.len(), 0),
+            }
+        }
+        let done = self.frames(input, &mut used, now);
+        if let Err(stop) = done {
+            self.stop(stop, now);
+            used = input.len();
+        }
+        let backlog = match &mut self.phase {
+            Phase::Running(session) => session.flush(&mut self.out),
+            _ => 0,
+        };
+        self.block_if_due();
+        (used, backlog)
+    }
+
+    fn frames(&mut self, input: &[u8], used: &mut usize, now: u64) -> Result<(), Stop> {
+        loop {
+            let rest = input.get(*used..).unwrap_or_default();
+            let next = self.decoder.next(rest);
+            let next = next.map_err(|error| Refusal::new(ReplyCode::FrameError, error).without_method());
+            let piece = match (next, &self.phase) {
+                (Ok(None), _) => return Ok(()),
+                (Ok(Some((octets, piece))), _) => {
+                    *used += octets;
+                    piece
+                }
+                (Err(refusal), Phase::Handshake(_)) => return Err(Stop::Silently(refusal.text)),
+                (Err(refusal), _) => return Err(refusal.into()),
+            };
+            match (&mut self.phase, channel_of(&piece)) {
+                (Phase::Running(session), 1..) => session.piece(piece, &mut self.out)?,
+                (Phase::Running(_), _) => self.connection_piece(piece, now)?,
+                (Phase::Handshake(_), _) => self.handshake_piece(piece, now)?,
+                (Phase::Closing, _) => self.closing_piece(piece, now),
+                (Phase::Header | Phase::Ended { .. }, _) => {
+                    *used = input.len();
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Mail from other threads.
+    pub fn mail(&mut self, mail: Mail, now: u64) {
+        match (mail, &mut self.phase) {
+            (Mail::Close(refusal), Phase::Running(_)) => self.stop(refusal.into(), now),
+            (Mail::Close(_), Phase::Closing | Phase::Ended { .. }) => {}
+            (Mail::Close(_), _) => self.end(now),
+            (Mail::Alarm, Phase::Running(_)) => self.unblock_if_due(),
+            (mail, Phase::Running(session)) => session.mail(mail, &mut self.out),
+            _ => {}
+        }
+    }
+
+    /// All that was owed is written: consumers may be sent more.
+    pub fn all_written(&mut self) {
+        if let Phase::Running(session) = &mut self.phase {
+            session.give_credit();
+        }
+    }
+
+    /// Something was written.
+    pub fn wrote(&mut self, now: u64) {
+        self.heartbeat.sent(now);
+    }
+
+    /// Does what is due. Returns when to call again, or `Err` when the socket must go now.
+    pub fn tick(&mut self, now: u64) -> Result<Option<u64>, Gone> {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return Err(Gone);
+        }
+        if !self.wants_input() {
+            // A peer that is not being read can't show that it lives.
+            self.heartbeat.received(now);
+        }
+        let due = match self.heartbeat.due(now) {
+            Due::PeerGone => {
+                tracing::warn!(connection = self.connection, "no heartbeat from the client, closing");
+                return Err(Gone);
+            }
+            Due::Send => {
+                // With frames waiting, the peer will see those.
+                if self.out.is_empty() {
+                    self.out.tail().extend_from_slice(&frame::HEARTBEAT_FRAME);
+                }
+                self.heartbeat.sent(now);
+                match self.heartbeat.due(now) {
+                    Due::Nothing { until } => until,
+                    _ => Some(now),
+                }
+            }
+            Due::Nothing { until } => until,
+        };
+        Ok(due.into_iter().chain(self.deadline).min())
+    }
+
+    /// The socket is gone.
+    pub fn disconnect(&mut self) {
+        if let Phase::Running(session) = &mut self.phase {
+            session.close(&mut Out::default());
+        }
+        self.mailbox.close();
+        self.node.disconnect(self.connection);
+    }
+
+    /// Octets used; `None` when the connection ends or more must come.
+    fn protocol_header(&mut self, input: &[u8], now: u64) -> Option<usize> {
+        match first_octets(input) {
+            FirstOctets::NeedMore => None,
+            FirstOctets::Amqp091 => {
+                self.send(AMQPMethod::Start(identity::start()));
+                self.phase = Phase::Handshake(Handshake::new(self.tuning));
+                Some(PROTOCOL_HEADER.len())
+            }
+            FirstOctets::Other => {
+                tracing::info!(connection = self.connection, from = %self.from, "not AMQP 0-9-1");
+                self.out.tail().extend_from_slice(&PROTOCOL_HEADER);
+                self.end(now);
+                None
+            }
+        }
+    }
+
+    fn handshake_piece(&mut self, piece: Piece<'_>, now: u64) -> Result<(), Stop> {
+        let Phase::Handshake(handshake) = &mut self.phase else { return Ok(()) };
+        let opening = handshake.stage() == lepus_protocol::handshake::Stage::Opening;
+        let silently = |why: &str| Stop::Silently(why.to_owned());
+        let payload = match piece {
+            Piece::Heartbeat { .. } => return Ok(()),
+            Piece::Method { channel: 0, payload } => payload,
+            _ if opening => return Err(unexpected_frame(&piece).into()),
+            _ => return Err(silently("a frame out of order")),
+        };
+        let Ok(Method::Other(class)) = method::decode(payload) else {
+            return Err(silently("a malformed method"));
+        };
+        let id = MethodId::of(&class);
+        let AMQPClass::Connection(method) = *class else {
+            return Err(silently("a method out of order"));
+        };
+        match handshake.receive(method) {
+            Ok(step) => self.handshake_step(step, now),
+            Err(HandshakeError::OutOfOrder) if opening => Err(out_of_state("opening", id).into()),
+            Err(error) => Err(Stop::Silently(error.to_string())),
+        }
+    }
+
+    fn handshake_step(&mut self, step: Step, now: u64) -> Result<(), Stop> {
+        match step {
+            Step::Authenticate(start) => {
+                self.capabilities = ClientCapabilities::of(&start.client_properties);
+                self.log_in(start.mechanism.as_str(), start.response.as_bytes())
+            }
+            // No mechanism offered here sends a challenge.
+            Step::Response(_) => Err(Stop::Silently("secure-ok without a challenge".to_owned())),
+            Step::Tuned(tuning) => {
+                self.tuning = tuning;
+                self.decoder.set_frame_max(tuning.frame_max);
+                self.heartbeat = Heartbeat::new(tuning.heartbeat, now);
+                Ok(())
+            }
+            Step::Open(vhost) => self.open(&vhost),
+        }
+    }
+
+    fn log_in(&mut self, mechanism: &str, response: &[u8]) -> Result<(), Stop> {
+        let Some(credentials) = access::credentials(mechanism, response) else {
+            return Err(Stop::Silently(format!("no login by mechanism '{mechanism}'")));
+        };
+        if !access::may_log_in(&self.node.config, &credentials, self.from) {
+            let text = format!(
+                "Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
+            );
+            tracing::warn!(connection = self.connection, from = %self.from, user = %credentials.user, "login refused");
+            return Err(match self.capabilities.authentication_failure_close {
+                true => Refusal::access(text).hard().without_method().into(),
+                false => Stop::Silently(text),
+            });
+        }
+        self.user = credentials.user;
+        let Phase::Handshake(handshake) = &mut self.phase else { return Ok(()) };
+        handshake.authenticated();
+        let Tuning { channel_max, frame_max, heartbeat } = handshake.offer();
+        self.send(AMQPMethod::Tune(Tune { channel_max, frame_max, heartbeat }));
+        Ok(())
+    }
+
+    fn open(&mut self, name: &str) -> Result<(), Stop> {
+        let Some(vhost) = self.node.vhost(name) else {
+            let text = format_args!("vhost {name} not found");
+            let id = MethodId { class: 10, method: 40 };
+            return Err(Refusal::new(ReplyCode::NotAllowed, text).with_method(id).into());
+        };
+        tracing::info!(connection = self.connection, from = %self.from, user = %self.user, vhost = name, "connected");
+        self.send(AMQPMethod::OpenOk(OpenOk {}));
+        self.deadline = None;
+        self.phase = Phase::Running(Box::new(Session::new(Peer {
+            node: self.node.clone(),
+            vhost,
+            connection: self.connection,
+            mailbox: self.mailbox.clone(),
+            user: self.user.clone(),
+            tuning: self.tuning,
+            cancel_notify: self.capabilities.cancel_notify,
+        })));
+        Ok(())
+    }
+
+    /// A frame of channel 0 on an open connection.
+    fn connection_piece(&mut self, piece: Piece<'_>, now: u64) -> Result<(), Stop> {
+        let payload = match piece {
+            Piece::Heartbeat { channel: 0 } => return Ok(()),
+            Piece::Method { payload, .. } => payload,
+            _ => return Err(unexpected_frame(&piece).into()),
+        };
+        let internal = |_| Refusal::new(ReplyCode::InternalError, "").without_method();
+        let method = method::decode(payload).map_err(internal)?;
+        let id = method.id();
+        let class = if let Method::Other(class) = method { Some(*class) } else { None };
+        match class {
+            Some(AMQPClass::Connection(AMQPMethod::Close(_))) => {
+                self.close_session();
+                self.send(AMQPMethod::CloseOk(CloseOk {}));
+                self.end(now);
+                Ok(())
+            }
+            Some(AMQPClass::Connection(AMQPMethod::UpdateSecret(_))) => {
+                self.send(AMQPMethod::UpdateSecretOk(UpdateSecretOk {}));
+                Ok(())
+            }
+            _ => Err(out_of_state("running", id).into()),
+        }
+    }
+
+    /// After connection.close only close-ok, or the peer's own close, still counts (0-9-1 §1.4.2.9).
+    fn closing_piece(&mut self, piece: Piece<'_>, now: u64) {
+        let Piece::Method { channel: 0, payload } = piece else { return };
+        let Ok(Method::Other(class)) = method::decode(payload) else { return };
+        match *class {
+            AMQPClass::Connection(AMQPMethod::CloseOk(_)) => self.end(now),
+            AMQPClass::Connection(AMQPMethod::Close(_)) => {
+                self.send(AMQPMethod::CloseOk(CloseOk {}));
+                self.end(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn close_session(&mut self) {
+        if let Phase::Running(session) = &mut self.phase {
+            session.close(&mut self.out);
+        }
+    }
+
+    /// The one place where an error becomes connection.close, or a close without a word.
+    fn stop(&mut self, stop: Stop, now: u64) {
+        let refusal = match stop {
+            Stop::Refused(refusal) => refusal,
+            Stop::Silently(why) => {
+                tracing::warn!(connection = self.connection, from = %self.from, "handshake failed: {why}");
+                self.phase = Phase::Ended { silently: true };
+                self.deadline = Some(now + SILENT_CLOSE_DELAY.as_millis() as u64);
+                return;
+            }
+        };
+        let text = refusal.reply_text();
+        tracing::warn!(connection = self.connection, from = %self.from, user = %self.user, "connection closed: {text}");
+        if let Phase::Running(session) = &mut self.phase {
+            session.flush(&mut self.out);
+        }
+        self.close_session();
+        let method = refusal.method.unwrap_or(MethodId::NONE);
+        self.send(AMQPMethod::Close(Close {
+            reply_code: refusal.code.code(),
+            reply_text: short(&text),
+            class_id: method.class,
+            method_id: method.method,
+        }));
+        self.phase = Phase::Closing;
+        self.deadline = Some(now + CLOSE_TIMEOUT.as_millis() as u64);
+    }
+
+    fn end(&mut self, now: u64) {
+        self.phase = Phase::Ended { silently: false };
+        self.deadline = Some(now + CLOSE_TIMEOUT.as_millis() as u64);
+    }
+
+    fn send(&mut self, method: AMQPMethod) {
+        self.out.method(0, &AMQPClass::Connection(method));
+    }
+
+    /// RabbitMQ blocks a connection with its first publish under an alarm.
+    fn block_if_due(&mut self) {
+        let Phase::Running(session) = &mut self.phase else { return };
+        if !session.take_published() || self.blocked || !self.node.memory_alarm() {
+            return;
+        }
+        self.blocked = true;
+        if self.capabilities.blocked {
+            self.send(AMQPMethod::Blocked(Blocked { reason: short("low on memory") }));
+        }
+    }
+
+    fn unblock_if_due(&mut self) {
+        if !self.node.memory_alarm() && std::mem::take(&mut self.blocked) && self.capabilities.blocked {
+            self.send(AMQPMethod::Unblocked(Unblocked {}));
+        }
+    }
+}
+
+/// The socket must be closed now.
+#[derive(Debug)]
+pub struct Gone;
+
+fn channel_of(piece: &Piece<'_>) -> u16 {
+    match piece {
+        Piece::Method { channel, .. } | Piece::Header { channel, .. } | Piece::Body { channel, .. } => {
+            *channel
+        }
+        // Heartbeats belong to the connection, and must say so.
+        Piece::Heartbeat { .. } => 0,
+    }
+}
+
+fn unexpected_frame(piece: &Piece<'_>) -> Refusal {
+    let (kind, payload): (u8, &[u8]) = match piece {
+        Piece::Method { payload, .. } => (frame::METHOD, payload),
+        Piece::Header { payload, .. } => (frame::HEADER, payload),
+        Piece::Body { chunk, .. } => (frame::BODY, chunk),
+        Piece::Heartbeat { .. } => (frame::HEARTBEAT, &[]),
+    };
+    let octets = octets::snippet(payload);
+    let text = format_args!("type {kind}, {octets}");
+    Refusal::new(ReplyCode::UnexpectedFrame, text).without_method()
+}
+
+fn out_of_state(state: &str, id: MethodId) -> Refusal {
+    let text = format_args!("unexpected method in connection state {state}");
+    Refusal::new(ReplyCode::ChannelError, text).with_method(id)
+}

@@ -1,0 +1,7 @@
+//! Connections: a state machine without I/O, and the task that drives it over a socket.
+
+mod identity;
+mod io;
+mod link;
+
+pub use io::serve;

@@ -1,0 +1,24 @@
+//! Lepus: an AMQP 0-9-1 message broker that RabbitMQ's clients work against unchanged.
+//!
+//! The way of a message: [`connection`] reads it from a socket, [`session`] does what a channel
+//! does with it, [`routing`] says where it goes, [`queue`] keeps it until a consumer takes it.
+
+pub mod access;
+pub mod bench;
+pub mod clock;
+pub mod config;
+pub mod connection;
+pub mod error;
+pub mod limits;
+pub mod mailbox;
+pub mod memory;
+pub mod message;
+pub mod node;
+pub mod out;
+pub mod queue;
+pub mod routing;
+pub mod server;
+pub mod session;
+pub mod topology;
+pub mod vhost;
+pub mod window;

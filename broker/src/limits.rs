@@ -1,0 +1,63 @@
+//! Bounds of tables, buffers and counts.
+
+use std::time::Duration;
+
+/// Exchanges in a virtual host.
+pub const EXCHANGES_MAX: usize = 1 << 20;
+
+/// Queues in a virtual host.
+pub const QUEUES_MAX: usize = 1 << 22;
+
+/// Bindings in a virtual host.
+pub const BINDINGS_MAX: usize = 1 << 23;
+
+/// Octets of one read from a socket.
+pub const READ_CHUNK: usize = 256 * 1024;
+
+/// Reads of one connection before others get their turn.
+pub const READS_PER_TURN: usize = 4;
+
+/// Octets shared by small messages that arrived together. A message that stays pins its block.
+pub const MESSAGE_BLOCK: usize = 16 * 1024;
+
+/// Octets reserved at once for a body that is only announced; what arrives beyond grows on demand.
+pub const BODY_RESERVE: usize = 1024 * 1024;
+
+/// Bodies from this size on leave by reference instead of being copied into the write buffer.
+pub const BODY_BY_REFERENCE: usize = 8 * 1024;
+
+/// Messages gathered from one connection before their queues are given them.
+pub const GATHER_MESSAGES: usize = 4096;
+
+/// Octets gathered from one connection before their queues are given them.
+pub const GATHER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Octets on their way to all consumers of a connection: queued for it, or in its write buffer.
+pub const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+
+/// The most of [`CONNECTION_WINDOW`] that one consumer gets.
+pub const CONSUMER_WINDOW_MAX: u32 = 256 * 1024;
+
+/// The least that one consumer gets, however many its connection has.
+pub const CONSUMER_WINDOW_MIN: u32 = 16 * 1024;
+
+/// Octets that wait in a connection's write buffer before it is read no further.
+pub const WRITE_BACKLOG: usize = 1024 * 1024;
+
+/// Messages that wait in a queue with consumers before those who stream into it are read less.
+pub const BACKLOG_SOFT: usize = 8 * 1024;
+
+/// How long a streaming publisher is left alone each time it meets [`BACKLOG_SOFT`].
+pub const BACKLOG_PAUSE: Duration = Duration::from_millis(1);
+
+/// Consumers of one channel.
+pub const CONSUMERS_PER_CHANNEL_MAX: usize = 1 << 16;
+
+/// Hops of CC, BCC keys taken from one message.
+pub const EXTRA_KEYS_MAX: usize = 1024;
+
+/// How long a refused login waits for its answer, so that passwords are not guessed quickly.
+pub const SILENT_CLOSE_DELAY: Duration = Duration::from_secs(3);
+
+/// How long the broker waits for close-ok before it drops the socket.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,90 @@
+//! What other threads leave for a connection.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use atomic_waker::AtomicWaker;
+use parking_lot::Mutex;
+
+use crate::error::Refusal;
+use crate::message::Message;
+use crate::queue::Queue;
+use crate::queue::state::{ConsumerKey, Delivery};
+
+/// Something for a connection to do.
+#[derive(Debug)]
+pub enum Mail {
+    /// Messages of one queue for consumers of the connection.
+    Deliveries(Arc<Queue>, Vec<Delivery>),
+    /// A queue went away under a consumer.
+    Cancelled(ConsumerKey),
+    /// Messages are ready for a pulling consumer.
+    Wanted(ConsumerKey),
+    /// A reply to a request sent with direct reply-to.
+    Reply {
+        /// The channel that asked.
+        channel: u16,
+        /// The reply.
+        message: Message,
+    },
+    /// The broker closes the connection.
+    Close(Refusal),
+    /// Publishers are held back, or no longer.
+    Alarm,
+}
+
+/// A connection's mailbox: any thread posts, the connection's task collects.
+///
+/// Its size is bounded by what the posters may have in flight: deliveries by the consumers'
+/// windows, all others by the number of consumers and channels.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    inner: Mutex<Inner>,
+    waker: AtomicWaker,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    mail: Vec<Mail>,
+    closed: bool,
+}
+
+impl Mailbox {
+    /// Leaves mail; returns it if nobody will collect it any more.
+    pub fn post(&self, mail: Mail) -> Result<(), Mail> {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return Err(mail);
+        }
+        inner.mail.push(mail);
+        let first = inner.mail.len() == 1;
+        drop(inner);
+        if first {
+            self.waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Takes all mail, leaving `emptied` (empty, for its room) in its place.
+    pub fn collect(&self, emptied: Vec<Mail>) -> Vec<Mail> {
+        let mut inner = self.inner.lock();
+        if inner.mail.is_empty() { emptied } else { std::mem::replace(&mut inner.mail, emptied) }
+    }
+
+    /// Whether there is nothing to collect.
+    pub fn is_empty(&self) -> bool {
+        self.inner.lock().mail.is_empty()
+    }
+
+    /// Refuses mail from now on and returns what is left.
+    pub fn close(&self) -> Vec<Mail> {
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        std::mem::take(&mut inner.mail)
+    }
+
+    /// Whom to wake when mail comes. Check [`Self::is_empty`] after it.
+    pub fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+}

@@ -1,0 +1,86 @@
+//! The `lepus` command.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use lepus::bench::{self, BenchArgs};
+use lepus::config::Config;
+use lepus::node::Node;
+use lepus::server;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// An AMQP 0-9-1 message broker that RabbitMQ's clients work against unchanged.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the broker (also without a command).
+    Server(ServerArgs),
+    /// Drive an AMQP 0-9-1 broker with load and measure it.
+    Bench(BenchArgs),
+}
+
+#[derive(Args)]
+struct ServerArgs {
+    /// Address to listen on.
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    bind: IpAddr,
+    /// Port for AMQP; 0 picks a free one.
+    #[arg(long, default_value_t = 5672)]
+    amqp_port: u16,
+    /// Configuration in RabbitMQ's format (`key = value`).
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// error, warn, info, debug or trace, or a filter such as `lepus=debug`.
+    #[arg(long, default_value = "info")]
+    log_level: String,
+}
+
+fn main() -> Result<()> {
+    let Cli { command, server } = Cli::parse();
+    match command {
+        Some(Command::Bench(args)) => bench::run(args),
+        Some(Command::Server(args)) => serve(&args),
+        None => serve(&server),
+    }
+}
+
+fn serve(args: &ServerArgs) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&args.log_level)
+        .with_context(|| format!("--log-level {}", args.log_level))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let config = match &args.config {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = server::listen(SocketAddr::new(args.bind, args.amqp_port))?;
+        let stop = stop_signal()?;
+        println!("listening amqp {}", listener.local_addr()?);
+        println!("ready");
+        server::run(Node::new(config), listener, stop).await;
+        Ok(())
+    })
+}
+
+/// Resolves at SIGTERM or SIGINT.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

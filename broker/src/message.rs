@@ -1,0 +1,213 @@
+//! A message as the broker holds it: the octets that arrived, kept in the order in which they leave.
+
+use bytes::{Bytes, BytesMut};
+use lepus_protocol::content::ContentHeader;
+
+use crate::limits::{BODY_RESERVE, MESSAGE_BLOCK};
+
+/// A published message. Cloning shares the octets.
+///
+/// The octets are: exchange and routing key as two short strings (as basic.deliver repeats
+/// them), the content header frame's payload, the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    octets: Bytes,
+    header_len: u32,
+    route_len: u16,
+    persistent: bool,
+}
+
+impl Message {
+    /// Exchange and routing key as two short strings.
+    pub fn route(&self) -> &[u8] {
+        self.octets.get(..usize::from(self.route_len)).unwrap_or_default()
+    }
+
+    /// The exchange that it was published to.
+    pub fn exchange(&self) -> &[u8] {
+        self.route_part().0
+    }
+
+    /// The routing key that it was published with.
+    pub fn routing_key(&self) -> &[u8] {
+        self.route_part().1
+    }
+
+    fn route_part(&self) -> (&[u8], &[u8]) {
+        let (len, rest) = self.route().split_first().unwrap_or((&0, &[]));
+        let (exchange, key) = rest.split_at_checked(usize::from(*len)).unwrap_or_default();
+        (exchange, key.get(1..).unwrap_or_default())
+    }
+
+    /// The content header frame's payload.
+    pub fn header(&self) -> &[u8] {
+        let start = usize::from(self.route_len);
+        self.octets.get(start..start + self.header_len as usize).unwrap_or_default()
+    }
+
+    /// The properties: flags and values.
+    pub fn properties(&self) -> &[u8] {
+        self.header().get(ContentHeader::PREFIX..).unwrap_or_default()
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        self.octets.get(self.body_at()..).unwrap_or_default()
+    }
+
+    /// The body, sharing the message's octets.
+    pub fn body_shared(&self) -> Bytes {
+        self.octets.slice(self.body_at().min(self.octets.len())..)
+    }
+
+    fn body_at(&self) -> usize {
+        usize::from(self.route_len) + self.header_len as usize
+    }
+
+    /// Octets of the body.
+    pub fn body_len(&self) -> usize {
+        self.octets.len().saturating_sub(self.body_at())
+    }
+
+    /// Octets held for it, without bookkeeping.
+    pub fn size(&self) -> usize {
+        self.octets.len()
+    }
+
+    /// Published with delivery mode 2.
+    pub fn persistent(&self) -> bool {
+        self.persistent
+    }
+}
+
+/// Puts messages together as their frames arrive; small ones share blocks of memory.
+#[derive(Debug, Default)]
+pub struct Builder {
+    block: BytesMut,
+    route_len: usize,
+    header_len: usize,
+    body_left: u64,
+    persistent: bool,
+}
+
+impl Builder {
+    /// Begins a message: exchange and routing key as two short strings.
+    pub fn begin(&mut self, route: &[u8]) {
+        if self.block.capacity() < route.len() + MESSAGE_BLOCK / 16 {
+            self.block = BytesMut::with_capacity(MESSAGE_BLOCK);
+        }
+        self.block.clear();
+        self.block.extend_from_slice(route);
+        self.route_len = route.len();
+    }
+
+    /// The content header: property flags and values, and how long the body will be.
+    pub fn header(&mut self, properties: &[u8], body_size: u64, persistent: bool) {
+        self.header_len = ContentHeader::PREFIX + properties.len();
+        self.body_left = body_size;
+        self.persistent = persistent;
+        let body = usize::try_from(body_size).unwrap_or(usize::MAX).min(BODY_RESERVE);
+        let needed = self.header_len + body;
+        if self.block.capacity() - self.block.len() < needed {
+            self.move_to_new_block(needed);
+        }
+        self.block.extend_from_slice(&prefix(body_size));
+        self.block.extend_from_slice(properties);
+    }
+
+    fn move_to_new_block(&mut self, needed: usize) {
+        let room = (self.block.len() + needed).max(MESSAGE_BLOCK);
+        let mut block = BytesMut::with_capacity(room);
+        block.extend_from_slice(&self.block);
+        self.block = block;
+    }
+
+    /// Some octets of the body; `false` if that is more than was announced.
+    pub fn body(&mut self, chunk: &[u8]) -> bool {
+        let Some(left) = self.body_left.checked_sub(chunk.len() as u64) else { return false };
+        self.body_left = left;
+        self.block.extend_from_slice(chunk);
+        true
+    }
+
+    /// Whether the body is whole.
+    pub fn is_whole(&self) -> bool {
+        self.body_left == 0
+    }
+
+    /// The route of the message that is being built.
+    pub fn route(&self) -> &[u8] {
+        self.block.get(..self.route_len).unwrap_or_default()
+    }
+
+    /// The finished message.
+    pub fn finish(&mut self) -> Message {
+        Message {
+            octets: self.block.split().freeze(),
+            header_len: self.header_len as u32,
+            route_len: self.route_len as u16,
+            persistent: self.persistent,
+        }
+    }
+
+    /// Gives back the memory of an unused block.
+    pub fn give_back_room(&mut self) {
+        self.block = BytesMut::new();
+    }
+
+    /// A message in one go.
+    pub fn whole(route: &[u8], properties: &[u8], body: &[u8], persistent: bool) -> Message {
+        let mut builder = Self::default();
+        builder.begin(route);
+        builder.header(properties, body.len() as u64, persistent);
+        builder.body(body);
+        builder.finish()
+    }
+}
+
+/// The content header payload before the properties: class, weight, body size.
+fn prefix(body_size: u64) -> [u8; ContentHeader::PREFIX] {
+    let [a, b, c, d, e, f, g, h] = body_size.to_be_bytes();
+    [0, 60, 0, 0, a, b, c, d, e, f, g, h]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_are_found_again() {
+        let message = Builder::whole(b"\x02ex\x03key", &[0, 0], b"payload", false);
+        assert_eq!((message.exchange(), message.routing_key()), (&b"ex"[..], &b"key"[..]));
+        assert_eq!(message.route(), b"\x02ex\x03key");
+        assert_eq!(message.properties(), [0, 0]);
+        assert_eq!((message.body(), message.body_len()), (&b"payload"[..], 7));
+        assert_eq!(message.header(), b"\0\x3c\0\0\0\0\0\0\0\0\0\x07\0\0");
+    }
+
+    #[test]
+    fn messages_in_one_block_do_not_mix() {
+        let mut builder = Builder::default();
+        let mut build = |body: &[u8]| {
+            builder.begin(b"\0\x01k");
+            builder.header(&[0, 0], body.len() as u64, true);
+            let (head, tail) = body.split_at(body.len() / 2);
+            assert!(builder.body(head) && builder.body(tail) && builder.is_whole());
+            builder.finish()
+        };
+        let bodies: Vec<Vec<u8>> = (0..300).map(|n| vec![n as u8; n * 7]).collect();
+        let messages: Vec<Message> = bodies.iter().map(|body| build(body)).collect();
+        for (message, body) in messages.iter().zip(&bodies) {
+            assert_eq!((message.body(), message.routing_key()), (&body[..], &b"k"[..]));
+            assert!(message.persistent());
+        }
+    }
+
+    #[test]
+    fn a_body_longer_than_announced_is_noticed() {
+        let mut builder = Builder::default();
+        builder.begin(b"\0\0");
+        builder.header(&[0, 0], 3, false);
+        assert!(builder.body(b"ab") && !builder.body(b"cd"));
+    }
+}

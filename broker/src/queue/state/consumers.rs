@@ -1,0 +1,292 @@
+//! Who consumes a queue, and whose turn it is.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::ConsumerKey;
+
+/// What basic.consume asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsumerSpec {
+    /// Who it is.
+    pub key: ConsumerKey,
+    /// Deliveries count as acknowledged.
+    pub no_ack: bool,
+    /// Nobody else may consume.
+    pub exclusive: bool,
+    /// Unacknowledged messages it may hold; 0: any number. Without effect with `no_ack`.
+    pub prefetch: u32,
+    /// Consumers of a higher priority are served first, as long as they can take more.
+    pub priority: i32,
+    /// It only gets what it is granted ([`super::Command::Grant`]).
+    pub pull: bool,
+    /// Octets that may be on their way to it ([`super::Command::Credit`]).
+    pub window: u32,
+}
+
+/// A consumer; its slot outlives it until its last unacknowledged message is settled.
+#[derive(Debug)]
+pub struct Consumer {
+    /// What it asked for.
+    pub spec: ConsumerSpec,
+    /// Messages that it holds unacknowledged.
+    pub unacked: u32,
+    window: i64,
+    granted: u32,
+    asked: bool,
+    in_turn: bool,
+    gone: bool,
+}
+
+/// Index of a consumer within its queue.
+pub type Slot = u32;
+
+/// The consumers of a queue.
+#[derive(Debug, Default)]
+pub struct Consumers {
+    slots: Vec<Option<Consumer>>,
+    free: Vec<Slot>,
+    by_key: BTreeMap<ConsumerKey, Slot>,
+    /// Those that can take a message, by descending priority; the front of each is next.
+    turns: Vec<(i32, VecDeque<Slot>)>,
+    /// Pulling consumers that have not been told that messages are ready.
+    silent_pulls: Vec<Slot>,
+}
+
+impl Consumer {
+    fn can_take(&self) -> bool {
+        let prefetch = self.spec.prefetch;
+        !self.gone
+            && self.window > 0
+            && (self.spec.no_ack || prefetch == 0 || self.unacked < prefetch)
+            && (!self.spec.pull || self.granted > 0)
+    }
+}
+
+impl Consumers {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    /// Whether one of them is exclusive.
+    pub fn any_exclusive(&self) -> bool {
+        self.by_key.len() == 1 && self.iter().any(|consumer| consumer.spec.exclusive)
+    }
+
+    /// All of them, by key.
+    pub fn iter(&self) -> impl Iterator<Item = &Consumer> {
+        self.by_key.values().filter_map(|slot| self.get(*slot))
+    }
+
+    fn get(&self, slot: Slot) -> Option<&Consumer> {
+        self.slots.get(slot as usize)?.as_ref()
+    }
+
+    fn get_mut(&mut self, slot: Slot) -> Option<&mut Consumer> {
+        self.slots.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Finds a consumer.
+    pub fn slot_of(&self, key: ConsumerKey) -> Option<Slot> {
+        self.by_key.get(&key).copied()
+    }
+
+    /// Adds a consumer. Its key must be new.
+    pub fn add(&mut self, spec: ConsumerSpec) {
+        let window = i64::from(spec.window);
+        let consumer = Consumer {
+            spec,
+            unacked: 0,
+            window,
+            granted: 0,
+            asked: false,
+            in_turn: false,
+            gone: false,
+        };
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                self.slots.push(None);
+                (self.slots.len() - 1) as Slot
+            }
+        };
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(consumer);
+        }
+        self.by_key.insert(spec.key, slot);
+        if spec.pull {
+            self.silent_pulls.push(slot);
+        }
+        self.review(slot);
+    }
+
+    /// Removes a consumer; `false` if there is none.
+    pub fn remove(&mut self, key: ConsumerKey) -> bool {
+        let Some(slot) = self.by_key.remove(&key) else { return false };
+        self.silent_pulls.retain(|silent| *silent != slot);
+        if let Some(consumer) = self.get_mut(slot) {
+            consumer.gone = true;
+        }
+        self.leave_turn(slot);
+        self.reuse(slot);
+        true
+    }
+
+    fn leave_turn(&mut self, slot: Slot) {
+        let Some(consumer) = self.get_mut(slot) else { return };
+        if !std::mem::take(&mut consumer.in_turn) {
+            return;
+        }
+        let priority = consumer.spec.priority;
+        for (_, turn) in self.turns.iter_mut().filter(|(of, _)| *of == priority) {
+            turn.retain(|waiting| *waiting != slot);
+        }
+        self.turns.retain(|(_, turn)| !turn.is_empty());
+    }
+
+    fn reuse(&mut self, slot: Slot) {
+        if self.get(slot).is_some_and(|consumer| consumer.gone && consumer.unacked == 0) {
+            if let Some(place) = self.slots.get_mut(slot as usize) {
+                *place = None;
+            }
+            self.free.push(slot);
+        }
+    }
+
+    /// Gives a consumer its place in the turn if it can take a message and has none.
+    fn review(&mut self, slot: Slot) {
+        let Some(consumer) = self.get_mut(slot) else { return };
+        if consumer.in_turn || !consumer.can_take() {
+            return;
+        }
+        consumer.in_turn = true;
+        let priority = consumer.spec.priority;
+        let at = self.turns.partition_point(|(of, _)| *of > priority);
+        match self.turns.get_mut(at) {
+            Some((of, turn)) if *of == priority => turn.push_back(slot),
+            _ => self.turns.insert(at, (priority, VecDeque::from([slot]))),
+        }
+    }
+
+    /// Who gets the next message.
+    pub fn next(&self) -> Option<Slot> {
+        self.turns.first()?.1.front().copied()
+    }
+
+    /// Books a delivery of `cost` octets to the consumer whose turn it is, and moves the turn on.
+    /// Returns its key and whether the message counts as acknowledged.
+    pub fn deliver(&mut self, slot: Slot, cost: u32) -> Option<(ConsumerKey, bool)> {
+        let consumer = self.slots.get_mut(slot as usize)?.as_mut()?;
+        consumer.window -= i64::from(cost);
+        consumer.granted = consumer.granted.saturating_sub(u32::from(consumer.spec.pull));
+        if !consumer.spec.no_ack {
+            consumer.unacked += 1;
+        }
+        let booked = Some((consumer.spec.key, consumer.spec.no_ack));
+        let stays = consumer.can_take();
+        consumer.in_turn = stays;
+        let (_, turn) = self.turns.first_mut()?;
+        if !stays {
+            turn.pop_front();
+            if turn.is_empty() {
+                self.turns.remove(0);
+            }
+        } else if turn.len() > 1 {
+            turn.rotate_left(1);
+        }
+        booked
+    }
+
+    /// One message of a consumer is settled.
+    pub fn settled(&mut self, slot: Slot) {
+        let Some(consumer) = self.get_mut(slot) else { return };
+        consumer.unacked = consumer.unacked.saturating_sub(1);
+        if consumer.gone { self.reuse(slot) } else { self.review(slot) }
+    }
+
+    /// Octets have left for the consumer.
+    pub fn credit(&mut self, key: ConsumerKey, octets: u64) {
+        let Some(slot) = self.slot_of(key) else { return };
+        if let Some(consumer) = self.get_mut(slot) {
+            consumer.window = consumer.window.saturating_add_unsigned(octets);
+        }
+        self.review(slot);
+    }
+
+    /// Lets a pulling consumer take `messages` more.
+    pub fn grant(&mut self, key: ConsumerKey, messages: u32) {
+        let Some(slot) = self.slot_of(key) else { return };
+        if let Some(consumer) = self.get_mut(slot) {
+            consumer.granted = messages;
+            consumer.asked = true;
+        }
+        self.silent_pulls.retain(|silent| *silent != slot);
+        self.review(slot);
+    }
+
+    /// Ends a grant; returns what is left of it. With nothing `ready` the consumer will be told
+    /// when there is.
+    pub fn end_grant(&mut self, key: ConsumerKey, ready: bool) -> u32 {
+        let Some(slot) = self.slot_of(key) else { return 0 };
+        let Some(consumer) = self.get_mut(slot) else { return 0 };
+        let left = std::mem::take(&mut consumer.granted);
+        let pull = consumer.spec.pull;
+        if pull && !consumer.can_take() {
+            self.leave_turn(slot);
+        }
+        if pull && !ready {
+            self.silence(slot);
+        }
+        left
+    }
+
+    /// From now on the consumer pulls, or no longer does; returns its unacknowledged messages.
+    pub fn set_pull(&mut self, key: ConsumerKey, pull: bool) -> Option<u32> {
+        let slot = self.slot_of(key)?;
+        let consumer = self.get_mut(slot)?;
+        let unacked = consumer.unacked;
+        consumer.spec.pull = pull;
+        consumer.granted = 0;
+        self.leave_turn(slot);
+        self.silent_pulls.retain(|silent| *silent != slot);
+        if pull {
+            self.silence(slot);
+        }
+        self.review(slot);
+        Some(unacked)
+    }
+
+    fn silence(&mut self, slot: Slot) {
+        if let Some(consumer) = self.get_mut(slot) {
+            consumer.asked = false;
+        }
+        if !self.silent_pulls.contains(&slot) {
+            self.silent_pulls.push(slot);
+        }
+    }
+
+    /// The pulling consumers to tell that messages are ready; each is told once.
+    pub fn wake_pulls(&mut self) -> Vec<ConsumerKey> {
+        let silent = std::mem::take(&mut self.silent_pulls);
+        let mut keys = Vec::with_capacity(silent.len());
+        for slot in silent {
+            if let Some(consumer) = self.get_mut(slot) {
+                consumer.asked = true;
+                keys.push(consumer.spec.key);
+            }
+        }
+        keys
+    }
+
+    /// Removes all of them.
+    pub fn clear(&mut self) -> Vec<ConsumerKey> {
+        let keys: Vec<_> = self.by_key.keys().copied().collect();
+        *self = Self::default();
+        keys
+    }
+}

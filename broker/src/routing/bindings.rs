@@ -1,0 +1,227 @@
+//! The bindings of one exchange: the record of what was bound, and the index that matches.
+
+use std::collections::BTreeMap;
+
+use amq_protocol::types::FieldTable;
+
+use super::direct::DirectIndex;
+use super::fanout::FanoutIndex;
+use super::headers::{Condition, HeadersIndex, Slot};
+use super::topic::TopicIndex;
+use super::value::{same_table, table_hash};
+use super::{Destination, ExchangeKind, InvalidBinding, RouteInput};
+
+/// The bindings of one exchange.
+///
+/// A binding is its destination, its key and its arguments together: the same key bound twice to a
+/// queue with different arguments makes two bindings.
+#[derive(Debug)]
+pub struct Bindings {
+    records: Records,
+    len: usize,
+    index: Index,
+}
+
+/// One binding, as it was made.
+#[derive(Clone, Copy, Debug)]
+pub struct BindingRef<'a> {
+    /// Where it leads.
+    pub dest: Destination,
+    /// The binding key, byte for byte.
+    pub key: &'a [u8],
+    /// The arguments of the bind.
+    pub args: &'a FieldTable,
+}
+
+/// Ordered by destination first, so that all bindings of one lie together.
+type Records = BTreeMap<(Destination, Box<[u8]>), Vec<Record>>;
+
+#[derive(Debug)]
+struct Record {
+    args: FieldTable,
+    /// Of the arguments: a queue may have thousands of bindings with one key.
+    hash: u64,
+    /// Where the headers index holds it; `None` for the other kinds.
+    slot: Option<Slot>,
+}
+
+#[derive(Debug)]
+enum Index {
+    Direct(DirectIndex),
+    Fanout(FanoutIndex),
+    Topic(TopicIndex),
+    Headers(HeadersIndex),
+}
+
+impl Bindings {
+    /// No bindings yet, for an exchange of this kind.
+    pub fn new(kind: ExchangeKind) -> Self {
+        let index = match kind {
+            ExchangeKind::Direct => Index::Direct(DirectIndex::default()),
+            ExchangeKind::Fanout => Index::Fanout(FanoutIndex::default()),
+            ExchangeKind::Topic => Index::Topic(TopicIndex::default()),
+            ExchangeKind::Headers => Index::Headers(HeadersIndex::default()),
+        };
+        Self { records: Records::new(), len: 0, index }
+    }
+
+    /// The kind that this was made for.
+    pub fn kind(&self) -> ExchangeKind {
+        match self.index {
+            Index::Direct(_) => ExchangeKind::Direct,
+            Index::Fanout(_) => ExchangeKind::Fanout,
+            Index::Topic(_) => ExchangeKind::Topic,
+            Index::Headers(_) => ExchangeKind::Headers,
+        }
+    }
+
+    /// Adds a binding; `false` if exactly this one (destination, key, arguments) existed.
+    ///
+    /// # Errors
+    /// The arguments make no sense for the kind; nothing has changed.
+    pub fn add(
+        &mut self,
+        dest: Destination,
+        key: &[u8],
+        args: &FieldTable,
+    ) -> Result<bool, InvalidBinding> {
+        let condition = match self.index {
+            Index::Headers(_) => Some(Condition::parse(args)?),
+            _ => None,
+        };
+        let same_key = self.records.entry((dest, key.into())).or_default();
+        let hash = table_hash(args);
+        if position(same_key, hash, args).is_some() {
+            return Ok(false);
+        }
+        let slot = match (&mut self.index, condition) {
+            (Index::Headers(index), Some(condition)) => Some(index.add(dest, condition)),
+            (index, _) if same_key.is_empty() => {
+                index.add_key(dest, key);
+                None
+            }
+            _ => None,
+        };
+        if same_key.is_empty() {
+            // Mostly there is no second one.
+            same_key.reserve_exact(1);
+        }
+        same_key.push(Record { args: args.clone(), hash, slot });
+        self.len += 1;
+        Ok(true)
+    }
+
+    /// Removes a binding; `true` if it existed.
+    pub fn remove(&mut self, dest: Destination, key: &[u8], args: &FieldTable) -> bool {
+        let id = (dest, Box::from(key));
+        let Some(same_key) = self.records.get_mut(&id) else {
+            return false;
+        };
+        let Some(at) = position(same_key, table_hash(args), args) else {
+            return false;
+        };
+        let record = same_key.remove(at);
+        let last = same_key.is_empty();
+        if last {
+            self.records.remove(&id);
+        }
+        self.index.forget(dest, key, record.slot, last);
+        self.len -= 1;
+        true
+    }
+
+    /// Removes all bindings that lead to `dest`, and says how many there were.
+    pub fn remove_destination(&mut self, dest: Destination) -> usize {
+        let mut removed = 0;
+        while let Some(id) = self.first_of(dest).cloned() {
+            let records = self.records.remove(&id).unwrap_or_default();
+            removed += records.len();
+            let mut left = records.len();
+            for record in records {
+                left -= 1;
+                self.index.forget(dest, &id.1, record.slot, left == 0);
+            }
+        }
+        self.len -= removed;
+        removed
+    }
+
+    /// Whether any binding leads to `dest`.
+    pub fn has_destination(&self, dest: Destination) -> bool {
+        self.first_of(dest).is_some()
+    }
+
+    /// Whether there is no binding.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many bindings there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Every binding, by destination and then by key.
+    pub fn iter(&self) -> impl Iterator<Item = BindingRef<'_>> {
+        self.records.iter().flat_map(|((dest, key), records)| {
+            records.iter().map(|record| BindingRef { dest: *dest, key, args: &record.args })
+        })
+    }
+
+    /// Appends each destination that matches; one may appear more than once.
+    pub fn route(&self, input: &RouteInput<'_>, out: &mut Vec<Destination>) {
+        match &self.index {
+            Index::Direct(index) => index.route(input.key, out),
+            Index::Fanout(index) => index.route(out),
+            Index::Topic(index) => index.route(input.key, out),
+            Index::Headers(index) => index.route(input.headers, out),
+        }
+    }
+
+    /// Whether [`route`](Self::route) looks at the headers: if not, they need not be decoded.
+    pub fn needs_headers(&self) -> bool {
+        matches!(&self.index, Index::Headers(index) if index.reads_headers())
+    }
+
+    /// Whether [`route`](Self::route) looks at the key: if not, one call serves all keys.
+    pub(super) fn needs_key(&self) -> bool {
+        matches!(self.index, Index::Direct(_) | Index::Topic(_))
+    }
+
+    fn first_of(&self, dest: Destination) -> Option<&(Destination, Box<[u8]>)> {
+        let from = (dest, Box::default());
+        let (id, _) = self.records.range(from..).next()?;
+        (id.0 == dest).then_some(id)
+    }
+}
+
+fn position(records: &[Record], hash: u64, args: &FieldTable) -> Option<usize> {
+    records.iter().position(|record| record.hash == hash && same_table(&record.args, args))
+}
+
+impl Index {
+    /// Indexes the first binding of (destination, key): a second one with other arguments matches
+    /// the same messages, except in a headers exchange.
+    fn add_key(&mut self, dest: Destination, key: &[u8]) {
+        match self {
+            Self::Direct(index) => index.add(dest, key),
+            Self::Fanout(index) => index.add(dest),
+            Self::Topic(index) => index.add(dest, key),
+            Self::Headers(_) => {}
+        }
+    }
+
+    /// Undoes the indexing of a binding; `last` says that (destination, key) has none left.
+    fn forget(&mut self, dest: Destination, key: &[u8], slot: Option<Slot>, last: bool) {
+        match (self, slot) {
+            (Self::Headers(index), Some(slot)) => index.remove(slot),
+            (Self::Direct(index), _) if last => index.remove(dest, key),
+            (Self::Fanout(index), _) if last => index.remove(dest),
+            (Self::Topic(index), _) if last => index.remove(dest, key),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

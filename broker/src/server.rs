@@ -1,0 +1,85 @@
+//! Listening, accepting, watching over memory, stopping.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::{Instant, interval, sleep, timeout};
+
+use crate::connection;
+use crate::memory;
+use crate::node::Node;
+
+/// How often memory is compared with its watermark.
+const MEMORY_CHECK: Duration = Duration::from_millis(100);
+
+/// How long connections get to take leave at a stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Connections that wait to be accepted.
+const ACCEPT_BACKLOG: u32 = 1024;
+
+/// Opens the AMQP listener.
+pub fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = socket.context("cannot make a socket")?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address).with_context(|| format!("cannot listen on {address}"))?;
+    Ok(socket.listen(ACCEPT_BACKLOG)?)
+}
+
+/// Serves until `stop` resolves; then takes leave of all connections.
+pub async fn run(node: Arc<Node>, listener: TcpListener, stop: impl Future<Output = ()>) {
+    let watch = tokio::spawn(watch_memory(node.clone()));
+    tokio::select! {
+        () = accept(node.clone(), listener) => {}
+        () = stop => {}
+    }
+    watch.abort();
+    node.close_all("broker forced connection closure with reason 'shutdown'");
+    let all_gone = async {
+        while node.connection_count() > 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if timeout(STOP_TIMEOUT, all_gone).await.is_err() {
+        tracing::warn!("{} connections did not take leave in time", node.connection_count());
+    }
+}
+
+async fn accept(node: Arc<Node>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(connection::serve(node.clone(), stream));
+            }
+            Err(error) => {
+                // Out of file descriptors, mostly: those that are open live on.
+                tracing::error!("cannot accept a connection: {error}");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn watch_memory(node: Arc<Node>) {
+    let mut ticks = interval(MEMORY_CHECK);
+    let watermark = node.config.memory_watermark;
+    let mut last_change = Instant::now();
+    loop {
+        ticks.tick().await;
+        let Some(resident) = memory::resident() else { continue };
+        let over = resident > watermark;
+        if over == node.memory_alarm() {
+            continue;
+        }
+        tracing::warn!(
+            resident, watermark, after = ?last_change.elapsed(),
+            "memory alarm {}", if over { "set: publishers are held back" } else { "cleared" }
+        );
+        last_change = Instant::now();
+        node.set_memory_alarm(over);
+    }
+}

@@ -1,0 +1,139 @@
+//! Mail from other threads: deliveries above all, straight into the write buffer.
+
+use std::sync::Arc;
+
+use amq_protocol::protocol::{AMQPClass, basic};
+use lepus_protocol::encode::{self, Deliver};
+
+use super::channel::Held;
+use super::{Consumer, Session};
+use crate::mailbox::Mail;
+use crate::message::Message;
+use crate::out::Out;
+use crate::queue::state::{Command, ConsumerKey, Delivery, Entry, delivery_cost};
+use crate::queue::{Queue, undo_command};
+
+impl Session {
+    /// Takes all mail that has come.
+    pub(super) fn collect_mail(&mut self, out: &mut Out) {
+        let mailbox = self.peer.mailbox.clone();
+        for mail in mailbox.collect(Vec::new()) {
+            self.mail(mail, out);
+        }
+    }
+
+    /// Takes one piece of mail. Closing and alarms are the connection's affair.
+    pub fn mail(&mut self, mail: Mail, out: &mut Out) {
+        match mail {
+            Mail::Deliveries(queue, deliveries) => self.deliver(&queue, deliveries, out),
+            Mail::Cancelled(key) => self.queue_went_away(key, out),
+            Mail::Wanted(key) => self.wanted(key),
+            Mail::Reply { channel, message } => self.deliver_reply(channel, &message, out),
+            Mail::Close(_) | Mail::Alarm => {}
+        }
+    }
+
+    fn deliver(&mut self, queue: &Arc<Queue>, deliveries: Vec<Delivery>, out: &mut Out) {
+        let frame_max = self.peer.tuning.frame_max;
+        let slot = self.queues.slot(queue);
+        let mut deliveries = deliveries.into_iter().peekable();
+        let mut refused = Vec::new();
+        while let Some(number) = deliveries.peek().map(|delivery| delivery.to.number) {
+            let run = std::iter::from_fn(|| deliveries.next_if(|next| next.to.number == number));
+            let consumer = self.consumers.get_mut(&number);
+            let Some(consumer) = consumer.filter(|consumer| !consumer.cancelled) else {
+                refused.extend(run);
+                continue;
+            };
+            let at = usize::from(consumer.channel).wrapping_sub(1);
+            let Some(Some(channel)) = self.channels.get_mut(at) else { continue };
+            let was_owed = consumer.owed;
+            for Delivery { entry: Entry { seq, message, redelivered }, .. } in run {
+                channel.last_tag += 1;
+                if !consumer.no_ack {
+                    let held = Held { queue: slot, consumer: number, seq };
+                    channel.unacked.insert(channel.last_tag, held);
+                }
+                consumer.granted = consumer.granted.saturating_sub(1);
+                consumer.owed += u64::from(delivery_cost(&message));
+                let delivery = Deliver {
+                    consumer_tag: consumer.tag.as_str().as_bytes(),
+                    delivery_tag: channel.last_tag,
+                    redelivered,
+                    route: message.route(),
+                    header: message.header(),
+                };
+                encode::deliver(out.tail(), consumer.channel, &delivery);
+                out.body(consumer.channel, &message, frame_max);
+            }
+            let worth_telling = u64::from(consumer.window) / 4;
+            if was_owed < worth_telling && consumer.owed >= worth_telling {
+                self.creditors.push(number);
+            }
+        }
+        if !refused.is_empty() {
+            self.give_back(queue, refused);
+        }
+    }
+
+    /// Deliveries for consumers that are gone return to their queue as if nothing had happened.
+    fn give_back(&mut self, queue: &Arc<Queue>, refused: Vec<Delivery>) {
+        for delivery in &refused {
+            let number = delivery.to.number;
+            let Some(consumer) = self.consumers.get_mut(&number) else { continue };
+            consumer.granted = consumer.granted.saturating_sub(1);
+            let (channel, done) = (consumer.channel, consumer.granted == 0);
+            if done {
+                self.consumers.remove(&number);
+            }
+            let global = self.channel_mut(channel).and_then(|channel| channel.global.as_mut());
+            if let Some(global) = global {
+                global.used = global.used.saturating_sub(1);
+            }
+        }
+        queue.apply(undo_command(refused));
+    }
+
+    /// Once all is written: consumers may be sent more.
+    pub fn give_credit(&mut self) {
+        let connection = self.peer.connection;
+        for number in std::mem::take(&mut self.creditors) {
+            let Some(consumer) = self.consumers.get_mut(&number) else { continue };
+            let octets = std::mem::take(&mut consumer.owed);
+            let key = ConsumerKey { connection, number };
+            let channel = consumer.channel;
+            consumer.queue.clone().apply(Command::Credit(key, octets));
+            self.pull(channel);
+        }
+    }
+
+    /// RabbitMQ's extension consumer_cancel_notify.
+    fn queue_went_away(&mut self, key: ConsumerKey, out: &mut Out) {
+        let Some(Consumer { channel, tag, .. }) = self.consumers.get(&key.number) else { return };
+        let (channel, tag) = (*channel, tag.clone());
+        if self.peer.cancel_notify {
+            let cancel = basic::Cancel { consumer_tag: tag, nowait: true };
+            out.method(channel, &AMQPClass::Basic(basic::AMQPMethod::Cancel(cancel)));
+        }
+        self.end_consumer(key.number);
+    }
+
+    fn deliver_reply(&mut self, number: u16, message: &Message, out: &mut Out) {
+        let frame_max = self.peer.tuning.frame_max;
+        let Some(channel) = self.channel_mut(number) else { return };
+        let Some(consumer) = &channel.reply_consumer else { return };
+        if consumer.key.as_bytes() != message.routing_key() {
+            return;
+        }
+        channel.last_tag += 1;
+        let delivery = Deliver {
+            consumer_tag: consumer.tag.as_bytes(),
+            delivery_tag: channel.last_tag,
+            redelivered: false,
+            route: message.route(),
+            header: message.header(),
+        };
+        encode::deliver(out.tail(), number, &delivery);
+        out.body(number, message, frame_max);
+    }
+}

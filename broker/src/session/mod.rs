@@ -1,0 +1,279 @@
+//! What a connection's channels do: synchronous, without sockets, without a clock.
+//!
+//! Frames of open connections come in through [`Session::piece`], mail of other threads through
+//! [`Session::mail`]; replies and deliveries go to the [`Out`] buffer. A refusal becomes a
+//! channel.close or connection.close in one place, [`Session::refuse`].
+
+mod channel;
+mod consume;
+mod content;
+mod deliver;
+mod exchange_methods;
+mod gather;
+mod qos;
+mod method;
+mod publish;
+mod queues;
+mod queue_methods;
+mod reply_to;
+mod settle;
+mod tx;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use amq_protocol::protocol::{AMQPClass, channel as amqp_channel};
+use amq_protocol::types::ShortString;
+use lepus_protocol::frame::Piece;
+use lepus_protocol::handshake::Tuning;
+use lepus_protocol::limits::SHORT_STRING_MAX;
+use lepus_protocol::method::MethodId;
+
+use crate::error::Refusal;
+use crate::limits::{CONNECTION_WINDOW, CONSUMER_WINDOW_MAX, CONSUMER_WINDOW_MIN};
+use crate::mailbox::Mailbox;
+use crate::node::Node;
+use crate::out::Out;
+use crate::queue::Queue;
+use crate::queue::state::ConsumerKey;
+use crate::vhost::Vhost;
+use channel::Channel;
+use gather::Gather;
+use queues::QueueTable;
+
+/// Who is connected, and to what.
+pub struct Peer {
+    /// The broker.
+    pub node: Arc<Node>,
+    /// The virtual host that connection.open named.
+    pub vhost: Arc<Vhost>,
+    /// The connection's id.
+    pub connection: u64,
+    /// The connection's mailbox.
+    pub mailbox: Arc<Mailbox>,
+    /// The authenticated user.
+    pub user: String,
+    /// What was negotiated.
+    pub tuning: Tuning,
+    /// The client can be told that a queue went away (`consumer_cancel_notify`).
+    pub cancel_notify: bool,
+}
+
+/// A consumer of this connection.
+struct Consumer {
+    channel: u16,
+    tag: ShortString,
+    queue: Arc<Queue>,
+    slot: u32,
+    no_ack: bool,
+    window: u32,
+    /// Octets delivered whose credit its queue has not been given back.
+    owed: u64,
+    /// Messages granted under a channel-wide limit that have not arrived.
+    granted: u32,
+    /// basic.cancel has come; only granted messages are awaited.
+    cancelled: bool,
+}
+
+/// An open connection.
+pub struct Session {
+    peer: Peer,
+    channels: Vec<Option<Box<Channel>>>,
+    open_channels: usize,
+    consumers: HashMap<u32, Consumer>,
+    last_consumer: u32,
+    queues: QueueTable,
+    gather: Gather,
+    /// Consumers that are owed enough credit to be worth telling their queues.
+    creditors: Vec<u32>,
+    /// Channels whose builders or confirms want attention after a read.
+    published: Vec<u16>,
+    backlog: usize,
+    has_published: bool,
+}
+
+impl Session {
+    /// A connection that has just been opened.
+    pub fn new(peer: Peer) -> Self {
+        Self {
+            peer,
+            channels: Vec::new(),
+            open_channels: 0,
+            consumers: HashMap::new(),
+            last_consumer: 0,
+            queues: QueueTable::default(),
+            gather: Gather::default(),
+            creditors: Vec::new(),
+            published: Vec::new(),
+            backlog: 0,
+            has_published: false,
+        }
+    }
+
+    /// Whether anything was published since the last call.
+    pub fn take_published(&mut self) -> bool {
+        std::mem::take(&mut self.has_published)
+    }
+
+    /// Takes the next piece of a channel's frames. An error closes the connection.
+    pub fn piece(&mut self, piece: Piece<'_>, out: &mut Out) -> Result<(), Refusal> {
+        match piece {
+            Piece::Method { channel, payload } => self.method(channel, payload, out),
+            Piece::Header { channel, payload } => {
+                let done = self.content_header(channel, payload);
+                let done = done.and_then(|()| self.finish_empty(channel, out));
+                self.settle_refusal(channel, MethodId::PUBLISH, done, out)
+            }
+            Piece::Body { channel, chunk } => {
+                let done = self.content_body(channel, chunk, out);
+                self.settle_refusal(channel, MethodId::PUBLISH, done, out)
+            }
+            Piece::Heartbeat { .. } => Ok(()),
+        }
+    }
+
+    /// Gives queues what the pieces so far were about, and confirms what is confirmed.
+    /// Returns the longest backlog that this connection has published into.
+    pub fn flush(&mut self, out: &mut Out) -> usize {
+        self.serve_queues();
+        for number in std::mem::take(&mut self.published) {
+            if let Some(channel) = self.channel_mut(number) {
+                channel.confirm_received(number, out);
+                if channel.content == channel::Content::None {
+                    channel.builder.give_back_room();
+                }
+            }
+        }
+        std::mem::take(&mut self.backlog)
+    }
+
+    fn serve_queues(&mut self) {
+        self.backlog = self.backlog.max(self.gather.serve());
+    }
+
+    /// Ends all channels: consumers go, unsettled messages return to their queues, exclusive queues
+    /// are deleted.
+    pub fn close(&mut self, out: &mut Out) {
+        self.serve_queues();
+        for number in 1..=self.channels.len() {
+            self.drop_channel(number as u16, out);
+        }
+        for mail in self.peer.mailbox.close() {
+            self.mail(mail, out);
+        }
+        let connection = self.peer.connection;
+        for queue in self.peer.vhost.read(|topology| topology.owned_by(connection)) {
+            self.peer.vhost.delete_queue(&queue, false, false);
+        }
+    }
+
+    fn channel(&self, number: u16) -> Option<&Channel> {
+        self.channels.get(usize::from(number).checked_sub(1)?)?.as_deref()
+    }
+
+    fn channel_mut(&mut self, number: u16) -> Option<&mut Channel> {
+        self.channels.get_mut(usize::from(number).checked_sub(1)?)?.as_deref_mut()
+    }
+
+    /// Opens a channel; `false` if it is open.
+    fn open_channel(&mut self, number: u16) -> bool {
+        let at = usize::from(number).saturating_sub(1);
+        if self.channels.len() <= at {
+            self.channels.resize_with(at + 1, || None);
+        }
+        let Some(place @ None) = self.channels.get_mut(at) else { return false };
+        *place = Some(Box::default());
+        self.open_channels += 1;
+        true
+    }
+
+    /// Forgets a channel: what it held returns to the queues.
+    fn drop_channel(&mut self, number: u16, out: &mut Out) {
+        self.release_channel(number, out);
+        if let Some(place) = self.channels.get_mut(usize::from(number).saturating_sub(1))
+            && place.take().is_some()
+        {
+            self.open_channels -= 1;
+        }
+        if self.queues.is_crowded() {
+            self.prune_queues();
+        }
+    }
+
+    fn release_channel(&mut self, number: u16, out: &mut Out) {
+        self.serve_queues();
+        self.stop_replies(number);
+        let Some(channel) = self.channel_mut(number) else { return };
+        let consumers: Vec<u32> = std::mem::take(&mut channel.consumers).into_values().collect();
+        for consumer in consumers {
+            self.stop_consumer(consumer);
+        }
+        self.collect_mail(out);
+        self.consumers.retain(|_, consumer| consumer.channel != number);
+        self.requeue_all(number);
+        self.serve_queues();
+    }
+
+    fn prune_queues(&mut self) {
+        let channels = self.channels.iter().flatten();
+        let held = channels.flat_map(|channel| channel.unacked.iter().map(|(_, held)| held.queue));
+        let consumed = self.consumers.values().map(|consumer| consumer.slot);
+        let in_use: HashSet<u32> = held.chain(consumed).collect();
+        self.queues.prune(&in_use);
+    }
+
+    /// Closes the channel for a soft refusal; a hard one is the connection's affair.
+    fn settle_refusal(
+        &mut self,
+        number: u16,
+        method: MethodId,
+        done: Result<(), Refusal>,
+        out: &mut Out,
+    ) -> Result<(), Refusal> {
+        let Err(refusal) = done else { return Ok(()) };
+        let method = refusal.method.unwrap_or(method);
+        let refusal = refusal.with_method(method);
+        if refusal.hard || number == 0 {
+            return Err(refusal);
+        }
+        self.refuse(number, &refusal, method, out);
+        Ok(())
+    }
+
+    fn refuse(&mut self, number: u16, refusal: &Refusal, method: MethodId, out: &mut Out) {
+        tracing::info!(
+            connection = self.peer.connection, channel = number, user = %self.peer.user,
+            vhost = %self.peer.vhost.name, "channel closed: {}", refusal.reply_text()
+        );
+        self.flush(out);
+        self.release_channel(number, out);
+        if let Some(channel) = self.channel_mut(number) {
+            *channel = Channel { closing: true, ..Channel::default() };
+        }
+        let close = amqp_channel::Close {
+            reply_code: refusal.code.code(),
+            reply_text: short(&refusal.reply_text()),
+            class_id: method.class,
+            method_id: method.method,
+        };
+        let close = amqp_channel::AMQPMethod::Close(close);
+        out.method(number, &AMQPClass::Channel(close));
+    }
+
+    fn new_consumer_key(&mut self) -> ConsumerKey {
+        self.last_consumer += 1;
+        ConsumerKey { connection: self.peer.connection, number: self.last_consumer }
+    }
+
+    /// Octets that may be on their way to one more consumer.
+    fn consumer_window(&self) -> u32 {
+        let share = CONNECTION_WINDOW / (self.consumers.len() as u32 + 1);
+        share.clamp(CONSUMER_WINDOW_MIN, CONSUMER_WINDOW_MAX)
+    }
+}
+
+/// A short string, cut at its limit (at a character's border).
+pub fn short(text: &str) -> ShortString {
+    let cut = text.floor_char_boundary(text.len().min(SHORT_STRING_MAX));
+    ShortString::try_new(text.get(..cut).unwrap_or_default()).unwrap_or_default()
+}

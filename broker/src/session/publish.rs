@@ -1,0 +1,258 @@
+//! From a whole message to its queues: validation, routing, returns, confirms.
+
+use std::sync::Arc;
+
+use amq_protocol::types::{AMQPValue, FieldTable, ShortString};
+use lepus_protocol::encode;
+use lepus_protocol::properties::{self, Properties};
+use lepus_protocol::reply::ReplyCode;
+use lepus_protocol::table;
+
+use super::Session;
+use super::channel::{Channel, Confirms, Marks};
+use crate::error::Refusal;
+use crate::limits::EXTRA_KEYS_MAX;
+use crate::message::{Builder, Message};
+use crate::out::Out;
+use crate::queue::Queue;
+use crate::topology::arguments::{MAX_EXPIRY_MS, type_name};
+
+impl Session {
+    /// A message is whole: find its queues and leave it there, or in the transaction.
+    pub(super) fn route_message(
+        &mut self,
+        number: u16,
+        mandatory: bool,
+        marks: Marks,
+        out: &mut Out,
+    ) -> Result<(), Refusal> {
+        self.has_published = true;
+        let version = self.peer.vhost.version();
+        let Some(channel) = self.channel_mut(number) else { return Ok(()) };
+        let plain = marks == Marks::default();
+        let cached = channel.route.version == version && channel.route.route == channel.builder.route();
+        let message = channel.builder.finish();
+        if let Some(confirm) = &mut channel.confirm {
+            confirm.received += 1;
+        }
+        if marks.validate {
+            self.validate(&message)?;
+        }
+        if !(plain && cached && !mandatory) {
+            return self.route_anew(number, message, mandatory, marks, version, out);
+        }
+        self.touch(number);
+        self.enqueue(number, message);
+        if self.gather.is_full() {
+            self.serve_queues();
+        }
+        Ok(())
+    }
+
+    /// Remembers that a channel wants [`Session::flush`]'s attention.
+    fn touch(&mut self, number: u16) {
+        if self.published.last() != Some(&number) && !self.published.contains(&number) {
+            self.published.push(number);
+        }
+    }
+
+    /// Gives a message to the queues in the channel's route cache.
+    fn enqueue(&mut self, number: u16, message: Message) {
+        let Some(channel) = self.channels.get_mut(usize::from(number).wrapping_sub(1)) else { return };
+        let Some(channel) = channel.as_deref_mut() else { return };
+        if let Some(tx) = &mut channel.tx {
+            tx.publish(message, &channel.route.queues);
+            return;
+        }
+        let Some((last, rest)) = channel.route.queues.split_last() else { return };
+        for queue in rest {
+            self.gather.publish(queue, message.clone());
+        }
+        self.gather.publish(last, message);
+    }
+
+    fn route_anew(
+        &mut self,
+        number: u16,
+        message: Message,
+        mandatory: bool,
+        marks: Marks,
+        version: u64,
+        out: &mut Out,
+    ) -> Result<(), Refusal> {
+        self.touch(number);
+        if self.is_reply(&message) && !marks.extra_keys {
+            let delivered = self.send_reply(&message);
+            if mandatory && !delivered {
+                self.return_message(number, message, out);
+            }
+            return Ok(());
+        }
+        let (message, queues, stable) = self.find_queues(message, marks)?;
+        let unroutable = queues.is_empty();
+        let Some(channel) = self.channel_mut(number) else { return Ok(()) };
+        channel.route.queues = queues;
+        channel.route.version = version;
+        channel.route.route.clear();
+        if stable && !marks.extra_keys {
+            channel.route.route.extend_from_slice(message.route());
+        }
+        if unroutable && mandatory {
+            self.return_message(number, message, out);
+            return Ok(());
+        }
+        self.enqueue(number, message);
+        if self.gather.is_full() {
+            self.serve_queues();
+        }
+        Ok(())
+    }
+
+    /// The queues of a message; BCC is taken out of its headers on the way.
+    fn find_queues(
+        &self,
+        message: Message,
+        marks: Marks,
+    ) -> Result<(Message, Vec<Arc<Queue>>, bool), Refusal> {
+        let exchange = std::str::from_utf8(message.exchange()).unwrap_or("\u{fffd}");
+        let vhost = &self.peer.vhost;
+        let wants_headers = marks.extra_keys
+            || marks.headers && vhost.read(|topology| topology.reads_headers(exchange));
+        let headers = if wants_headers { headers_of(&message) } else { None };
+        let extra = match &headers {
+            Some(headers) if marks.extra_keys => extra_keys(headers)?,
+            _ => Vec::new(),
+        };
+        let mut keys = vec![message.routing_key()];
+        keys.extend(extra.iter().map(Vec::as_slice));
+        let route = vhost.read(|topology| topology.route(exchange, &keys, headers.as_ref()))?;
+        let message = match headers {
+            Some(headers) if headers.contains_key("BCC") => without_bcc(&message, &headers),
+            _ => message,
+        };
+        Ok((message, route.queues, route.stable))
+    }
+
+    fn validate(&self, message: &Message) -> Result<(), Refusal> {
+        let Ok(found) = Properties::decode(message.properties()) else { return Ok(()) };
+        if let Some(claimed) = found.user_id
+            && claimed != self.peer.user.as_bytes()
+        {
+            let claimed = String::from_utf8_lossy(claimed);
+            return Err(Refusal::precondition(format_args!(
+                "user_id property set to '{claimed}' but authenticated user was '{}'",
+                self.peer.user
+            )));
+        }
+        if let Some(mode) = found.delivery_mode.filter(|mode| !matches!(mode, 1 | 2)) {
+            let text = format_args!("invalid message: {{delivery_mode_unknown,{mode}}}");
+            return Err(Refusal::precondition(text));
+        }
+        match found.expiration {
+            Some(expiration) => check_expiration(&String::from_utf8_lossy(expiration)),
+            None => Ok(()),
+        }
+    }
+
+    /// basic.return, at once or with the transaction.
+    fn return_message(&mut self, number: u16, message: Message, out: &mut Out) {
+        let frame_max = self.peer.tuning.frame_max;
+        let Some(channel) = self.channel_mut(number) else { return };
+        match &mut channel.tx {
+            Some(tx) => tx.return_message(message),
+            None => write_return(out, number, &message, frame_max),
+        }
+    }
+}
+
+/// Writes a basic.return and its content.
+pub(super) fn write_return(out: &mut Out, number: u16, message: &Message, frame_max: u32) {
+    let code = ReplyCode::NoRoute;
+    encode::returned(
+        out.tail(),
+        number,
+        code.code(),
+        code.name(),
+        message.route(),
+        message.header(),
+    );
+    out.body(number, message, frame_max);
+}
+
+impl Channel {
+    /// Confirms all messages received so far: their queues have them.
+    pub(super) fn confirm_received(&mut self, number: u16, out: &mut Out) {
+        let Some(Confirms { received, confirmed }) = &mut self.confirm else { return };
+        if received > confirmed {
+            let multiple = *received > *confirmed + 1;
+            encode::confirm(out.tail(), number, *received, multiple, true);
+            *confirmed = *received;
+        }
+    }
+}
+
+fn headers_of(message: &Message) -> Option<FieldTable> {
+    let found = Properties::decode(message.properties()).ok()?;
+    table::decode_body(found.headers?).ok()
+}
+
+/// The routing keys in CC and BCC: arrays of long strings (RabbitMQ's sender-selected distribution).
+fn extra_keys(headers: &FieldTable) -> Result<Vec<Vec<u8>>, Refusal> {
+    let mut keys = Vec::new();
+    for name in ["CC", "BCC"] {
+        match headers.inner().get(name) {
+            None => {}
+            Some(AMQPValue::FieldArray(values)) => {
+                let text = |value: &AMQPValue| match value {
+                    AMQPValue::LongString(key) => Some(key.as_bytes().to_vec()),
+                    _ => None,
+                };
+                keys.extend(values.as_slice().iter().filter_map(text).take(EXTRA_KEYS_MAX));
+            }
+            Some(other) => {
+                let kind = type_name(other);
+                return Err(Refusal::precondition(format_args!(
+                    "invalid message: {{unacceptable_type_in_header,\"{name}\",{kind}}}"
+                )));
+            }
+        }
+    }
+    Ok(keys)
+}
+
+fn without_bcc(message: &Message, headers: &FieldTable) -> Message {
+    let keep = |(name, _): &(&ShortString, &AMQPValue)| name.as_str() != "BCC";
+    let mut kept = FieldTable::default();
+    for (name, value) in headers.into_iter().filter(keep) {
+        kept.insert(name.clone(), value.clone());
+    }
+    match properties::replace_headers(message.properties(), &kept) {
+        Ok(properties) => {
+            Builder::whole(message.route(), &properties, message.body(), message.persistent())
+        }
+        Err(_) => message.clone(),
+    }
+}
+
+/// RabbitMQ's rules and texts for the property `expiration`.
+fn check_expiration(text: &str) -> Result<(), Refusal> {
+    let refuse = |reason: String| {
+        Err(Refusal::precondition(format_args!("invalid expiration '{text}': {reason}")))
+    };
+    let digits_from = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let digits = digits_from.bytes().take_while(u8::is_ascii_digit).count();
+    if digits == 0 {
+        return refuse("no_integer".to_owned());
+    }
+    let (number, leftover) = text.split_at(text.len() - digits_from.len() + digits);
+    if !leftover.is_empty() {
+        return refuse(format!("{{leftover_string,\"{leftover}\"}}"));
+    }
+    let shown = number.trim_start_matches('+');
+    match number.parse::<i64>() {
+        Ok(number) if number < 0 => refuse(format!("{{value_negative,{number}}}")),
+        Ok(number) if number <= MAX_EXPIRY_MS => Ok(()),
+        _ if shown.starts_with('-') => refuse(format!("{{value_negative,{shown}}}")),
+        _ => refuse(format!("{{value_too_large,{shown}}}")),
+    }
+}

@@ -1,0 +1,40 @@
+//! Direct reply-to: RabbitMQ's pseudo-queue `amq.rabbitmq.reply-to`.
+//!
+//! A request's reply-to becomes a routing key that only the asking channel has; a message to the
+//! default exchange with that key goes straight to the channel, through no queue.
+
+use super::Session;
+use crate::mailbox::Mail;
+use crate::message::Message;
+
+/// The pseudo-queue.
+pub const REPLY_TO: &str = "amq.rabbitmq.reply-to";
+
+/// What the routing keys of direct replies begin with; a random part follows, as whoever knows
+/// the key may reply.
+pub const REPLY_PREFIX: &str = "amq.rabbitmq.reply-to.";
+
+impl Session {
+    /// Whether a message is a direct reply.
+    pub(super) fn is_reply(&self, message: &Message) -> bool {
+        message.exchange().is_empty() && message.routing_key().starts_with(REPLY_PREFIX.as_bytes())
+    }
+
+    /// Sends a direct reply; `false` if nobody awaits it.
+    pub(super) fn send_reply(&self, message: &Message) -> bool {
+        let node = &self.peer.node;
+        let key = std::str::from_utf8(message.routing_key()).ok();
+        let Some((connection, channel)) = key.and_then(|key| node.reply_consumer(key)) else {
+            return false;
+        };
+        node.post(connection, Mail::Reply { channel, message: message.clone() })
+    }
+
+    /// Ends a channel's consumer of direct replies.
+    pub(super) fn stop_replies(&mut self, number: u16) {
+        let consumer = self.channel_mut(number).and_then(|channel| channel.reply_consumer.take());
+        if let Some(consumer) = consumer {
+            self.peer.node.stop_replies(&consumer.key);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Verdicts on deliveries: ack, nack, reject, recover.
+
+use amq_protocol::protocol::{AMQPClass, basic};
+use lepus_protocol::method::{Settle, Verdict};
+use lepus_protocol::reply::ReplyCode;
+
+use super::Session;
+use super::channel::Held;
+use crate::error::Refusal;
+use crate::out::Out;
+
+impl Session {
+    /// basic.ack, basic.nack or basic.reject.
+    pub(super) fn settle(&mut self, number: u16, settle: &Settle) -> Result<(), Refusal> {
+        let Some(channel) = self.channel_mut(number) else { return Ok(()) };
+        let unknown = || Refusal::precondition(format_args!("unknown delivery tag {}", settle.tag));
+        if !settle.multiple {
+            let held = channel.unacked.remove(settle.tag).ok_or_else(unknown)?;
+            match &mut channel.tx {
+                Some(tx) => tx.settle(settle.tag, held, settle.verdict),
+                None => self.settle_one(number, held, settle.verdict),
+            }
+        } else {
+            // Tag 0 means all, and is fine with nothing to settle (0-9-1 §1.8.3.13).
+            if settle.tag != 0 && !channel.unacked.contains(settle.tag) {
+                return Err(unknown());
+            }
+            let up_to = if settle.tag == 0 { u64::MAX } else { settle.tag };
+            let taken = channel.unacked.remove_range(0..=up_to);
+            match &mut channel.tx {
+                Some(tx) => taken.into_iter().for_each(|(tag, held)| tx.settle(tag, held, settle.verdict)),
+                None => self.settle_all(number, taken, settle.verdict),
+            }
+        }
+        if self.gather.is_full() {
+            self.serve_queues();
+        }
+        self.pull(number);
+        Ok(())
+    }
+
+    /// Hands verdicts to the queues.
+    pub(super) fn settle_all(&mut self, number: u16, held: Vec<(u64, Held)>, verdict: Verdict) {
+        for (_, held) in held {
+            self.settle_one(number, held, verdict);
+        }
+    }
+
+    /// Hands one verdict to its queue, with the next ones.
+    pub(super) fn settle_one(&mut self, number: u16, held: Held, verdict: Verdict) {
+        if let Some(queue) = self.queues.get(held.queue) {
+            self.gather.settle(queue, verdict, held.seq);
+        }
+        let limit = self.channel_mut(number).and_then(|channel| channel.global.as_mut());
+        if let Some(limit) = limit
+            && held.consumer != 0
+        {
+            limit.used = limit.used.saturating_sub(1);
+        }
+    }
+
+    /// basic.recover: all that the channel holds returns to its queues.
+    pub(super) fn recover(
+        &mut self,
+        number: u16,
+        requeue: bool,
+        reply: Option<&mut Out>,
+    ) -> Result<(), Refusal> {
+        if !requeue {
+            return Err(Refusal::new(ReplyCode::NotImplemented, "requeue=false"));
+        }
+        self.requeue_all(number);
+        self.serve_queues();
+        if let Some(out) = reply {
+            let ok = basic::AMQPMethod::RecoverOk(basic::RecoverOk {});
+            out.method(number, &AMQPClass::Basic(ok));
+        }
+        self.pull(number);
+        Ok(())
+    }
+
+    /// Returns all that a channel holds to its queues, what a transaction would have settled too.
+    pub(super) fn requeue_all(&mut self, number: u16) {
+        let Some(channel) = self.channel_mut(number) else { return };
+        let mut held = channel.unacked.drain();
+        if let Some(tx) = &mut channel.tx {
+            held.extend(tx.take_settled());
+        }
+        self.settle_all(number, held, Verdict::Requeue);
+    }
+}

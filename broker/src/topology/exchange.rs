@@ -1,0 +1,60 @@
+//! Exchanges as they are declared.
+
+use std::sync::Arc;
+
+use amq_protocol::types::FieldTable;
+
+use super::arguments::{self, check_property};
+use crate::error::Refusal;
+use crate::routing::{Bindings, ExchangeId, ExchangeKind};
+
+const ALTERNATE: &str = "alternate-exchange";
+
+/// What exchange.declare asks for.
+#[derive(Clone, Debug)]
+pub struct ExchangeSpec {
+    /// Its name; not empty.
+    pub name: String,
+    /// How it routes.
+    pub kind: ExchangeKind,
+    /// Survives a restart.
+    pub durable: bool,
+    /// Deleted when its last binding goes.
+    pub auto_delete: bool,
+    /// Closed to publishers, open to bindings.
+    pub internal: bool,
+    /// Optional arguments.
+    pub arguments: FieldTable,
+}
+
+/// An exchange.
+pub struct Exchange {
+    /// Its id.
+    pub id: ExchangeId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// What was declared.
+    pub spec: ExchangeSpec,
+    /// What is bound to it.
+    pub bindings: Bindings,
+    /// The argument `alternate-exchange`.
+    pub alternate: Option<String>,
+}
+
+impl Exchange {
+    pub(super) fn new(id: ExchangeId, spec: ExchangeSpec, what: &str) -> Result<Self, Refusal> {
+        let alternate = arguments::exchange_name(&spec.arguments, ALTERNATE, what)?;
+        let name = spec.name.as_str().into();
+        Ok(Self { id, name, bindings: Bindings::new(spec.kind), spec, alternate })
+    }
+
+    /// Refuses a redeclaration that differs.
+    pub(super) fn check_equivalent(&self, new: &ExchangeSpec, what: &str) -> Result<(), Refusal> {
+        let old = &self.spec;
+        check_property("type", what, new.kind.name(), old.kind.name())?;
+        check_property("durable", what, new.durable, old.durable)?;
+        check_property("auto_delete", what, new.auto_delete, old.auto_delete)?;
+        check_property("internal", what, new.internal, old.internal)?;
+        arguments::check_equivalent(&old.arguments, &new.arguments, [ALTERNATE], what)
+    }
+}

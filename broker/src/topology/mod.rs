@@ -1,0 +1,434 @@
+//! Which exchanges, queues and bindings there are: a deterministic state machine like the queue,
+//! without clock, lock or I/O. Changes go in, ids of what came and went come out.
+
+pub mod arguments;
+mod exchange;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use amq_protocol::types::FieldTable;
+
+pub use exchange::{Exchange, ExchangeSpec};
+
+use crate::error::Refusal;
+use crate::limits::{BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX};
+use crate::routing::{
+    Bindings, Destination, ExchangeGraph, ExchangeId, ExchangeKind, QueueId, route_all,
+};
+use arguments::check_property;
+use lepus_protocol::reply::ReplyCode;
+
+/// What queue.declare asks for.
+#[derive(Clone, Debug)]
+pub struct QueueSpec {
+    /// Its name; not empty.
+    pub name: String,
+    /// Survives a restart.
+    pub durable: bool,
+    /// The one connection that may use it, and with which it goes.
+    pub owner: Option<u64>,
+    /// Deleted when its last consumer leaves.
+    pub auto_delete: bool,
+    /// Optional arguments.
+    pub arguments: FieldTable,
+}
+
+/// A queue as it was declared.
+#[derive(Debug)]
+pub struct QueueRecord {
+    /// Its id.
+    pub id: QueueId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// What was declared.
+    pub spec: QueueSpec,
+}
+
+/// The far end of a binding, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// queue.bind.
+    Queue(&'a str),
+    /// exchange.bind.
+    Exchange(&'a str),
+}
+
+/// A binding to add or remove.
+#[derive(Clone, Copy, Debug)]
+pub struct BindingSpec<'a> {
+    /// The exchange that messages come from.
+    pub source: &'a str,
+    /// Where they go.
+    pub target: Target<'a>,
+    /// The routing key or pattern.
+    pub key: &'a str,
+    /// Optional arguments.
+    pub arguments: &'a FieldTable,
+}
+
+/// Where a message goes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Route<H> {
+    /// Each queue once, oldest first.
+    pub queues: Vec<H>,
+    /// The same exchange and routing key lead to the same queues until the topology changes.
+    pub stable: bool,
+}
+
+/// The exchanges, queues and bindings of a virtual host. `H` is what the outside knows a queue by.
+pub struct Topology<H> {
+    vhost: String,
+    next_id: u64,
+    exchanges: HashMap<Arc<str>, ExchangeId>,
+    exchange: HashMap<ExchangeId, Exchange>,
+    queues: HashMap<Arc<str>, QueueId>,
+    queue: HashMap<QueueId, Entry<H>>,
+    /// The exchanges that have a binding to a destination.
+    sources: HashMap<Destination, BTreeSet<ExchangeId>>,
+    /// Exchanges of the kind headers that have bindings: only with them do headers matter.
+    headers_in_use: BTreeSet<ExchangeId>,
+    bindings: usize,
+}
+
+struct Entry<H> {
+    record: Arc<QueueRecord>,
+    handle: H,
+}
+
+impl<H> ExchangeGraph for Topology<H> {
+    fn bindings(&self, id: ExchangeId) -> Option<&Bindings> {
+        self.exchange.get(&id).map(|exchange| &exchange.bindings)
+    }
+
+    fn alternate(&self, id: ExchangeId) -> Option<ExchangeId> {
+        let name = self.exchange.get(&id)?.alternate.as_deref()?;
+        self.exchanges.get(name).copied()
+    }
+}
+
+impl<H: Clone> Topology<H> {
+    /// A virtual host with the exchanges that every one has.
+    pub fn new(vhost: &str) -> Self {
+        let mut topology = Self {
+            vhost: vhost.to_owned(),
+            next_id: 1,
+            exchanges: HashMap::new(),
+            exchange: HashMap::new(),
+            queues: HashMap::new(),
+            queue: HashMap::new(),
+            sources: HashMap::new(),
+            headers_in_use: BTreeSet::new(),
+            bindings: 0,
+        };
+        for (name, kind) in [
+            ("amq.direct", ExchangeKind::Direct),
+            ("amq.fanout", ExchangeKind::Fanout),
+            ("amq.topic", ExchangeKind::Topic),
+            ("amq.headers", ExchangeKind::Headers),
+            ("amq.match", ExchangeKind::Headers),
+        ] {
+            topology.insert_exchange(predeclared(name, kind, false));
+        }
+        topology.insert_exchange(predeclared("amq.rabbitmq.trace", ExchangeKind::Topic, true));
+        topology
+    }
+
+    fn insert_exchange(&mut self, spec: ExchangeSpec) {
+        // A predeclared exchange has no arguments that could be refused.
+        let _ = self.create_exchange(spec);
+    }
+
+    /// The virtual host's name.
+    pub fn vhost(&self) -> &str {
+        &self.vhost
+    }
+
+    fn what(&self, kind: &str, name: &str) -> String {
+        format!("{kind} '{name}' in vhost '{}'", self.vhost)
+    }
+
+    fn new_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Finds an exchange.
+    pub fn exchange(&self, name: &str) -> Result<&Exchange, Refusal> {
+        let found = self.exchanges.get(name).and_then(|id| self.exchange.get(id));
+        found.ok_or_else(|| Refusal::not_found("exchange", name, &self.vhost))
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry<H>, Refusal> {
+        let found = self.queues.get(name).and_then(|id| self.queue.get(id));
+        found.ok_or_else(|| Refusal::not_found("queue", name, &self.vhost))
+    }
+
+    /// Finds a queue that `connection` may use.
+    pub fn queue(&self, name: &str, connection: u64) -> Result<H, Refusal> {
+        self.usable(name, connection).map(|entry| entry.handle.clone())
+    }
+
+    fn usable(&self, name: &str, connection: u64) -> Result<&Entry<H>, Refusal> {
+        let entry = self.entry(name)?;
+        match entry.record.spec.owner {
+            Some(owner) if owner != connection => Err(self.locked(name)),
+            _ => Ok(entry),
+        }
+    }
+
+    fn locked(&self, name: &str) -> Refusal {
+        Refusal::new(
+            ReplyCode::ResourceLocked,
+            format_args!(
+                "cannot obtain exclusive access to locked {}. It could be originally declared on \
+                 another connection or the exclusive property value does not match that of the \
+                 original declaration.",
+                self.what("queue", name)
+            ),
+        )
+    }
+
+    /// Declares an exchange, or checks that it is what was asked for. `true` if it is new.
+    pub fn declare_exchange(&mut self, spec: ExchangeSpec) -> Result<bool, Refusal> {
+        refuse_default(&spec.name)?;
+        if let Ok(existing) = self.exchange(&spec.name) {
+            let what = self.what("exchange", &spec.name);
+            return existing.check_equivalent(&spec, &what).map(|()| false);
+        }
+        check_name("exchange", &spec.name)?;
+        if self.exchange.len() >= EXCHANGES_MAX {
+            return Err(Refusal::precondition("limit of exchanges reached"));
+        }
+        self.create_exchange(spec).map(|()| true)
+    }
+
+    fn create_exchange(&mut self, spec: ExchangeSpec) -> Result<(), Refusal> {
+        let what = self.what("exchange", &spec.name);
+        let exchange = Exchange::new(ExchangeId(self.new_id()), spec, &what)?;
+        self.exchanges.insert(exchange.name.clone(), exchange.id);
+        self.exchange.insert(exchange.id, exchange);
+        Ok(())
+    }
+
+    /// Deletes an exchange; one that does not exist is fine (RabbitMQ since 3.2).
+    pub fn delete_exchange(&mut self, name: &str, if_unused: bool) -> Result<(), Refusal> {
+        refuse_default(name)?;
+        if name.starts_with("amq.") {
+            let what = self.what("exchange", name);
+            let text = format_args!("deletion of system {what} not allowed");
+            return Err(Refusal::access(text));
+        }
+        let Ok(exchange) = self.exchange(name) else { return Ok(()) };
+        if if_unused && !exchange.bindings.is_empty() {
+            let what = self.what("exchange", name);
+            return Err(Refusal::precondition(format_args!("{what} in use")));
+        }
+        let id = exchange.id;
+        self.remove_exchange(id);
+        Ok(())
+    }
+
+    fn remove_exchange(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.exchange.remove(&id) else { return };
+        self.exchanges.remove(&exchange.name);
+        self.headers_in_use.remove(&id);
+        self.bindings -= exchange.bindings.len();
+        for binding in exchange.bindings.iter() {
+            if let Some(sources) = self.sources.get_mut(&binding.dest) {
+                sources.remove(&id);
+            }
+        }
+        self.remove_destination(Destination::Exchange(id));
+    }
+
+    /// Removes all bindings to a destination, and the auto-delete exchanges that lose their last one.
+    fn remove_destination(&mut self, destination: Destination) {
+        for source in self.sources.remove(&destination).unwrap_or_default() {
+            let Some(exchange) = self.exchange.get_mut(&source) else { continue };
+            self.bindings -= exchange.bindings.remove_destination(destination);
+            self.bindings_changed(source);
+        }
+    }
+
+    fn auto_delete(&mut self, id: ExchangeId) {
+        let unbound = |exchange: &Exchange| exchange.spec.auto_delete && exchange.bindings.is_empty();
+        if self.exchange.get(&id).is_some_and(unbound) {
+            self.remove_exchange(id);
+        }
+    }
+
+    /// Declares a queue, whose handle `make` makes, or checks that it is what was asked for.
+    /// The flag tells if it is new.
+    pub fn declare_queue(
+        &mut self,
+        spec: QueueSpec,
+        make: impl FnOnce(Arc<QueueRecord>) -> H,
+    ) -> Result<(H, bool), Refusal> {
+        if let Ok(existing) = self.entry(&spec.name) {
+            self.check_equivalent_queue(&existing.record, &spec)?;
+            return Ok((existing.handle.clone(), false));
+        }
+        let what = self.what("queue", &spec.name);
+        arguments::check_queue(&spec.arguments, &what)?;
+        if self.queue.len() >= QUEUES_MAX {
+            return Err(Refusal::precondition("limit of queues reached"));
+        }
+        let id = QueueId(self.new_id());
+        let name: Arc<str> = spec.name.as_str().into();
+        let record = Arc::new(QueueRecord { id, name: name.clone(), spec });
+        let handle = make(record.clone());
+        self.queues.insert(name, id);
+        self.queue.insert(id, Entry { record, handle: handle.clone() });
+        Ok((handle, true))
+    }
+
+    fn check_equivalent_queue(&self, old: &QueueRecord, new: &QueueSpec) -> Result<(), Refusal> {
+        if old.spec.owner != new.owner {
+            return Err(self.locked(&new.name));
+        }
+        let what = self.what("queue", &new.name);
+        check_property("durable", &what, new.durable, old.spec.durable)?;
+        check_property("auto_delete", &what, new.auto_delete, old.spec.auto_delete)?;
+        let names = arguments::queue_argument_names();
+        arguments::check_equivalent(&old.spec.arguments, &new.arguments, names, &what)
+    }
+
+    /// Forgets a queue and its bindings; `None` if it is gone.
+    pub fn remove_queue(&mut self, id: QueueId) -> Option<H> {
+        let Entry { record, handle } = self.queue.remove(&id)?;
+        self.queues.remove(&record.name);
+        self.remove_destination(Destination::Queue(id));
+        Some(handle)
+    }
+
+    /// Adds a binding; one that exists is fine. `connection` must be allowed to use the queue.
+    pub fn bind(&mut self, spec: BindingSpec<'_>, connection: u64) -> Result<(), Refusal> {
+        let (source, destination) = self.ends(&spec, connection)?;
+        if self.bindings >= BINDINGS_MAX {
+            return Err(Refusal::precondition("limit of bindings reached"));
+        }
+        let Some(exchange) = self.exchange.get_mut(&source) else { return Ok(()) };
+        let added = exchange.bindings.add(destination, spec.key.as_bytes(), spec.arguments);
+        if added.map_err(|invalid| Refusal::precondition(invalid.text()))? {
+            self.bindings += 1;
+            self.sources.entry(destination).or_default().insert(source);
+            self.bindings_changed(source);
+        }
+        Ok(())
+    }
+
+    /// Removes a binding; one that does not exist, or whose ends don't, is fine (RabbitMQ since 3.2).
+    pub fn unbind(&mut self, spec: BindingSpec<'_>, connection: u64) -> Result<(), Refusal> {
+        let (source, destination) = match self.ends(&spec, connection) {
+            Err(Refusal { code: ReplyCode::NotFound, .. }) => return Ok(()),
+            ends => ends?,
+        };
+        let Some(exchange) = self.exchange.get_mut(&source) else { return Ok(()) };
+        if !exchange.bindings.remove(destination, spec.key.as_bytes(), spec.arguments) {
+            return Ok(());
+        }
+        self.bindings -= 1;
+        if !exchange.bindings.has_destination(destination)
+            && let Some(sources) = self.sources.get_mut(&destination)
+        {
+            sources.remove(&source);
+        }
+        self.bindings_changed(source);
+        Ok(())
+    }
+
+    /// Both ends of a binding. RabbitMQ names the source first when both are missing.
+    fn ends(
+        &self,
+        spec: &BindingSpec<'_>,
+        connection: u64,
+    ) -> Result<(ExchangeId, Destination), Refusal> {
+        refuse_default(spec.source)?;
+        if let Target::Exchange(name) = spec.target {
+            refuse_default(name)?;
+        }
+        let source = self.exchange(spec.source)?.id;
+        let destination = match spec.target {
+            Target::Queue(name) => Destination::Queue(self.usable(name, connection)?.record.id),
+            Target::Exchange(name) => Destination::Exchange(self.exchange(name)?.id),
+        };
+        Ok((source, destination))
+    }
+
+    /// The queues that a message goes to: `keys` are its routing key and those of CC and BCC.
+    pub fn route(
+        &self,
+        exchange: &str,
+        keys: &[&[u8]],
+        headers: Option<&FieldTable>,
+    ) -> Result<Route<H>, Refusal> {
+        let mut ids = Vec::new();
+        let stable = if exchange.is_empty() {
+            let named = |key: &&[u8]| self.queues.get(std::str::from_utf8(key).ok()?).copied();
+            ids.extend(keys.iter().filter_map(named));
+            ids.sort_unstable();
+            ids.dedup();
+            true
+        } else {
+            let start = self.exchange(exchange)?;
+            if start.spec.internal {
+                let what = self.what("exchange", exchange);
+                return Err(Refusal::access(format_args!("cannot publish to internal {what}")));
+            }
+            route_all(self, start.id, keys, headers, &mut ids);
+            !self.reads_headers(exchange)
+        };
+        let handle = |id: &QueueId| self.queue.get(id).map(|entry| entry.handle.clone());
+        Ok(Route { queues: ids.iter().filter_map(handle).collect(), stable })
+    }
+
+    /// Whether an exchange, or one behind it, may look at the headers of a message.
+    pub fn reads_headers(&self, exchange: &str) -> bool {
+        let is_headers = |e: &Exchange| e.spec.kind == ExchangeKind::Headers;
+        !self.headers_in_use.is_empty() || self.exchange(exchange).is_ok_and(is_headers)
+    }
+
+    /// Keeps [`Self::headers_in_use`] right after a change to an exchange's bindings.
+    fn bindings_changed(&mut self, id: ExchangeId) {
+        match self.exchange.get(&id) {
+            Some(e) if e.spec.kind == ExchangeKind::Headers && !e.bindings.is_empty() => {
+                self.headers_in_use.insert(id);
+            }
+            _ => {
+                self.headers_in_use.remove(&id);
+            }
+        }
+        self.auto_delete(id);
+    }
+
+    /// The queues that only `connection` may use.
+    pub fn owned_by(&self, connection: u64) -> Vec<H> {
+        let owned = |entry: &&Entry<H>| entry.record.spec.owner == Some(connection);
+        self.queue.values().filter(owned).map(|entry| entry.handle.clone()).collect()
+    }
+}
+
+fn predeclared(name: &str, kind: ExchangeKind, internal: bool) -> ExchangeSpec {
+    let (durable, auto_delete) = (true, false);
+    let arguments = FieldTable::default();
+    ExchangeSpec { name: name.to_owned(), kind, durable, auto_delete, internal, arguments }
+}
+
+fn refuse_default(exchange: &str) -> Result<(), Refusal> {
+    if exchange.is_empty() {
+        return Err(Refusal::access("operation not permitted on the default exchange"));
+    }
+    Ok(())
+}
+
+/// Names beginning `amq.` are the broker's (0-9-1 §3.1.3.1).
+pub fn check_name(kind: &str, name: &str) -> Result<(), Refusal> {
+    if name.starts_with("amq.") {
+        let text = format_args!("{kind} name '{name}' contains reserved prefix 'amq.*'");
+        return Err(Refusal::access(text));
+    }
+    Ok(())
+}
