@@ -53,7 +53,8 @@ impl Vhost {
     ) -> Result<(Arc<Queue>, bool), Refusal> {
         loop {
             let make = |record| Queue::new(node.clone(), self.name.clone(), record);
-            let (queue, new) = self.change(|topology| topology.declare_queue(spec.clone(), make))?;
+            let (queue, new) =
+                self.change(|topology| topology.declare_queue(spec.clone(), make))?;
             if new || !queue.is_deleted() {
                 return Ok((queue, new));
             }

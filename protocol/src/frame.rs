@@ -169,7 +169,9 @@ impl Decoder {
             self.body = None;
             return Ok(Some((head + left + 1, Piece::Body { channel, chunk })));
         }
-        let chunk = input.get(..left.min(input.len())).unwrap_or_default();
+        // The last octet is kept back until the frame end has come with it, so that a body that is
+        // whole is never followed by an empty piece.
+        let chunk = input.get(..input.len().min(left.saturating_sub(1))).unwrap_or_default();
         if chunk.is_empty() {
             // Nothing of the payload has arrived: the head, if it is new, stays in the input.
             return Ok(None);
@@ -191,6 +193,17 @@ mod tests {
         out.extend(payload);
         out.push(END);
         out
+    }
+
+    #[test]
+    fn a_whole_body_is_not_followed_by_an_empty_piece() {
+        let bytes = frame(BODY, 1, b"ab");
+        let mut decoder = Decoder::new(0);
+        let without_end = &bytes[..bytes.len() - 1];
+        let first = decoder.next(without_end).unwrap();
+        assert_eq!(first, Some((8, Piece::Body { channel: 1, chunk: b"a" })));
+        let last = decoder.next(&bytes[8..]).unwrap();
+        assert_eq!(last, Some((2, Piece::Body { channel: 1, chunk: b"b" })));
     }
 
     /// (type, channel, payload) of each frame, whatever parts the bodies came in.

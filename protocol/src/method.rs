@@ -228,7 +228,7 @@ fn check_table(fields: &[Field], mut reader: Reader<'_>) -> Result<(), TableErro
             Field::Bits => drop(reader.u8()?),
         }
     }
-    table::check(reader.long_string()?)
+    table::check_shallow(reader.long_string()?)
 }
 
 fn is_known(id: MethodId) -> bool {

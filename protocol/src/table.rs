@@ -1,7 +1,7 @@
 //! Field tables (0-9-1 §4.2.5.5, with RabbitMQ's type octets), read without recursion.
 //!
-//! [`check`] walks raw bytes with a bound on nesting, so that only tables known to be sound and
-//! shallow reach amq-protocol's recursive parser.
+//! What only passes through is checked at any depth; [`decode_body`] bounds the nesting before
+//! amq-protocol's recursive parser sees a table.
 
 use crate::limits::TABLE_DEPTH_MAX;
 use crate::types::FieldTable;
@@ -31,17 +31,18 @@ impl From<Truncated> for TableError {
     }
 }
 
-/// Checks the octets of a table, without its length prefix.
+/// Checks the octets of a table, without its length prefix, to any depth that its length allows.
 pub fn check(table: &[u8]) -> Result<(), TableError> {
+    walk(table, usize::MAX)
+}
+
+/// `depth_max`: levels inside the outermost one.
+fn walk(table: &[u8], depth_max: usize) -> Result<(), TableError> {
     // The levels that are open: what is left of each, and whether its values have names.
-    let mut levels = [(Reader::new(table), true); TABLE_DEPTH_MAX];
-    let mut depth = 0;
-    while let Some((reader, named)) = levels.get_mut(depth) {
+    let mut levels = vec![(Reader::new(table), true)];
+    while let Some((reader, named)) = levels.last_mut() {
         if reader.rest().is_empty() {
-            if depth == 0 {
-                return Ok(());
-            }
-            depth -= 1;
+            levels.pop();
             continue;
         }
         if *named && std::str::from_utf8(reader.short_string()?).is_err() {
@@ -49,11 +50,13 @@ pub fn check(table: &[u8]) -> Result<(), TableError> {
         }
         let kind = reader.u8()?;
         if let Some(inner) = skip_value(reader, kind)? {
-            depth += 1;
-            *levels.get_mut(depth).ok_or(TableError::TooDeep)? = (Reader::new(inner), kind == b'F');
+            if levels.len() > depth_max {
+                return Err(TableError::TooDeep);
+            }
+            levels.push((Reader::new(inner), kind == b'F'));
         }
     }
-    Err(TableError::TooDeep)
+    Ok(())
 }
 
 /// Reads a table with its length prefix.
@@ -63,7 +66,7 @@ pub fn decode(reader: &mut Reader<'_>) -> Result<FieldTable, TableError> {
 
 /// Reads the octets of a table, without its length prefix.
 pub fn decode_body(body: &[u8]) -> Result<FieldTable, TableError> {
-    check(body)?;
+    check_shallow(body)?;
     let len = u32::try_from(body.len()).map_err(|_| TableError::Truncated)?;
     let whole = [&len.to_be_bytes()[..], body].concat();
     match parse_field_table(whole.as_slice()) {
@@ -84,6 +87,11 @@ pub fn has_field(table: &[u8], name: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Checks that a table is sound and not too deep for a recursive parser.
+pub fn check_shallow(table: &[u8]) -> Result<(), TableError> {
+    walk(table, TABLE_DEPTH_MAX)
 }
 
 /// Steps over one value; the inside of a table or array is returned to be walked.
@@ -123,10 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn nesting_is_bounded() {
-        assert_eq!(check(&nested(TABLE_DEPTH_MAX - 1)), Ok(()));
-        assert_eq!(check(&nested(TABLE_DEPTH_MAX)), Err(TableError::TooDeep));
-        assert_eq!(check(&nested(5_000)), Err(TableError::TooDeep));
+    fn only_parsed_tables_are_bounded_in_depth() {
+        assert_eq!(decode_body(&nested(TABLE_DEPTH_MAX)).map(drop), Ok(()));
+        assert_eq!(decode_body(&nested(TABLE_DEPTH_MAX + 1)), Err(TableError::TooDeep));
+        assert_eq!(check(&nested(5_000)), Ok(()));
     }
 
     #[test]

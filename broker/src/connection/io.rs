@@ -39,6 +39,7 @@ pub async fn serve(node: Arc<Node>, stream: TcpStream) {
         timer,
         armed: 0,
         carry: Vec::new(),
+        stalled: false,
         letters: Vec::new(),
         paused_until: 0,
     };
@@ -69,6 +70,8 @@ struct Driver {
     armed: u64,
     /// The start of a frame whose end has not arrived.
     carry: Vec<u8>,
+    /// `carry` may hold whole frames: the link was blocked in the middle of an input.
+    stalled: bool,
     /// An empty vector, kept for its room.
     letters: Vec<Mail>,
     /// A streaming publisher is left alone until then, milliseconds.
@@ -145,6 +148,11 @@ impl Driver {
         if !self.link.wants_input() || now < self.paused_until {
             return Ok(false);
         }
+        if std::mem::take(&mut self.stalled) {
+            let input = std::mem::take(&mut self.carry);
+            self.give(&input, now);
+            return Ok(true);
+        }
         SCRATCH.with_borrow_mut(|scratch| {
             let carried = self.carry.len();
             if scratch.len() < carried + READ_CHUNK / 2 {
@@ -158,18 +166,24 @@ impl Driver {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => buffer.filled().len(),
                 Poll::Ready(_) => return Err(Gone),
             };
-            let input = scratch.get(..carried + octets).unwrap_or_default();
-            let (used, backlog) = self.link.input(input, now);
-            self.carry.clear();
-            self.carry.extend_from_slice(input.get(used..).unwrap_or_default());
-            if self.carry.is_empty() && self.carry.capacity() > 1024 {
-                self.carry = Vec::new();
-            }
+            let backlog = self.give(scratch.get(..carried + octets).unwrap_or_default(), now);
             if backlog > BACKLOG_SOFT && octets >= STREAMING {
                 self.paused_until = now + BACKLOG_PAUSE.as_millis() as u64;
             }
             Ok(true)
         })
+    }
+
+    /// Gives the link what has arrived and keeps what it leaves. Returns the backlog met.
+    fn give(&mut self, input: &[u8], now: u64) -> usize {
+        let (used, backlog) = self.link.input(input, now);
+        self.stalled = self.link.is_blocked();
+        self.carry.clear();
+        self.carry.extend_from_slice(input.get(used..).unwrap_or_default());
+        if self.carry.is_empty() && self.carry.capacity() > 1024 {
+            self.carry = Vec::new();
+        }
+        backlog
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: u64) -> Progress {

@@ -16,7 +16,7 @@ use lepus_protocol::handshake::{
 };
 use lepus_protocol::heartbeat::{Due, Heartbeat};
 use lepus_protocol::limits::FRAME_MAX_BEFORE_TUNE;
-use lepus_protocol::method::{self, Method, MethodId};
+use lepus_protocol::method::{self, Method, MethodError, MethodId};
 use lepus_protocol::octets;
 use lepus_protocol::reply::ReplyCode;
 
@@ -27,7 +27,7 @@ use crate::limits::{CLOSE_TIMEOUT, SILENT_CLOSE_DELAY, WRITE_BACKLOG};
 use crate::mailbox::{Mail, Mailbox};
 use crate::node::Node;
 use crate::out::Out;
-use crate::session::{Peer, Session, short};
+use crate::session::{Peer, Session, short, undecodable};
 
 /// How far a connection is.
 enum Phase {
@@ -121,6 +121,12 @@ impl Link {
         }
     }
 
+    /// Whether whole frames may be left over from the last input, to be given again once
+    /// [`Self::wants_input`] holds.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
     /// Whether the socket can go: all is said.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Ended { silently: false }) && self.out.is_empty()
@@ -146,15 +152,16 @@ impl Link {
             Phase::Running(session) => session.flush(&mut self.out),
             _ => 0,
         };
-        self.block_if_due();
         (used, backlog)
     }
 
     fn frames(&mut self, input: &[u8], used: &mut usize, now: u64) -> Result<(), Stop> {
-        loop {
+        let alarm = self.node.memory_alarm();
+        while !(alarm && self.block_if_due()) {
             let rest = input.get(*used..).unwrap_or_default();
             let next = self.decoder.next(rest);
-            let next = next.map_err(|error| Refusal::new(ReplyCode::FrameError, error).without_method());
+            let next =
+                next.map_err(|error| Refusal::new(ReplyCode::FrameError, error).without_method());
             let piece = match (next, &self.phase) {
                 (Ok(None), _) => return Ok(()),
                 (Ok(Some((octets, piece))), _) => {
@@ -175,6 +182,7 @@ impl Link {
                 }
             }
         }
+        Ok(())
     }
 
     /// Mail from other threads.
@@ -212,7 +220,10 @@ impl Link {
         }
         let due = match self.heartbeat.due(now) {
             Due::PeerGone => {
-                tracing::warn!(connection = self.connection, "no heartbeat from the client, closing");
+                tracing::warn!(
+                    connection = self.connection,
+                    "no heartbeat from the client, closing"
+                );
                 return Err(Gone);
             }
             Due::Send => {
@@ -278,7 +289,11 @@ impl Link {
         match handshake.receive(method) {
             Ok(step) => self.handshake_step(step, now),
             Err(HandshakeError::OutOfOrder) if opening => Err(out_of_state("opening", id).into()),
-            Err(error) => Err(Stop::Silently(error.to_string())),
+            Err(HandshakeError::OutOfOrder) => Err(silently("a method out of order")),
+            Err(HandshakeError::Tuning(why)) => {
+                let text = format_args!("failed to negotiate connection parameters: {why}");
+                Err(Refusal::new(ReplyCode::NotAllowed, text).with_method(id).into())
+            }
         }
     }
 
@@ -350,8 +365,13 @@ impl Link {
             Piece::Method { payload, .. } => payload,
             _ => return Err(unexpected_frame(&piece).into()),
         };
-        let internal = |_| Refusal::new(ReplyCode::InternalError, "").without_method();
-        let method = method::decode(payload).map_err(internal)?;
+        let method = method::decode(payload).map_err(|error| match error {
+            // RabbitMQ's reader, unlike its channels, crashes on malformed arguments.
+            MethodError::Malformed(_) => {
+                Refusal::new(ReplyCode::InternalError, "").without_method()
+            }
+            MethodError::Unknown(_) => undecodable(error, payload),
+        })?;
         let id = method.id();
         let class = if let Method::Other(class) = method { Some(*class) } else { None };
         match class {
@@ -426,20 +446,24 @@ impl Link {
         self.out.method(0, &AMQPClass::Connection(method));
     }
 
-    /// RabbitMQ blocks a connection with its first publish under an alarm.
-    fn block_if_due(&mut self) {
-        let Phase::Running(session) = &mut self.phase else { return };
-        if !session.take_published() || self.blocked || !self.node.memory_alarm() {
-            return;
+    /// RabbitMQ blocks a connection with its first publish under an alarm: the frames after it wait.
+    fn block_if_due(&mut self) -> bool {
+        let Phase::Running(session) = &mut self.phase else { return false };
+        if !session.take_published() {
+            return false;
         }
         self.blocked = true;
         if self.capabilities.blocked {
             self.send(AMQPMethod::Blocked(Blocked { reason: short("low on memory") }));
         }
+        true
     }
 
     fn unblock_if_due(&mut self) {
-        if !self.node.memory_alarm() && std::mem::take(&mut self.blocked) && self.capabilities.blocked {
+        if !self.node.memory_alarm()
+            && std::mem::take(&mut self.blocked)
+            && self.capabilities.blocked
+        {
             self.send(AMQPMethod::Unblocked(Unblocked {}));
         }
     }
@@ -451,9 +475,9 @@ pub struct Gone;
 
 fn channel_of(piece: &Piece<'_>) -> u16 {
     match piece {
-        Piece::Method { channel, .. } | Piece::Header { channel, .. } | Piece::Body { channel, .. } => {
-            *channel
-        }
+        Piece::Method { channel, .. }
+        | Piece::Header { channel, .. }
+        | Piece::Body { channel, .. } => *channel,
         // Heartbeats belong to the connection, and must say so.
         Piece::Heartbeat { .. } => 0,
     }

@@ -23,7 +23,9 @@ impl Session {
         let method = method::decode(payload).map_err(|error| undecodable(error, payload))?;
         let id = method.id();
         let Some(channel) = self.channel_mut(number) else {
-            return self.without_channel(number, &method, out).map_err(|r| r.with_method(id));
+            return self
+                .without_channel(number, &method, out)
+                .map_err(|r| Refusal { method: r.method.or(Some(id)), ..r });
         };
         if channel.closing {
             self.on_closing_channel(number, &method, out);
@@ -61,7 +63,7 @@ impl Session {
             let text = format_args!(
                 "number of channels opened ({opened}) has reached the negotiated channel_max ({max})"
             );
-            return Err(Refusal::new(ReplyCode::NotAllowed, text));
+            return Err(Refusal::new(ReplyCode::NotAllowed, text).without_method());
         }
         self.open_channel(number);
         let ok = amqp_channel::AMQPMethod::OpenOk(amqp_channel::OpenOk {});
@@ -250,7 +252,8 @@ fn expect_method(content: Content) -> Result<(), Refusal> {
     Err(Refusal::new(ReplyCode::UnexpectedFrame, text).with_method(MethodId::PUBLISH))
 }
 
-fn undecodable(error: MethodError, payload: &[u8]) -> Refusal {
+/// What a method that can't be read is answered with.
+pub fn undecodable(error: MethodError, payload: &[u8]) -> Refusal {
     match error {
         MethodError::Malformed(id) => {
             let arguments = Binary(payload.get(4..).unwrap_or_default());

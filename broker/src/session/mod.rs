@@ -10,11 +10,11 @@ mod content;
 mod deliver;
 mod exchange_methods;
 mod gather;
-mod qos;
 mod method;
 mod publish;
-mod queues;
+mod qos;
 mod queue_methods;
+mod queues;
 mod reply_to;
 mod settle;
 mod tx;
@@ -39,6 +39,7 @@ use crate::queue::state::ConsumerKey;
 use crate::vhost::Vhost;
 use channel::Channel;
 use gather::Gather;
+pub use method::undecodable;
 use queues::QueueTable;
 
 /// Who is connected, and to what.

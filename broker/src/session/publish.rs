@@ -30,7 +30,8 @@ impl Session {
         let version = self.peer.vhost.version();
         let Some(channel) = self.channel_mut(number) else { return Ok(()) };
         let plain = marks == Marks::default();
-        let cached = channel.route.version == version && channel.route.route == channel.builder.route();
+        let cached =
+            channel.route.version == version && channel.route.route == channel.builder.route();
         let message = channel.builder.finish();
         if let Some(confirm) = &mut channel.confirm {
             confirm.received += 1;
@@ -58,7 +59,9 @@ impl Session {
 
     /// Gives a message to the queues in the channel's route cache.
     fn enqueue(&mut self, number: u16, message: Message) {
-        let Some(channel) = self.channels.get_mut(usize::from(number).wrapping_sub(1)) else { return };
+        let Some(channel) = self.channels.get_mut(usize::from(number).wrapping_sub(1)) else {
+            return;
+        };
         let Some(channel) = channel.as_deref_mut() else { return };
         if let Some(tx) = &mut channel.tx {
             tx.publish(message, &channel.route.queues);

@@ -13,12 +13,7 @@ use crate::queue::state::{Command, ConsumerKey, Outcome};
 impl Session {
     /// basic.qos. As in RabbitMQ, `global` tells a limit for the channel from one for each of its
     /// consumers to come; setting the latter removes the former.
-    pub(super) fn qos(
-        &mut self,
-        number: u16,
-        qos: &Qos,
-        out: &mut Out,
-    ) -> Result<(), Refusal> {
+    pub(super) fn qos(&mut self, number: u16, qos: &Qos, out: &mut Out) -> Result<(), Refusal> {
         if qos.prefetch_size != 0 {
             let text = format_args!("prefetch_size!=0 ({})", qos.prefetch_size);
             return Err(Refusal::new(ReplyCode::NotImplemented, text));

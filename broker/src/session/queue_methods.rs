@@ -114,7 +114,8 @@ impl Session {
         out: &mut Out,
     ) -> Result<(), Refusal> {
         let name = self.queue_name(number, unbind.queue.as_str())?;
-        let default_key = unbind.queue.as_str().is_empty() && unbind.routing_key.as_str().is_empty();
+        let default_key =
+            unbind.queue.as_str().is_empty() && unbind.routing_key.as_str().is_empty();
         let spec = BindingSpec {
             source: unbind.exchange.as_str(),
             target: Target::Queue(&name),

@@ -28,7 +28,9 @@ impl Session {
             let up_to = if settle.tag == 0 { u64::MAX } else { settle.tag };
             let taken = channel.unacked.remove_range(0..=up_to);
             match &mut channel.tx {
-                Some(tx) => taken.into_iter().for_each(|(tag, held)| tx.settle(tag, held, settle.verdict)),
+                Some(tx) => {
+                    taken.into_iter().for_each(|(tag, held)| tx.settle(tag, held, settle.verdict))
+                }
                 None => self.settle_all(number, taken, settle.verdict),
             }
         }

@@ -76,7 +76,10 @@ pub fn check_equivalent(
     for name in names {
         let (current, received) = (current.inner().get(name), received.inner().get(name));
         if !equivalent(current, received) {
-            let (received, current) = (show(received), show(current));
+            let (received, current) = match (received, current) {
+                (Some(received), Some(current)) => (quoted(received), quoted(current)),
+                (received, current) => (show(received), show(current)),
+            };
             return Err(inequivalent(name, what, &received, &current));
         }
     }
@@ -110,7 +113,9 @@ fn inequivalent(name: &str, what: &str, received: &str, current: &str) -> Refusa
 
 fn equivalent(a: Option<&AMQPValue>, b: Option<&AMQPValue>) -> bool {
     match (a, b) {
-        (Some(a), Some(b)) => a == b || matches!((integer(a), integer(b)), (Some(a), Some(b)) if a == b),
+        (Some(a), Some(b)) => {
+            a == b || matches!((integer(a), integer(b)), (Some(a), Some(b)) if a == b)
+        }
         (None, None) => true,
         _ => false,
     }
@@ -118,9 +123,13 @@ fn equivalent(a: Option<&AMQPValue>, b: Option<&AMQPValue>) -> bool {
 
 fn show(value: Option<&AMQPValue>) -> String {
     match value {
-        Some(value) => format!("the value '{}' of type '{}'", plain(value), type_name(value)),
+        Some(value) => format!("the value {} of type '{}'", quoted(value), type_name(value)),
         None => "none".to_owned(),
     }
+}
+
+fn quoted(value: &AMQPValue) -> String {
+    format!("'{}'", plain(value))
 }
 
 fn plain(value: &AMQPValue) -> String {

@@ -254,7 +254,8 @@ impl<H: Clone> Topology<H> {
     }
 
     fn auto_delete(&mut self, id: ExchangeId) {
-        let unbound = |exchange: &Exchange| exchange.spec.auto_delete && exchange.bindings.is_empty();
+        let unbound =
+            |exchange: &Exchange| exchange.spec.auto_delete && exchange.bindings.is_empty();
         if self.exchange.get(&id).is_some_and(unbound) {
             self.remove_exchange(id);
         }
