@@ -134,7 +134,8 @@ mod tests {
             sizes in proptest::collection::vec(0usize..40_000, 1..12),
             writes in proptest::collection::vec(1usize..50_000, 1..40),
         ) {
-            let (mut out, mut expected, mut got) = (Out::default(), Vec::new(), Vec::new());
+            let mut out = Out::default();
+            let (mut expected, mut got): (Vec<u8>, Vec<u8>) = Default::default();
             for size in sizes {
                 let body: Vec<u8> = (0..size).map(|at| at as u8).collect();
                 let message = Builder::whole(b"\0\0", &[0, 0], &body, false);

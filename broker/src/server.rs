@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::time::{Instant, interval, sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 use crate::connection;
 use crate::memory;
@@ -32,6 +32,7 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener> {
 
 /// Serves until `stop` resolves; then takes leave of all connections.
 pub async fn run(node: Arc<Node>, listener: TcpListener, stop: impl Future<Output = ()>) {
+    check_memory(&node);
     let watch = tokio::spawn(watch_memory(node.clone()));
     tokio::select! {
         () = accept(node.clone(), listener) => {}
@@ -66,20 +67,20 @@ async fn accept(node: Arc<Node>, listener: TcpListener) {
 
 async fn watch_memory(node: Arc<Node>) {
     let mut ticks = interval(MEMORY_CHECK);
-    let watermark = node.config.memory_watermark;
-    let mut last_change = Instant::now();
     loop {
         ticks.tick().await;
-        let Some(resident) = memory::resident() else { continue };
-        let over = resident > watermark;
-        if over == node.memory_alarm() {
-            continue;
-        }
-        tracing::warn!(
-            resident, watermark, after = ?last_change.elapsed(),
-            "memory alarm {}", if over { "set: publishers are held back" } else { "cleared" }
-        );
-        last_change = Instant::now();
-        node.set_memory_alarm(over);
+        check_memory(&node);
     }
+}
+
+fn check_memory(node: &Node) {
+    let watermark = node.config.memory_watermark;
+    let Some(resident) = memory::resident() else { return };
+    let over = resident > watermark;
+    if over == node.memory_alarm() {
+        return;
+    }
+    let what = if over { "set: publishers are held back" } else { "cleared" };
+    tracing::warn!(resident, watermark, "memory alarm {what}");
+    node.set_memory_alarm(over);
 }

@@ -155,8 +155,9 @@ fn negotiate(offer: Tuning, asked: &TuneOk) -> Result<Tuning, String> {
 
 fn within(name: &str, asked: u32, min: u32, offered: u32) -> Result<(), String> {
     let refusal = |side: &str, bound: &str, limit: u32| {
+        let unlimited = if asked == 0 && name == "channel_max" { " (no limit)" } else { "" };
         Err(format!(
-            "negotiated {name} = {asked} is {side} than the {bound} allowed value ({limit})"
+            "negotiated {name} = {asked}{unlimited} is {side} than the {bound} allowed value ({limit})"
         ))
     };
     if asked != 0 && asked < min {
@@ -215,7 +216,7 @@ mod tests {
             ),
             (
                 tune(0, 4096, 0),
-                "negotiated channel_max = 0 is higher than the maximum allowed value (2047)",
+                "negotiated channel_max = 0 (no limit) is higher than the maximum allowed value (2047)",
             ),
             (
                 tune(1, 4095, 0),

@@ -157,6 +157,10 @@ impl Link {
 
     fn frames(&mut self, input: &[u8], used: &mut usize, now: u64) -> Result<(), Stop> {
         let alarm = self.node.memory_alarm();
+        if let Phase::Running(session) = &mut self.phase {
+            // What was published before the alarm does not count.
+            session.take_published();
+        }
         while !(alarm && self.block_if_due()) {
             let rest = input.get(*used..).unwrap_or_default();
             let next = self.decoder.next(rest);

@@ -74,7 +74,8 @@ impl Session {
         };
         let spec = QueueSpec {
             name: name.clone(),
-            durable: declare.durable,
+            // An exclusive queue goes with its connection, whatever was asked for.
+            durable: declare.durable && !declare.exclusive,
             owner: declare.exclusive.then_some(self.peer.connection),
             auto_delete: declare.auto_delete,
             arguments: declare.arguments.clone(),
