@@ -1,0 +1,54 @@
+//! Debian's RabbitMQ as a private node: own files, own ports, own epmd, no plugins.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::install::RABBITMQ_SERVER;
+use super::peer::{Peer, Process, log_file};
+use super::scratch::{Scratch, free_port};
+
+/// How long epmd gets to listen; a node that finds none would start one that outlives it.
+const EPMD_START: Duration = Duration::from_millis(300);
+
+/// Starts a node and waits until it answers. A system-wide RabbitMQ is neither used nor disturbed.
+pub(super) fn start() -> Result<Peer> {
+    let scratch = Scratch::new("rabbitmq")?;
+    let dir = scratch.path();
+    let (port, epmd_port) = (free_port()?, free_port()?.to_string());
+    std::fs::write(dir.join("enabled_plugins"), "[].\n")?;
+    std::fs::write(dir.join("rabbitmq.conf"), "")?;
+    let mut epmd = Command::new("epmd");
+    epmd.args(["-port", &epmd_port, "-address", "127.0.0.1"]);
+    epmd.stdout(log_file(dir)?).stderr(log_file(dir)?);
+    let epmd = Process::spawn(&mut epmd)?;
+    std::thread::sleep(EPMD_START);
+    let mut server = Command::new(RABBITMQ_SERVER);
+    // With input allowed the script replaces itself by the Erlang VM: the child is the broker,
+    // whose CPU time is read and which is stopped at the end.
+    server.arg("-noinput").env("RABBITMQ_ALLOW_INPUT", "1");
+    server
+        .env("HOME", dir)
+        .env("ERL_EPMD_PORT", epmd_port)
+        .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_NODENAME", format!("lepus_bench_{port}@localhost"))
+        .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_NODE_PORT", port.to_string())
+        .env("RABBITMQ_DIST_PORT", free_port()?.to_string())
+        .env("RABBITMQ_MNESIA_BASE", dir.join("mnesia"))
+        .env("RABBITMQ_LOG_BASE", dir.join("log"))
+        .env("RABBITMQ_ENABLED_PLUGINS_FILE", dir.join("enabled_plugins"))
+        .env("RABBITMQ_CONFIG_FILE", dir.join("rabbitmq.conf"))
+        .env("RABBITMQ_ADVANCED_CONFIG_FILE", dir.join("none.config"))
+        .env("RABBITMQ_CONF_ENV_FILE", dir.join("none"))
+        .env("RABBITMQ_PID_FILE", dir.join("pid"))
+        .current_dir(dir)
+        .stdout(log_file(dir)?)
+        .stderr(log_file(dir)?);
+    let began = Instant::now();
+    let process = Process::spawn(&mut server)?;
+    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    Peer::wait_for(process, vec![epmd], scratch, addr, began)
+}

@@ -1,0 +1,104 @@
+//! The real clients, each with its own suite in `interop-tests/`, against one broker.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::broker::Broker;
+use crate::tools;
+
+/// A client's folder, and how its suite is run.
+struct Client {
+    name: &'static str,
+    run: fn(&Client, url: &str) -> Result<()>,
+}
+
+const CLIENTS: &[Client] = &[
+    Client { name: "pika", run: pytest },
+    Client { name: "kombu", run: pytest },
+    Client { name: "celery", run: pytest },
+    Client { name: "amqplib", run: node },
+    Client { name: "lapin", run: rust },
+];
+
+/// Refuses names that are no client.
+pub(crate) fn check_names(names: &[String]) -> Result<()> {
+    let known: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
+    for name in names {
+        let is_known = known.contains(&name.as_str());
+        ensure!(is_known, "no client {name}; the clients are {}", known.join(", "));
+    }
+    Ok(())
+}
+
+/// Starts the binary, runs the suites, stops it.
+pub(crate) fn run_against(binary: &Path, only: &[String]) -> Result<()> {
+    let mut broker = Broker::start(binary)?;
+    println!("lepus serves at {}", broker.url());
+    let suites = run(broker.url(), only);
+    broker.check_alive()?;
+    suites?;
+    broker.stop()
+}
+
+/// Runs the suites against the broker at `url`: all of them, whatever fails.
+pub(crate) fn run(url: &str, only: &[String]) -> Result<()> {
+    let wanted = |client: &&Client| only.is_empty() || only.iter().any(|name| name == client.name);
+    let mut failed = Vec::new();
+    for client in CLIENTS.iter().filter(wanted) {
+        println!("--> {}", client.name);
+        if let Err(error) = (client.run)(client, url) {
+            println!("--> {}: FAILED: {error:#}", client.name);
+            failed.push(client.name);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("the suites of {} failed", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn folder(name: &str) -> Result<PathBuf> {
+    Ok(tools::root()?.join("interop-tests").join(name))
+}
+
+/// The Python clients share one virtual environment.
+fn pytest(client: &Client, url: &str) -> Result<()> {
+    let python = python()?;
+    let mut command = Command::new(python);
+    command.args(["-m", "pytest", client.name]).current_dir(folder("")?).env("LEPUS_URL", url);
+    tools::run(&mut command)
+}
+
+fn python() -> Result<PathBuf> {
+    let venv = folder(".venv")?;
+    let requirements = folder("requirements.txt")?;
+    let python = venv.join("bin").join("python");
+    tools::once(&venv.join("installed.txt"), &requirements, || {
+        tools::ensure_program("python3", &["-c", "import venv, ensurepip"], &["python3-venv"])?;
+        tools::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        tools::run(Command::new(&python).args(pip).arg("--requirement").arg(&requirements))
+    })
+    .context("setting up the Python clients")?;
+    Ok(python)
+}
+
+fn node(client: &Client, url: &str) -> Result<()> {
+    let folder = folder(client.name)?;
+    tools::ensure_program("npm", &["--version"], &["nodejs", "npm"])?;
+    let lock = folder.join("package-lock.json");
+    tools::once(&folder.join("node_modules").join("installed.json"), &lock, || {
+        let npm = ["ci", "--no-audit", "--no-fund"];
+        tools::run(Command::new("npm").args(npm).current_dir(&folder))
+    })
+    .context("setting up the Node clients")?;
+    let npm = ["test", "--silent"];
+    tools::run(Command::new("npm").args(npm).current_dir(&folder).env("LEPUS_URL", url))
+}
+
+fn rust(_: &Client, url: &str) -> Result<()> {
+    let binary = tools::build(&["--package", "lepus-interop-lapin"])?;
+    tools::run(Command::new(binary).env("LEPUS_URL", url))
+}

@@ -1,0 +1,135 @@
+//! `cargo xtask test`: named steps, one after another, up to the first that fails.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{deny, interop, tools};
+
+/// Options of `cargo xtask test`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TestArgs {
+    /// Only this step (may be repeated)
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+    /// Not this step (may be repeated)
+    #[arg(long, value_name = "STEP")]
+    skip: Vec<String>,
+    /// In the interop step, only this client (may be repeated)
+    #[arg(long, value_name = "CLIENT")]
+    client: Vec<String>,
+    /// In the interop step, use the broker that runs here instead of starting Lepus
+    #[arg(long, value_name = "URL")]
+    broker_url: Option<String>,
+}
+
+/// How a step ended, short of failing.
+pub(crate) enum Outcome {
+    Passed,
+    /// Left out, and why.
+    Skipped(&'static str),
+}
+
+type Step = (&'static str, fn(&TestArgs) -> Result<Outcome>);
+
+const STEPS: &[Step] = &[
+    ("fmt", |_| cargo(&["fmt", "--all", "--check"])),
+    ("clippy", |_| cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+    ("build", |_| build_lepus().map(|_| Outcome::Passed)),
+    ("unit+blackbox", |_| unit_and_blackbox()),
+    ("interop", interop_step),
+    ("deny", |_| deny_step()),
+];
+
+/// Runs the chosen steps; the last line counts those that passed and failed.
+pub(crate) fn test(args: &TestArgs) -> Result<()> {
+    check_names(args)?;
+    let (mut passed, mut skipped) = (0, Vec::new());
+    for (name, run) in chosen(args) {
+        println!("==> {name}");
+        let started = Instant::now();
+        let outcome = run(args);
+        let seconds = started.elapsed().as_secs_f32();
+        match outcome {
+            Ok(Outcome::Passed) => {
+                passed += 1;
+                println!("==> {name}: ok in {seconds:.1} s");
+            }
+            Ok(Outcome::Skipped(why)) => {
+                skipped.push(name);
+                println!("==> {name}: skipped: {why}");
+            }
+            Err(error) => {
+                println!("==> {name}: FAILED after {seconds:.1} s: {error:#}");
+                println!("{passed} passed, 1 failed");
+                bail!("the step {name} failed; again: cargo xtask test --only {name}");
+            }
+        }
+    }
+    if !skipped.is_empty() {
+        println!("skipped: {}", skipped.join(", "));
+    }
+    println!("{passed} passed, 0 failed");
+    Ok(())
+}
+
+fn chosen(args: &TestArgs) -> impl Iterator<Item = Step> {
+    let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
+    let unwanted = |name: &str| args.skip.iter().any(|skip| skip == name);
+    STEPS.iter().copied().filter(move |(name, _)| wanted(name) && !unwanted(name))
+}
+
+fn check_names(args: &TestArgs) -> Result<()> {
+    let known: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
+    for name in args.only.iter().chain(&args.skip) {
+        ensure!(
+            known.contains(&name.as_str()),
+            "no step {name}; the steps are {}",
+            known.join(", ")
+        );
+    }
+    interop::check_names(&args.client)?;
+    ensure!(chosen(args).next().is_some(), "no step is left to run");
+    Ok(())
+}
+
+fn cargo(args: &[&str]) -> Result<Outcome> {
+    tools::run(tools::cargo().args(args))?;
+    Ok(Outcome::Passed)
+}
+
+/// Builds the broker as the tests use it: the dev profile, which is optimised enough and quick to build.
+fn build_lepus() -> Result<PathBuf> {
+    tools::build(&["--package", "lepus", "--bin", "lepus"]).context("building the broker")
+}
+
+fn unit_and_blackbox() -> Result<Outcome> {
+    let lepus = build_lepus()?;
+    let runner: &[&str] = if tools::answers("cargo-nextest", &["nextest", "--version"]) {
+        &["nextest", "run", "--workspace"]
+    } else {
+        &["test", "--workspace", "--all-targets"]
+    };
+    tools::run(tools::cargo().args(runner).env("LEPUS_BIN", &lepus))?;
+    tools::run(tools::cargo().args(["test", "--workspace", "--doc"]).env("LEPUS_BIN", &lepus))?;
+    Ok(Outcome::Passed)
+}
+
+fn interop_step(args: &TestArgs) -> Result<Outcome> {
+    match &args.broker_url {
+        Some(url) => interop::run(url, &args.client)?,
+        None => interop::run_against(&build_lepus()?, &args.client)?,
+    }
+    Ok(Outcome::Passed)
+}
+
+fn deny_step() -> Result<Outcome> {
+    if !deny::installed() {
+        return Ok(Outcome::Skipped(
+            "cargo-deny is not installed; `cargo xtask deny` installs it (some minutes) and runs it",
+        ));
+    }
+    deny::check()?;
+    Ok(Outcome::Passed)
+}
