@@ -45,10 +45,13 @@ pub const CONSUMER_WINDOW_MIN: u32 = 16 * 1024;
 pub const WRITE_BACKLOG: usize = 1024 * 1024;
 
 /// Messages that wait in a queue with consumers before those who stream into it are read less.
-pub const BACKLOG_SOFT: usize = 8 * 1024;
+pub const BACKLOG_SOFT: usize = 128 * 1024;
 
-/// How long a streaming publisher is left alone each time it meets [`BACKLOG_SOFT`].
+/// How long a streaming publisher is left alone for each [`BACKLOG_SOFT`] messages that wait.
 pub const BACKLOG_PAUSE: Duration = Duration::from_millis(1);
+
+/// The longest that it is left alone at a time.
+pub const BACKLOG_PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// Consumers of one channel.
 pub const CONSUMERS_PER_CHANNEL_MAX: usize = 1 << 16;

@@ -16,7 +16,9 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::link::{Gone, Link};
 use crate::clock::now_ms;
-use crate::limits::{BACKLOG_PAUSE, BACKLOG_SOFT, CLOSE_TIMEOUT, READ_CHUNK, READS_PER_TURN};
+use crate::limits::{
+    BACKLOG_PAUSE, BACKLOG_PAUSE_MAX, BACKLOG_SOFT, CLOSE_TIMEOUT, READ_CHUNK, READS_PER_TURN,
+};
 use crate::mailbox::Mail;
 use crate::node::Node;
 
@@ -60,6 +62,12 @@ async fn linger(mut stream: TcpStream) {
     };
     // Whichever way the peer goes, the socket is closed afterwards.
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, drain).await;
+}
+
+/// How long to leave a streaming publisher alone, milliseconds: the longer the longer the backlog.
+fn pause(backlog: usize) -> u64 {
+    let pause = BACKLOG_PAUSE.as_millis() as u64 * (backlog / BACKLOG_SOFT) as u64;
+    pause.min(BACKLOG_PAUSE_MAX.as_millis() as u64)
 }
 
 struct Driver {
@@ -167,8 +175,8 @@ impl Driver {
                 Poll::Ready(_) => return Err(Gone),
             };
             let backlog = self.give(scratch.get(..carried + octets).unwrap_or_default(), now);
-            if backlog > BACKLOG_SOFT && octets >= STREAMING {
-                self.paused_until = now + BACKLOG_PAUSE.as_millis() as u64;
+            if octets >= STREAMING {
+                self.paused_until = now + pause(backlog);
             }
             Ok(true)
         })

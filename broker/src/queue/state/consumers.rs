@@ -229,11 +229,11 @@ impl Consumers {
         self.review(slot);
     }
 
-    /// Ends a grant; returns what is left of it. With nothing `ready` the consumer will be told
-    /// when there is.
-    pub fn end_grant(&mut self, key: ConsumerKey, ready: bool) -> u32 {
-        let Some(slot) = self.slot_of(key) else { return 0 };
-        let Some(consumer) = self.get_mut(slot) else { return 0 };
+    /// Ends a grant; returns what is left of it, or `None` if the consumer is gone. With nothing
+    /// `ready` it will be told when there is.
+    pub fn end_grant(&mut self, key: ConsumerKey, ready: bool) -> Option<u32> {
+        let slot = self.slot_of(key)?;
+        let consumer = self.get_mut(slot)?;
         let left = std::mem::take(&mut consumer.granted);
         let pull = consumer.spec.pull;
         if pull && !consumer.can_take() {
@@ -242,7 +242,7 @@ impl Consumers {
         if pull && !ready {
             self.silence(slot);
         }
-        left
+        Some(left)
     }
 
     /// From now on the consumer pulls, or no longer does; returns its unacknowledged messages.

@@ -330,9 +330,11 @@ impl State {
     fn grant(&mut self, key: ConsumerKey, messages: u32, effects: &mut Effects) -> Outcome {
         self.consumers.grant(key, messages);
         self.dispatch(effects);
-        let left = self.consumers.end_grant(key, !self.ready.is_empty());
-        let used = messages.saturating_sub(left);
-        Outcome::Granted { used, more: !self.ready.is_empty() }
+        let more = !self.ready.is_empty();
+        match self.consumers.end_grant(key, more) {
+            Some(left) => Outcome::Granted { used: messages.saturating_sub(left), more },
+            None => Outcome::Granted { used: 0, more: false },
+        }
     }
 
     fn delete(&mut self, if_unused: bool, if_empty: bool, effects: &mut Effects) -> Outcome {
