@@ -44,10 +44,11 @@ pub const CONSUMER_WINDOW_MIN: u32 = 16 * 1024;
 /// Octets that wait in a connection's write buffer before it is read no further.
 pub const WRITE_BACKLOG: usize = 1024 * 1024;
 
-/// Messages that wait in a queue with consumers before those who stream into it are read less.
-pub const BACKLOG_SOFT: usize = 128 * 1024;
+/// Octets that wait in a queue with consumers before those who stream into it are read less. Small
+/// enough that what streams through stays in the processor's caches.
+pub const BACKLOG_SOFT: usize = 8 * 1024 * 1024;
 
-/// How long a streaming publisher is left alone for each [`BACKLOG_SOFT`] messages that wait.
+/// How long a streaming publisher is left alone for each [`BACKLOG_SOFT`] octets that wait.
 pub const BACKLOG_PAUSE: Duration = Duration::from_millis(1);
 
 /// The longest that it is left alone at a time.

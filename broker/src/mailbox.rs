@@ -88,3 +88,69 @@ impl Mailbox {
         self.waker.register(waker);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn wanted(number: u32) -> Mail {
+        Mail::Wanted(ConsumerKey { connection: 1, number })
+    }
+
+    fn numbers(mail: &[Mail]) -> Vec<u32> {
+        let number = |mail: &Mail| match mail {
+            Mail::Wanted(key) => Some(key.number),
+            _ => None,
+        };
+        mail.iter().filter_map(number).collect()
+    }
+
+    #[test]
+    fn mail_is_collected_in_order() {
+        let mailbox = Mailbox::default();
+        assert!(mailbox.is_empty() && mailbox.collect(Vec::new()).is_empty());
+        for number in 0..5 {
+            assert!(mailbox.post(wanted(number)).is_ok());
+        }
+        assert!(!mailbox.is_empty());
+        assert_eq!(numbers(&mailbox.collect(Vec::new())), [0, 1, 2, 3, 4]);
+        assert!(mailbox.is_empty());
+    }
+
+    #[test]
+    fn a_closed_mailbox_gives_back_what_is_left_and_what_comes() {
+        let mailbox = Mailbox::default();
+        assert!(mailbox.post(wanted(1)).is_ok());
+        assert_eq!(numbers(&mailbox.close()), [1]);
+        let returned = mailbox.post(wanted(2)).expect_err("nobody collects it");
+        assert_eq!(numbers(&[returned]), [2]);
+        assert!(mailbox.is_empty() && mailbox.close().is_empty());
+    }
+
+    #[test]
+    fn the_first_mail_wakes_and_the_others_need_not() {
+        let mailbox = Mailbox::default();
+        let bell = Arc::new(Bell::default());
+        for round in 1..=2 {
+            mailbox.register(&Waker::from(bell.clone()));
+            for number in 0..3 {
+                assert!(mailbox.post(wanted(number)).is_ok());
+            }
+            assert_eq!(bell.0.load(Ordering::Relaxed), round);
+            mailbox.collect(Vec::new());
+        }
+    }
+}

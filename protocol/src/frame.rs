@@ -89,8 +89,9 @@ pub enum FrameFault {
     Unknown,
 }
 
-fn fault(kind: u8, payload: &[u8], fault: FrameFault) -> FrameError {
-    FrameError { kind, octets: octets::snippet(payload), fault }
+#[cold]
+fn fault(kind: u8, payload: &[u8], fault: FrameFault) -> Box<FrameError> {
+    Box::new(FrameError { kind, octets: octets::snippet(payload), fault })
 }
 
 /// Takes a byte stream apart into [`Piece`]s.
@@ -119,7 +120,10 @@ impl Decoder {
     }
 
     /// The first piece of `input` and how many octets it took; `None` when more must arrive first.
-    pub fn next<'a>(&mut self, input: &'a [u8]) -> Result<Option<(usize, Piece<'a>)>, FrameError> {
+    pub fn next<'a>(
+        &mut self,
+        input: &'a [u8],
+    ) -> Result<Option<(usize, Piece<'a>)>, Box<FrameError>> {
         if let Some(open) = self.body {
             return self.continue_body(open, input, 0);
         }
@@ -160,7 +164,7 @@ impl Decoder {
         open: OpenBody,
         input: &'a [u8],
         head: usize,
-    ) -> Result<Option<(usize, Piece<'a>)>, FrameError> {
+    ) -> Result<Option<(usize, Piece<'a>)>, Box<FrameError>> {
         let OpenBody { channel, left } = open;
         if let (Some(chunk), Some(&end)) = (input.get(..left), input.get(left)) {
             if end != END {
@@ -207,7 +211,10 @@ mod tests {
     }
 
     /// (type, channel, payload) of each frame, whatever parts the bodies came in.
-    fn collect(decoder: &mut Decoder, feed: &[&[u8]]) -> Result<Vec<(u8, Vec<u8>)>, FrameError> {
+    fn collect(
+        decoder: &mut Decoder,
+        feed: &[&[u8]],
+    ) -> Result<Vec<(u8, Vec<u8>)>, Box<FrameError>> {
         let (mut pending, mut seen): (Vec<u8>, Vec<(u8, Vec<u8>)>) = Default::default();
         for part in feed {
             pending.extend(*part);

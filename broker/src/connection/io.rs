@@ -182,7 +182,7 @@ impl Driver {
         })
     }
 
-    /// Gives the link what has arrived and keeps what it leaves. Returns the backlog met.
+    /// Gives the link what has arrived and keeps what it leaves. Returns the backlog met, octets.
     fn give(&mut self, input: &[u8], now: u64) -> usize {
         let (used, backlog) = self.link.input(input, now);
         self.stalled = self.link.is_blocked();

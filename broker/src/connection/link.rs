@@ -10,7 +10,7 @@ use amq_protocol::protocol::AMQPClass;
 use amq_protocol::protocol::connection::{
     AMQPMethod, Blocked, Close, CloseOk, OpenOk, Tune, Unblocked, UpdateSecretOk,
 };
-use lepus_protocol::frame::{self, Decoder, Piece};
+use lepus_protocol::frame::{self, Decoder, FrameError, Piece};
 use lepus_protocol::handshake::{
     FirstOctets, Handshake, HandshakeError, PROTOCOL_HEADER, Step, Tuning, first_octets,
 };
@@ -133,7 +133,7 @@ impl Link {
     }
 
     /// Takes what has arrived; returns how much of it was used. The rest must come again, with more.
-    /// The second value is the longest backlog that was published into.
+    /// The second value is the largest backlog, octets, that was published into.
     pub fn input(&mut self, input: &[u8], now: u64) -> (usize, usize) {
         self.heartbeat.received(now);
         let mut used = 0;
@@ -163,30 +163,43 @@ impl Link {
         }
         while !(alarm && self.block_if_due()) {
             let rest = input.get(*used..).unwrap_or_default();
-            let next = self.decoder.next(rest);
-            let next =
-                next.map_err(|error| Refusal::new(ReplyCode::FrameError, error).without_method());
-            let piece = match (next, &self.phase) {
-                (Ok(None), _) => return Ok(()),
-                (Ok(Some((octets, piece))), _) => {
+            let piece = match self.decoder.next(rest) {
+                Ok(Some((octets, piece))) => {
                     *used += octets;
                     piece
                 }
-                (Err(refusal), Phase::Handshake(_)) => return Err(Stop::Silently(refusal.text)),
-                (Err(refusal), _) => return Err(refusal.into()),
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(self.broken_frame(&error)),
             };
-            match (&mut self.phase, channel_of(&piece)) {
-                (Phase::Running(session), 1..) => session.piece(piece, &mut self.out)?,
-                (Phase::Running(_), _) => self.connection_piece(piece, now)?,
-                (Phase::Handshake(_), _) => self.handshake_piece(piece, now)?,
-                (Phase::Closing, _) => self.closing_piece(piece, now),
-                (Phase::Header | Phase::Ended { .. }, _) => {
-                    *used = input.len();
-                    return Ok(());
-                }
+            if let Phase::Running(session) = &mut self.phase
+                && channel_of(&piece) != 0
+            {
+                session.piece(piece, &mut self.out)?;
+            } else {
+                self.piece_of_link(piece, now)?;
             }
         }
         Ok(())
+    }
+
+    fn broken_frame(&self, error: &FrameError) -> Stop {
+        match self.phase {
+            Phase::Handshake(_) => Stop::Silently(error.to_string()),
+            _ => Refusal::new(ReplyCode::FrameError, error).without_method().into(),
+        }
+    }
+
+    /// A piece that no open channel is concerned with.
+    fn piece_of_link(&mut self, piece: Piece<'_>, now: u64) -> Result<(), Stop> {
+        match self.phase {
+            Phase::Running(_) => self.connection_piece(piece, now),
+            Phase::Handshake(_) => self.handshake_piece(piece, now),
+            Phase::Closing => {
+                self.closing_piece(piece, now);
+                Ok(())
+            }
+            Phase::Header | Phase::Ended { .. } => Ok(()),
+        }
     }
 
     /// Mail from other threads.

@@ -15,7 +15,9 @@ use crate::clock::now_ms;
 use crate::mailbox::Mail;
 use crate::node::Node;
 use crate::topology::QueueRecord;
-use state::{Command, Config, ConsumerKey, Counts, Delivery, Effects, Notice, Outcome, State};
+use state::{
+    Command, Config, ConsumerKey, Counts, DELIVERY_COST, Delivery, Effects, Notice, Outcome, State,
+};
 
 /// A queue.
 pub struct Queue {
@@ -25,7 +27,7 @@ pub struct Queue {
     vhost: Arc<str>,
     node: Arc<Node>,
     inner: Mutex<Inner>,
-    /// Ready messages, for whoever needs no more than a hint.
+    /// Octets of the ready messages, bookkeeping included, for whoever needs no more than a hint.
     backlog: AtomicUsize,
     has_consumers: AtomicBool,
 }
@@ -63,7 +65,8 @@ impl Queue {
         let Inner { state, effects, .. } = &mut *inner;
         let outcome = state.apply(now_ms(), command, effects);
         let counts = state.counts();
-        self.backlog.store(counts.ready, Ordering::Relaxed);
+        let octets = counts.ready * DELIVERY_COST as usize + counts.ready_bytes as usize;
+        self.backlog.store(octets, Ordering::Relaxed);
         self.has_consumers.store(counts.consumers > 0, Ordering::Relaxed);
         if inner.effects.is_empty() || inner.busy {
             return outcome;
@@ -89,7 +92,7 @@ impl Queue {
         self.inner.lock().state.is_deleted()
     }
 
-    /// Ready messages if there are consumers that will take them some time, else 0.
+    /// Octets of the ready messages if there are consumers that will take them some time, else 0.
     pub fn backlog_of_consumers(&self) -> usize {
         if self.has_consumers.load(Ordering::Relaxed) {
             self.backlog.load(Ordering::Relaxed)
@@ -156,3 +159,6 @@ fn by_connection(deliveries: Vec<Delivery>) -> Vec<(u64, Vec<Delivery>)> {
     }
     groups
 }
+
+#[cfg(test)]
+mod tests;

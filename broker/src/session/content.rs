@@ -28,7 +28,12 @@ impl Session {
     }
 
     /// A content header frame.
-    pub(super) fn content_header(&mut self, number: u16, payload: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn content_header(
+        &mut self,
+        number: u16,
+        payload: &[u8],
+        out: &mut Out,
+    ) -> Result<(), Refusal> {
         let max = self.peer.node.config.max_message_size;
         let Some(channel) = self.channel_mut(number) else { return Err(non_method_frame()) };
         if channel.closing {
@@ -60,11 +65,14 @@ impl Session {
             channel.builder.header(header.properties, header.body_size, persistent);
         }
         channel.content = Content::Body { mandatory, marks };
+        if header.body_size == 0 {
+            // There will be no body frame.
+            return self.content_body(number, &[], out);
+        }
         Ok(())
     }
 
-    /// Octets of a body frame; the last ones make the message whole. A message without a body is
-    /// whole with its header, which [`Self::finish_empty`] sees to.
+    /// Octets of a body frame; the last ones make the message whole.
     pub(super) fn content_body(
         &mut self,
         number: u16,
@@ -87,14 +95,6 @@ impl Session {
         }
         channel.content = Content::None;
         self.route_message(number, mandatory, marks, out)
-    }
-
-    /// After a header: a message without a body needs no body frame.
-    pub(super) fn finish_empty(&mut self, number: u16, out: &mut Out) -> Result<(), Refusal> {
-        match self.channel(number).map(|channel| (channel.content, channel.builder.is_whole())) {
-            Some((Content::Body { .. }, true)) => self.content_body(number, &[], out),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -23,6 +23,7 @@ pub struct Gather {
 
 impl Gather {
     /// Adds a message for a queue.
+    #[inline]
     pub fn publish(&mut self, queue: &Arc<Queue>, message: Message) {
         self.messages += 1;
         self.bytes += message.size();
@@ -56,7 +57,7 @@ impl Gather {
             || self.verdicts.len() > QUEUES
     }
 
-    /// Gives the queues what was gathered; returns the longest backlog met.
+    /// Gives the queues what was gathered; returns the largest backlog met, octets.
     pub fn serve(&mut self) -> usize {
         let mut backlog = 0;
         for (queue, messages) in self.publishes.drain(..) {

@@ -20,18 +20,15 @@ impl Session {
         payload: &[u8],
         out: &mut Out,
     ) -> Result<(), Refusal> {
-        let method = method::decode(payload).map_err(|error| undecodable(error, payload))?;
-        let id = method.id();
-        let Some(channel) = self.channel_mut(number) else {
-            return self
-                .without_channel(number, &method, out)
-                .map_err(|r| Refusal { method: r.method.or(Some(id)), ..r });
+        let method = match method::decode(payload) {
+            Ok(method) => method,
+            Err(error) => return Err(undecodable(error, payload)),
         };
-        if channel.closing {
-            self.on_closing_channel(number, &method, out);
-            return Ok(());
+        let id = method.id();
+        match self.channel(number) {
+            Some(channel) if !channel.closing && channel.content == Content::None => {}
+            _ => return self.method_out_of_place(number, &method, out),
         }
-        expect_method(channel.content)?;
         let done = match method {
             Method::Publish(publish) => self.publish(number, &publish),
             Method::Settle(settle) => self.settle(number, &settle),
@@ -44,7 +41,28 @@ impl Session {
                 self.other_method(number, *class, out)
             }
         };
-        self.settle_refusal(number, id, done, out)
+        match done {
+            Ok(()) => Ok(()),
+            Err(refusal) => self.settle_refusal(number, id, refusal, out),
+        }
+    }
+
+    #[cold]
+    fn method_out_of_place(
+        &mut self,
+        number: u16,
+        method: &Method<'_>,
+        out: &mut Out,
+    ) -> Result<(), Refusal> {
+        let Some(channel) = self.channel(number) else {
+            let done = self.without_channel(number, method, out);
+            return done.map_err(|r| Refusal { method: r.method.or(Some(method.id())), ..r });
+        };
+        if channel.closing {
+            self.on_closing_channel(number, method, out);
+            return Ok(());
+        }
+        expect_method(channel.content)
     }
 
     /// A channel must be opened first (0-9-1 §2.2.5).

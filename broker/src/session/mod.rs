@@ -118,23 +118,22 @@ impl Session {
 
     /// Takes the next piece of a channel's frames. An error closes the connection.
     pub fn piece(&mut self, piece: Piece<'_>, out: &mut Out) -> Result<(), Refusal> {
-        match piece {
-            Piece::Method { channel, payload } => self.method(channel, payload, out),
+        let (channel, done) = match piece {
+            Piece::Method { channel, payload } => return self.method(channel, payload, out),
             Piece::Header { channel, payload } => {
-                let done = self.content_header(channel, payload);
-                let done = done.and_then(|()| self.finish_empty(channel, out));
-                self.settle_refusal(channel, MethodId::PUBLISH, done, out)
+                (channel, self.content_header(channel, payload, out))
             }
-            Piece::Body { channel, chunk } => {
-                let done = self.content_body(channel, chunk, out);
-                self.settle_refusal(channel, MethodId::PUBLISH, done, out)
-            }
-            Piece::Heartbeat { .. } => Ok(()),
+            Piece::Body { channel, chunk } => (channel, self.content_body(channel, chunk, out)),
+            Piece::Heartbeat { .. } => return Ok(()),
+        };
+        match done {
+            Ok(()) => Ok(()),
+            Err(refusal) => self.settle_refusal(channel, MethodId::PUBLISH, refusal, out),
         }
     }
 
     /// Gives queues what the pieces so far were about, and confirms what is confirmed.
-    /// Returns the longest backlog that this connection has published into.
+    /// Returns the largest backlog, octets, that this connection has published into.
     pub fn flush(&mut self, out: &mut Out) -> usize {
         self.serve_queues();
         for number in std::mem::take(&mut self.published) {
@@ -224,14 +223,14 @@ impl Session {
     }
 
     /// Closes the channel for a soft refusal; a hard one is the connection's affair.
+    #[cold]
     fn settle_refusal(
         &mut self,
         number: u16,
         method: MethodId,
-        done: Result<(), Refusal>,
+        refusal: Refusal,
         out: &mut Out,
     ) -> Result<(), Refusal> {
-        let Err(refusal) = done else { return Ok(()) };
         let method = refusal.method.unwrap_or(method);
         let refusal = refusal.with_method(method);
         if refusal.hard || number == 0 {

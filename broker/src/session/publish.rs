@@ -9,7 +9,7 @@ use lepus_protocol::reply::ReplyCode;
 use lepus_protocol::table;
 
 use super::Session;
-use super::channel::{Channel, Confirms, Marks};
+use super::channel::{Channel, Confirms, Marks, RouteCache};
 use crate::error::Refusal;
 use crate::limits::EXTRA_KEYS_MAX;
 use crate::message::{Builder, Message};
@@ -29,9 +29,10 @@ impl Session {
         self.has_published = true;
         let version = self.peer.vhost.version();
         let Some(channel) = self.channel_mut(number) else { return Ok(()) };
-        let plain = marks == Marks::default();
-        let cached =
-            channel.route.version == version && channel.route.route == channel.builder.route();
+        // Only routes that headers have no say in are cached.
+        let RouteCache { route, queues, version: known } = &channel.route;
+        let cached = *known == version && route == channel.builder.route();
+        let known_route = cached && !marks.extra_keys && !(mandatory && queues.is_empty());
         let message = channel.builder.finish();
         if let Some(confirm) = &mut channel.confirm {
             confirm.received += 1;
@@ -39,14 +40,11 @@ impl Session {
         if marks.validate {
             self.validate(&message)?;
         }
-        if !(plain && cached && !mandatory) {
+        self.touch(number);
+        if !known_route {
             return self.route_anew(number, message, mandatory, marks, version, out);
         }
-        self.touch(number);
         self.enqueue(number, message);
-        if self.gather.is_full() {
-            self.serve_queues();
-        }
         Ok(())
     }
 
@@ -58,6 +56,7 @@ impl Session {
     }
 
     /// Gives a message to the queues in the channel's route cache.
+    #[inline]
     fn enqueue(&mut self, number: u16, message: Message) {
         let Some(channel) = self.channels.get_mut(usize::from(number).wrapping_sub(1)) else {
             return;
@@ -72,6 +71,9 @@ impl Session {
             self.gather.publish(queue, message.clone());
         }
         self.gather.publish(last, message);
+        if self.gather.is_full() {
+            self.serve_queues();
+        }
     }
 
     fn route_anew(
@@ -83,7 +85,6 @@ impl Session {
         version: u64,
         out: &mut Out,
     ) -> Result<(), Refusal> {
-        self.touch(number);
         if self.is_reply(&message) && !marks.extra_keys {
             let delivered = self.send_reply(&message);
             if mandatory && !delivered {
@@ -105,9 +106,6 @@ impl Session {
             return Ok(());
         }
         self.enqueue(number, message);
-        if self.gather.is_full() {
-            self.serve_queues();
-        }
         Ok(())
     }
 

@@ -1,1 +1,94 @@
+//! The queue against a naive model, step by step, and RabbitMQ's rules by example.
 
+mod fairness;
+mod model;
+mod random;
+mod rules;
+
+use super::*;
+use crate::message::Builder;
+
+/// A message that knows its number, of so many octets beyond that.
+fn message(id: u32, padding: usize) -> Message {
+    let mut body = id.to_be_bytes().to_vec();
+    body.resize(4 + padding, b'.');
+    Builder::whole(b"\0\0", &[0, 0], &body, false)
+}
+
+fn messages(ids: std::ops::Range<u32>) -> Vec<Message> {
+    ids.map(|id| message(id, 0)).collect()
+}
+
+/// The number in a message.
+fn id_of(message: &Message) -> u32 {
+    let (number, _) = message.body().split_first_chunk().expect("a message of these tests");
+    u32::from_be_bytes(*number)
+}
+
+fn key(number: u32) -> ConsumerKey {
+    ConsumerKey { connection: 1, number }
+}
+
+fn consumer(number: u32) -> ConsumerSpec {
+    ConsumerSpec {
+        key: key(number),
+        no_ack: false,
+        exclusive: false,
+        prefetch: 0,
+        priority: 0,
+        pull: false,
+        window: 1 << 20,
+    }
+}
+
+fn range(first: Seq, last: Seq) -> Vec<SeqRange> {
+    vec![SeqRange { first, last }]
+}
+
+/// A queue whose commands answer with what they led to.
+struct Bench {
+    state: State,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { state: State::new(Config::default()) }
+    }
+
+    fn auto_delete() -> Self {
+        Self { state: State::new(Config { auto_delete: true }) }
+    }
+
+    fn apply(&mut self, command: Command) -> (Outcome, Effects) {
+        let mut effects = Effects::default();
+        let outcome = self.state.apply(0, command, &mut effects);
+        (outcome, effects)
+    }
+
+    /// Deliveries as (consumer, message, redelivered).
+    fn delivered(&mut self, command: Command) -> Vec<(u32, u32, bool)> {
+        let (_, effects) = self.apply(command);
+        let deliveries = effects.deliveries.into_iter();
+        let plain = |Delivery { to, entry }: Delivery| {
+            (to.number, id_of(&entry.message), entry.redelivered)
+        };
+        deliveries.map(plain).collect()
+    }
+
+    fn notices(&mut self, command: Command) -> Vec<Notice> {
+        self.apply(command).1.notices
+    }
+
+    /// Takes all that is ready, as (position, message, redelivered).
+    fn drain(&mut self) -> Vec<(Seq, u32, bool)> {
+        let mut all = Vec::new();
+        while let (Outcome::Got(Some(entry), _), _) = self.apply(Command::Get { no_ack: true }) {
+            all.push((entry.seq, id_of(&entry.message), entry.redelivered));
+        }
+        all
+    }
+
+    fn publish(&mut self, ids: std::ops::Range<u32>) -> Vec<(u32, u32, bool)> {
+        self.delivered(Command::Publish(messages(ids)))
+    }
+}
