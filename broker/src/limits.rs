@@ -23,6 +23,13 @@ pub const MESSAGE_BLOCK: usize = 16 * 1024;
 /// Octets reserved at once for a body that is only announced; what arrives beyond grows on demand.
 pub const BODY_RESERVE: usize = 1024 * 1024;
 
+/// What is left of a body frame is read straight to its place from this size on, octets.
+pub const BODY_IN_PLACE: usize = 16 * 1024;
+
+/// After a body that was read to its place the next read is this short, octets, so that the next
+/// large body is not swept into the shared buffer.
+pub const READ_BETWEEN_BODIES: usize = 4 * 1024;
+
 /// Bodies from this size on leave by reference instead of being copied into the write buffer.
 pub const BODY_BY_REFERENCE: usize = 8 * 1024;
 

@@ -1,6 +1,6 @@
 //! A message as the broker holds it: the octets that arrived, kept in the order in which they leave.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use lepus_protocol::content::ContentHeader;
 
 use crate::limits::{BODY_RESERVE, MESSAGE_BLOCK};
@@ -128,6 +128,19 @@ impl Builder {
         self.body_left = left;
         self.block.extend_from_slice(chunk);
         true
+    }
+
+    /// Where up to `octets` octets of the body may be written, and how many of them there is room
+    /// for; then [`Self::body_written`].
+    pub fn body_room(&mut self, octets: usize) -> bytes::buf::Limit<&mut BytesMut> {
+        let left = usize::try_from(self.body_left).unwrap_or(usize::MAX);
+        let room = self.block.capacity() - self.block.len();
+        (&mut self.block).limit(octets.min(left).min(room))
+    }
+
+    /// So many octets of the body were written.
+    pub fn body_written(&mut self, octets: usize) {
+        self.body_left = self.body_left.saturating_sub(octets as u64);
     }
 
     /// Whether the body is whole.

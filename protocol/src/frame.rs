@@ -119,6 +119,20 @@ impl Decoder {
         self.frame_max = frame_max;
     }
 
+    /// The body frame that is arriving: its channel, and how many octets of it may be read straight
+    /// to where they belong. Tell [`Self::body_read`] how many were.
+    pub fn open_body(&self) -> Option<(u16, usize)> {
+        // The last octet comes through `next`, with the frame end.
+        self.body.map(|open| (open.channel, open.left - 1))
+    }
+
+    /// So many octets of the open body frame were taken past [`Self::next`].
+    pub fn body_read(&mut self, octets: usize) {
+        if let Some(open) = &mut self.body {
+            open.left = open.left.saturating_sub(octets).max(1);
+        }
+    }
+
     /// The first piece of `input` and how many octets it took; `None` when more must arrive first.
     pub fn next<'a>(
         &mut self,
@@ -197,6 +211,21 @@ mod tests {
         out.extend(payload);
         out.push(END);
         out
+    }
+
+    #[test]
+    fn octets_read_past_the_decoder_count() {
+        let bytes = frame(BODY, 1, b"abcdef");
+        let mut decoder = Decoder::new(0);
+        assert_eq!(decoder.open_body(), None);
+        let first = decoder.next(&bytes[..HEAD_SIZE + 2]).unwrap();
+        assert_eq!(first, Some((HEAD_SIZE + 2, Piece::Body { channel: 1, chunk: b"ab" })));
+        assert_eq!(decoder.open_body(), Some((1, 3)));
+        decoder.body_read(3);
+        assert_eq!(decoder.open_body(), Some((1, 0)));
+        let last = decoder.next(&bytes[HEAD_SIZE + 5..]).unwrap();
+        assert_eq!(last, Some((2, Piece::Body { channel: 1, chunk: b"f" })));
+        assert_eq!(decoder.open_body(), None);
     }
 
     #[test]

@@ -191,7 +191,7 @@ fn other<'a>(
         checked.map_err(|_| MethodError::Malformed(id))?;
     }
     match parse_class(payload) {
-        Ok((rest, class)) if rest.is_empty() => Ok(Method::Other(Box::new(class))),
+        Ok((&[], class)) => Ok(Method::Other(Box::new(class))),
         Ok(_) => Err(MethodError::Malformed(id)),
         Err(_) if is_known(id) => Err(MethodError::Malformed(id)),
         Err(_) => Err(MethodError::Unknown(id)),

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,12 +18,13 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::link::{Gone, Link};
 use crate::clock::now_ms;
 use crate::limits::{
-    BACKLOG_PAUSE, BACKLOG_PAUSE_MAX, BACKLOG_SOFT, CLOSE_TIMEOUT, READ_CHUNK, READS_PER_TURN,
+    BACKLOG_PAUSE, BACKLOG_PAUSE_MAX, BACKLOG_SOFT, CLOSE_TIMEOUT, READ_BETWEEN_BODIES, READ_CHUNK,
+    READS_PER_TURN,
 };
 use crate::mailbox::Mail;
 use crate::node::Node;
 
-/// A read of at least so many octets comes from a peer that streams.
+/// A peer of whom so many octets were read without a pause streams.
 const STREAMING: usize = 32 * 1024;
 
 thread_local! {
@@ -42,6 +44,8 @@ pub async fn serve(node: Arc<Node>, stream: TcpStream) {
         armed: 0,
         carry: Vec::new(),
         stalled: false,
+        between_bodies: false,
+        streamed: 0,
         letters: Vec::new(),
         paused_until: 0,
     };
@@ -80,6 +84,10 @@ struct Driver {
     carry: Vec<u8>,
     /// `carry` may hold whole frames: the link was blocked in the middle of an input.
     stalled: bool,
+    /// Octets read since the peer last had nothing more to read.
+    streamed: usize,
+    /// The last read went straight into a body.
+    between_bodies: bool,
     /// An empty vector, kept for its room.
     letters: Vec<Mail>,
     /// A streaming publisher is left alone until then, milliseconds.
@@ -161,6 +169,9 @@ impl Driver {
             self.give(&input, now);
             return Ok(true);
         }
+        if let Some(read) = self.poll_read_body(cx, now)? {
+            return Ok(read);
+        }
         SCRATCH.with_borrow_mut(|scratch| {
             let carried = self.carry.len();
             if scratch.len() < carried + READ_CHUNK / 2 {
@@ -168,18 +179,49 @@ impl Driver {
             }
             let (head, room) = scratch.split_at_mut(carried);
             head.copy_from_slice(&self.carry);
+            let room = match std::mem::take(&mut self.between_bodies) {
+                true => room.get_mut(..READ_BETWEEN_BODIES).unwrap_or_default(),
+                false => room,
+            };
             let mut buffer = ReadBuf::new(room);
             let octets = match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
-                Poll::Pending => return Ok(false),
+                Poll::Pending => {
+                    self.streamed = 0;
+                    return Ok(false);
+                }
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => buffer.filled().len(),
                 Poll::Ready(_) => return Err(Gone),
             };
             let backlog = self.give(scratch.get(..carried + octets).unwrap_or_default(), now);
-            if octets >= STREAMING {
+            self.streamed += octets;
+            if self.streamed >= STREAMING {
                 self.paused_until = now + pause(backlog);
             }
             Ok(true)
         })
+    }
+
+    /// Reads into a large body that is arriving; `None` if there is none.
+    fn poll_read_body(&mut self, cx: &mut Context<'_>, now: u64) -> Result<Option<bool>, Gone> {
+        let stream = &self.stream;
+        let read = self.link.read_body(now, |room| match stream.poll_read_ready(cx) {
+            Poll::Pending => Err(ErrorKind::WouldBlock),
+            Poll::Ready(_) => stream.try_read_buf(room).map_err(|error| error.kind()),
+        });
+        match read {
+            None => Ok(None),
+            Some(Ok(0)) => Err(Gone),
+            Some(Ok(octets)) => {
+                self.between_bodies = true;
+                self.streamed += octets;
+                Ok(Some(true))
+            }
+            // After a false alarm of readiness the waker must be registered again.
+            Some(Err(ErrorKind::WouldBlock)) => {
+                Ok(Some(self.stream.poll_read_ready(cx).is_ready()))
+            }
+            Some(Err(_)) => Err(Gone),
+        }
     }
 
     /// Gives the link what has arrived and keeps what it leaves. Returns the backlog met, octets.

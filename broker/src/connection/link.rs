@@ -10,6 +10,8 @@ use amq_protocol::protocol::AMQPClass;
 use amq_protocol::protocol::connection::{
     AMQPMethod, Blocked, Close, CloseOk, OpenOk, Tune, Unblocked, UpdateSecretOk,
 };
+use bytes::BytesMut;
+use bytes::buf::Limit;
 use lepus_protocol::frame::{self, Decoder, FrameError, Piece};
 use lepus_protocol::handshake::{
     FirstOctets, Handshake, HandshakeError, PROTOCOL_HEADER, Step, Tuning, first_octets,
@@ -23,7 +25,7 @@ use lepus_protocol::reply::ReplyCode;
 use super::identity::{self, ClientCapabilities};
 use crate::access;
 use crate::error::Refusal;
-use crate::limits::{CLOSE_TIMEOUT, SILENT_CLOSE_DELAY, WRITE_BACKLOG};
+use crate::limits::{BODY_IN_PLACE, CLOSE_TIMEOUT, SILENT_CLOSE_DELAY, WRITE_BACKLOG};
 use crate::mailbox::{Mail, Mailbox};
 use crate::node::Node;
 use crate::out::Out;
@@ -153,6 +155,32 @@ impl Link {
             _ => 0,
         };
         (used, backlog)
+    }
+
+    /// Lets `read` fill a large body in its place instead of going through [`Self::input`];
+    /// `None` if none is arriving. `read` returns how many octets it wrote.
+    pub fn read_body<E>(
+        &mut self,
+        now: u64,
+        read: impl FnOnce(&mut Limit<&mut BytesMut>) -> Result<usize, E>,
+    ) -> Option<Result<usize, E>> {
+        let Phase::Running(session) = &mut self.phase else { return None };
+        let (channel, octets) = self.decoder.open_body()?;
+        if octets < BODY_IN_PLACE {
+            return None;
+        }
+        let builder = session.open_body(channel)?;
+        let mut room = builder.body_room(octets);
+        if room.limit() < BODY_IN_PLACE {
+            return None;
+        }
+        let done = read(&mut room);
+        if let Ok(octets) = done {
+            builder.body_written(octets);
+            self.decoder.body_read(octets);
+            self.heartbeat.received(now);
+        }
+        Some(done)
     }
 
     fn frames(&mut self, input: &[u8], used: &mut usize, now: u64) -> Result<(), Stop> {

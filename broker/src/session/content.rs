@@ -10,6 +10,7 @@ use super::Session;
 use super::channel::{Content, Marks};
 use super::reply_to::REPLY_TO;
 use crate::error::Refusal;
+use crate::message::Builder;
 use crate::out::Out;
 
 /// basic.publish's delivery mode for messages that survive a restart.
@@ -70,6 +71,15 @@ impl Session {
             return self.content_body(number, &[], out);
         }
         Ok(())
+    }
+
+    /// The builder of the body that is arriving on a channel.
+    pub fn open_body(&mut self, number: u16) -> Option<&mut Builder> {
+        let channel = self.channel_mut(number)?;
+        match channel.content {
+            Content::Body { .. } if !channel.closing => Some(&mut channel.builder),
+            _ => None,
+        }
     }
 
     /// Octets of a body frame; the last ones make the message whole.
