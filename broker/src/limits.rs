@@ -39,7 +39,8 @@ pub const GATHER_MESSAGES: usize = 4096;
 /// Octets gathered from one connection before their queues are given them.
 pub const GATHER_BYTES: usize = 4 * 1024 * 1024;
 
-/// Octets on their way to all consumers of a connection: queued for it, or in its write buffer.
+/// Octets that may be on their way to the consumers of a connection (queued for it, or in its write
+/// buffer), shared out among them as they come.
 pub const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 
 /// The most of [`CONNECTION_WINDOW`] that one consumer gets.
@@ -64,8 +65,9 @@ pub const BACKLOG_PAUSE_MAX: Duration = Duration::from_millis(100);
 /// Consumers of one channel.
 pub const CONSUMERS_PER_CHANNEL_MAX: usize = 1 << 16;
 
-/// Hops of CC, BCC keys taken from one message.
-pub const EXTRA_KEYS_MAX: usize = 1024;
+/// Octets that wait to be written to a connection from which on direct replies to it are dropped:
+/// no queue and no prefetch bounds them.
+pub const REPLY_BACKLOG: usize = 16 * 1024 * 1024;
 
 /// How long a refused login waits for its answer, so that passwords are not guessed quickly.
 pub const SILENT_CLOSE_DELAY: Duration = Duration::from_secs(3);

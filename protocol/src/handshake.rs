@@ -13,7 +13,7 @@ pub const PROTOCOL_HEADER: [u8; 8] = *b"AMQP\x00\x00\x09\x01";
 pub enum FirstOctets {
     /// Not enough of them to tell.
     NeedMore,
-    /// The header of 0-9-1, or of 0-9, which RabbitMQ serves alike.
+    /// The header of 0-9-1.
     Amqp091,
     /// Anything else: answer with [`PROTOCOL_HEADER`] and close (0-9-1 §4.2.2).
     Other,
@@ -21,12 +21,10 @@ pub enum FirstOctets {
 
 /// Looks at the first octets of a connection. Another protocol is known by its first wrong octet.
 pub fn first_octets(input: &[u8]) -> FirstOctets {
-    // RabbitMQ accepts the headers of 0-9-1 and of 0-9 (AMQP 1 1 0 9), which speak the same frames.
-    let headers: [&[u8]; 2] = [&PROTOCOL_HEADER, b"AMQP\x01\x01\x00\x09"];
     let seen = input.get(..PROTOCOL_HEADER.len()).unwrap_or(input);
-    if headers.contains(&seen) {
+    if seen == PROTOCOL_HEADER {
         FirstOctets::Amqp091
-    } else if headers.iter().any(|header| header.starts_with(seen)) {
+    } else if PROTOCOL_HEADER.starts_with(seen) {
         FirstOctets::NeedMore
     } else {
         FirstOctets::Other
@@ -185,9 +183,13 @@ mod tests {
         assert_eq!(first_octets(b""), FirstOctets::NeedMore);
         assert_eq!(first_octets(b"AMQP\x00"), FirstOctets::NeedMore);
         assert_eq!(first_octets(b"AMQP\x00\x00\x09\x01more"), FirstOctets::Amqp091);
-        for other in
-            [&b"AMQP\x00\x01\x00\x00"[..], b"AMQP\x01\x01\x08\x00", b"GET /", b"\x16\x03\x01"]
-        {
+        for other in [
+            &b"AMQP\x00\x01\x00\x00"[..],
+            b"AMQP\x01\x01\x08\x00",
+            b"AMQP\x01\x01\x00\x09",
+            b"GET /",
+            b"\x16\x03\x01",
+        ] {
             assert_eq!(first_octets(other), FirstOctets::Other);
         }
     }

@@ -29,7 +29,7 @@ use crate::limits::{BODY_IN_PLACE, CLOSE_TIMEOUT, SILENT_CLOSE_DELAY, WRITE_BACK
 use crate::mailbox::{Mail, Mailbox};
 use crate::node::Node;
 use crate::out::Out;
-use crate::session::{Peer, Session, short, undecodable};
+use crate::session::{Peer, Session, reply_text, short, undecodable};
 
 /// How far a connection is.
 enum Phase {
@@ -74,6 +74,8 @@ enum Stop {
     Refused(Refusal),
     /// Close without a word, after a delay.
     Silently(String),
+    /// Close without a word.
+    AtOnce,
 }
 
 impl From<Refusal> for Stop {
@@ -119,6 +121,7 @@ impl Link {
     pub fn wants_input(&self) -> bool {
         match self.phase {
             Phase::Ended { .. } => false,
+            Phase::Closing => true,
             _ => !self.blocked && self.out.len() < WRITE_BACKLOG,
         }
     }
@@ -165,6 +168,9 @@ impl Link {
         read: impl FnOnce(&mut Limit<&mut BytesMut>) -> Result<usize, E>,
     ) -> Option<Result<usize, E>> {
         let Phase::Running(session) = &mut self.phase else { return None };
+        if self.node.memory_alarm() {
+            return None;
+        }
         let (channel, octets) = self.decoder.open_body()?;
         if octets < BODY_IN_PLACE {
             return None;
@@ -213,6 +219,8 @@ impl Link {
     fn broken_frame(&self, error: &FrameError) -> Stop {
         match self.phase {
             Phase::Handshake(_) => Stop::Silently(error.to_string()),
+            // The peer was told already, and there is no way to find its close-ok.
+            Phase::Closing | Phase::Ended { .. } => Stop::AtOnce,
             _ => Refusal::new(ReplyCode::FrameError, error).without_method().into(),
         }
     }
@@ -249,9 +257,11 @@ impl Link {
         }
     }
 
-    /// Something was written.
+    /// Something was written. From a peer that is owed too much to be read, taking it is the sign
+    /// of life.
     pub fn wrote(&mut self, now: u64) {
         self.heartbeat.sent(now);
+        self.heartbeat.received(now);
     }
 
     /// Does what is due. Returns when to call again, or `Err` when the socket must go now.
@@ -259,7 +269,7 @@ impl Link {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             return Err(Gone);
         }
-        if !self.wants_input() {
+        if self.blocked {
             // A peer that is not being read can't show that it lives.
             self.heartbeat.received(now);
         }
@@ -458,6 +468,7 @@ impl Link {
     fn stop(&mut self, stop: Stop, now: u64) {
         let refusal = match stop {
             Stop::Refused(refusal) => refusal,
+            Stop::AtOnce => return self.end(now),
             Stop::Silently(why) => {
                 tracing::warn!(connection = self.connection, from = %self.from, "handshake failed: {why}");
                 self.phase = Phase::Ended { silently: true };
@@ -474,7 +485,7 @@ impl Link {
         let method = refusal.method.unwrap_or(MethodId::NONE);
         self.send(AMQPMethod::Close(Close {
             reply_code: refusal.code.code(),
-            reply_text: short(&text),
+            reply_text: reply_text(&text),
             class_id: method.class,
             method_id: method.method,
         }));

@@ -35,6 +35,7 @@ impl Session {
         payload: &[u8],
         out: &mut Out,
     ) -> Result<(), Refusal> {
+        self.has_published = true;
         let max = self.peer.node.config.max_message_size;
         let Some(channel) = self.channel_mut(number) else { return Err(non_method_frame()) };
         if channel.closing {
@@ -89,6 +90,7 @@ impl Session {
         chunk: &[u8],
         out: &mut Out,
     ) -> Result<(), Refusal> {
+        self.has_published = true;
         let Some(channel) = self.channel_mut(number) else { return Err(non_method_frame()) };
         if channel.closing {
             return Ok(());

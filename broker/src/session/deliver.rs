@@ -7,6 +7,7 @@ use lepus_protocol::encode::{self, Deliver};
 
 use super::channel::Held;
 use super::{Consumer, Session};
+use crate::limits::REPLY_BACKLOG;
 use crate::mailbox::Mail;
 use crate::message::Message;
 use crate::out::Out;
@@ -46,7 +47,10 @@ impl Session {
                 continue;
             };
             let at = usize::from(consumer.channel).wrapping_sub(1);
-            let Some(Some(channel)) = self.channels.get_mut(at) else { continue };
+            let Some(Some(channel)) = self.channels.get_mut(at) else {
+                refused.extend(run);
+                continue;
+            };
             let was_owed = consumer.owed;
             for Delivery { entry: Entry { seq, message, redelivered }, .. } in run {
                 channel.last_tag += 1;
@@ -122,7 +126,8 @@ impl Session {
         let frame_max = self.peer.tuning.frame_max;
         let Some(channel) = self.channel_mut(number) else { return };
         let Some(consumer) = &channel.reply_consumer else { return };
-        if consumer.key.as_bytes() != message.routing_key() {
+        if out.len() > REPLY_BACKLOG {
+            tracing::debug!(channel = number, "direct reply dropped: its consumer does not read");
             return;
         }
         channel.last_tag += 1;

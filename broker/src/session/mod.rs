@@ -252,7 +252,7 @@ impl Session {
         }
         let close = amqp_channel::Close {
             reply_code: refusal.code.code(),
-            reply_text: short(&refusal.reply_text()),
+            reply_text: reply_text(&refusal.reply_text()),
             class_id: method.class,
             method_id: method.method,
         };
@@ -270,6 +270,15 @@ impl Session {
         let share = CONNECTION_WINDOW / (self.consumers.len() as u32 + 1);
         share.clamp(CONSUMER_WINDOW_MIN, CONSUMER_WINDOW_MAX)
     }
+}
+
+/// A reply text as a short string: RabbitMQ ends one that is too long with an ellipsis.
+pub fn reply_text(text: &str) -> ShortString {
+    if text.len() <= SHORT_STRING_MAX {
+        return short(text);
+    }
+    let cut = text.floor_char_boundary(SHORT_STRING_MAX - 3);
+    short(&format!("{}...", text.get(..cut).unwrap_or_default()))
 }
 
 /// A short string, cut at its limit (at a character's border).

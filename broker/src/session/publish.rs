@@ -10,12 +10,22 @@ use lepus_protocol::table;
 
 use super::Session;
 use super::channel::{Channel, Confirms, Marks, RouteCache};
+use super::reply_to::is_reply_key;
 use crate::error::Refusal;
-use crate::limits::EXTRA_KEYS_MAX;
 use crate::message::{Builder, Message};
 use crate::out::Out;
 use crate::queue::Queue;
 use crate::topology::arguments::{MAX_EXPIRY_MS, type_name};
+
+/// Where a message goes.
+struct Found {
+    message: Message,
+    queues: Vec<Arc<Queue>>,
+    /// Exchange and routing key alone lead there.
+    stable: bool,
+    /// It was a direct reply, and somebody awaits it.
+    replied: bool,
+}
 
 impl Session {
     /// A message is whole: find its queues and leave it there, or in the transaction.
@@ -26,7 +36,6 @@ impl Session {
         marks: Marks,
         out: &mut Out,
     ) -> Result<(), Refusal> {
-        self.has_published = true;
         let version = self.peer.vhost.version();
         let Some(channel) = self.channel_mut(number) else { return Ok(()) };
         // Only routes that headers have no say in are cached.
@@ -85,20 +94,13 @@ impl Session {
         version: u64,
         out: &mut Out,
     ) -> Result<(), Refusal> {
-        if self.is_reply(&message) && !marks.extra_keys {
-            let delivered = self.send_reply(&message);
-            if mandatory && !delivered {
-                self.return_message(number, message, out);
-            }
-            return Ok(());
-        }
-        let (message, queues, stable) = self.find_queues(message, marks)?;
-        let unroutable = queues.is_empty();
+        let Found { message, queues, stable, replied } = self.find_queues(message, marks)?;
+        let unroutable = queues.is_empty() && !replied;
         let Some(channel) = self.channel_mut(number) else { return Ok(()) };
         channel.route.queues = queues;
         channel.route.version = version;
         channel.route.route.clear();
-        if stable && !marks.extra_keys {
+        if stable {
             channel.route.route.extend_from_slice(message.route());
         }
         if unroutable && mandatory {
@@ -109,29 +111,35 @@ impl Session {
         Ok(())
     }
 
-    /// The queues of a message; BCC is taken out of its headers on the way.
-    fn find_queues(
-        &self,
-        message: Message,
-        marks: Marks,
-    ) -> Result<(Message, Vec<Arc<Queue>>, bool), Refusal> {
+    /// The queues of a message. BCC is taken out of its headers on the way, and direct replies
+    /// are sent.
+    fn find_queues(&self, message: Message, marks: Marks) -> Result<Found, Refusal> {
         let exchange = std::str::from_utf8(message.exchange()).unwrap_or("\u{fffd}");
         let vhost = &self.peer.vhost;
         let wants_headers = marks.extra_keys
             || marks.headers && vhost.read(|topology| topology.reads_headers(exchange));
         let headers = if wants_headers { headers_of(&message) } else { None };
-        let extra = match &headers {
-            Some(headers) if marks.extra_keys => extra_keys(headers)?,
-            _ => Vec::new(),
+        let extra = match (&headers, marks.extra_keys) {
+            (_, false) => Vec::new(),
+            (Some(headers), true) => extra_keys(headers)?,
+            (None, true) => {
+                return Err(Refusal::precondition("headers nest too deeply for CC or BCC"));
+            }
         };
         let mut keys = vec![message.routing_key()];
         keys.extend(extra.iter().map(Vec::as_slice));
         let route = vhost.read(|topology| topology.route(exchange, &keys, headers.as_ref()))?;
+        let is_reply = |key: &&&[u8]| exchange.is_empty() && is_reply_key(key);
+        let reply_keys: Vec<Vec<u8>> =
+            keys.iter().filter(is_reply).map(|key| key.to_vec()).collect();
+        let stable = route.stable && !marks.extra_keys && reply_keys.is_empty();
         let message = match headers {
             Some(headers) if headers.contains_key("BCC") => without_bcc(&message, &headers),
             _ => message,
         };
-        Ok((message, route.queues, route.stable))
+        let sent = reply_keys.iter().filter(|key| self.send_reply(key, &message));
+        let replied = sent.count() > 0;
+        Ok(Found { message, queues: route.queues, stable, replied })
     }
 
     fn validate(&self, message: &Message) -> Result<(), Refusal> {
@@ -208,7 +216,7 @@ fn extra_keys(headers: &FieldTable) -> Result<Vec<Vec<u8>>, Refusal> {
                     AMQPValue::LongString(key) => Some(key.as_bytes().to_vec()),
                     _ => None,
                 };
-                keys.extend(values.as_slice().iter().filter_map(text).take(EXTRA_KEYS_MAX));
+                keys.extend(values.as_slice().iter().filter_map(text));
             }
             Some(other) => {
                 let kind = type_name(other);

@@ -7,7 +7,7 @@ use lepus_protocol::reply::ReplyCode;
 
 use super::consume::generated;
 use super::exchange_methods::printable_name;
-use super::reply_to::REPLY_TO;
+use super::reply_to::{REPLY_PREFIX, REPLY_TO};
 use super::{Session, short};
 use crate::error::Refusal;
 use crate::out::Out;
@@ -66,7 +66,9 @@ impl Session {
     fn create_queue(&self, declare: &queue::Declare) -> Result<(String, Counts), Refusal> {
         let name = match printable_name(declare.queue.as_str()) {
             name if name.is_empty() => generated("amq.gen-"),
-            name if name == REPLY_TO => return Ok((name, reply_counts())),
+            name if name == REPLY_TO || name.starts_with(REPLY_PREFIX) => {
+                return self.look_up_queue(&name);
+            }
             name => {
                 check_name("queue", &name)?;
                 name

@@ -14,16 +14,16 @@ pub const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 /// the key may reply.
 pub const REPLY_PREFIX: &str = "amq.rabbitmq.reply-to.";
 
-impl Session {
-    /// Whether a message is a direct reply.
-    pub(super) fn is_reply(&self, message: &Message) -> bool {
-        message.exchange().is_empty() && message.routing_key().starts_with(REPLY_PREFIX.as_bytes())
-    }
+/// Whether a routing key of the default exchange is that of a direct reply.
+pub fn is_reply_key(key: &[u8]) -> bool {
+    key.starts_with(REPLY_PREFIX.as_bytes())
+}
 
+impl Session {
     /// Sends a direct reply; `false` if nobody awaits it.
-    pub(super) fn send_reply(&self, message: &Message) -> bool {
+    pub(super) fn send_reply(&self, key: &[u8], message: &Message) -> bool {
         let node = &self.peer.node;
-        let key = std::str::from_utf8(message.routing_key()).ok();
+        let key = std::str::from_utf8(key).ok();
         let Some((connection, channel)) = key.and_then(|key| node.reply_consumer(key)) else {
             return false;
         };

@@ -74,7 +74,7 @@ pub fn check_equivalent(
     what: &str,
 ) -> Result<(), Refusal> {
     for name in names {
-        let (current, received) = (current.inner().get(name), received.inner().get(name));
+        let (current, received) = (value_of(current, name), value_of(received, name));
         if !equivalent(current, received) {
             let (received, current) = match (received, current) {
                 (Some(received), Some(current)) => (quoted(received), quoted(current)),
@@ -103,6 +103,15 @@ pub fn check_property(
         return Ok(());
     }
     Err(inequivalent(name, what, &format!("'{received}'"), &format!("'{current}'")))
+}
+
+/// A queue without a type is a classic one, said or not.
+fn value_of<'a>(arguments: &'a FieldTable, name: &str) -> Option<&'a AMQPValue> {
+    let classic = |value: &&AMQPValue| {
+        name == "x-queue-type"
+            && matches!(value, AMQPValue::LongString(text) if text.as_bytes() == b"classic")
+    };
+    arguments.inner().get(name).filter(|value| !classic(value))
 }
 
 fn inequivalent(name: &str, what: &str, received: &str, current: &str) -> Refusal {

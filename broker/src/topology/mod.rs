@@ -232,7 +232,13 @@ impl<H: Clone> Topology<H> {
     }
 
     fn remove_exchange(&mut self, id: ExchangeId) {
-        let Some(exchange) = self.exchange.remove(&id) else { return };
+        let unbound = self.take_exchange(id);
+        self.remove_bindings_to(unbound);
+    }
+
+    /// Removes an exchange with its bindings as a source; what is left are those as a destination.
+    fn take_exchange(&mut self, id: ExchangeId) -> Option<Destination> {
+        let exchange = self.exchange.remove(&id)?;
         self.exchanges.remove(&exchange.name);
         self.headers_in_use.remove(&id);
         self.bindings -= exchange.bindings.len();
@@ -241,23 +247,19 @@ impl<H: Clone> Topology<H> {
                 sources.remove(&id);
             }
         }
-        self.remove_destination(Destination::Exchange(id));
+        Some(Destination::Exchange(id))
     }
 
-    /// Removes all bindings to a destination, and the auto-delete exchanges that lose their last one.
-    fn remove_destination(&mut self, destination: Destination) {
-        for source in self.sources.remove(&destination).unwrap_or_default() {
-            let Some(exchange) = self.exchange.get_mut(&source) else { continue };
-            self.bindings -= exchange.bindings.remove_destination(destination);
-            self.bindings_changed(source);
-        }
-    }
-
-    fn auto_delete(&mut self, id: ExchangeId) {
-        let unbound =
-            |exchange: &Exchange| exchange.spec.auto_delete && exchange.bindings.is_empty();
-        if self.exchange.get(&id).is_some_and(unbound) {
-            self.remove_exchange(id);
+    /// Removes all bindings to a destination, then the auto-delete exchanges that lose their last
+    /// one with it, the bindings to those, and so on: chains may be long, so not by recursion.
+    fn remove_bindings_to(&mut self, destination: impl IntoIterator<Item = Destination>) {
+        let mut gone: Vec<Destination> = destination.into_iter().collect();
+        while let Some(destination) = gone.pop() {
+            for source in self.sources.remove(&destination).unwrap_or_default() {
+                let Some(exchange) = self.exchange.get_mut(&source) else { continue };
+                self.bindings -= exchange.bindings.remove_destination(destination);
+                gone.extend(self.bindings_changed(source));
+            }
         }
     }
 
@@ -301,19 +303,20 @@ impl<H: Clone> Topology<H> {
     pub fn remove_queue(&mut self, id: QueueId) -> Option<H> {
         let Entry { record, handle } = self.queue.remove(&id)?;
         self.queues.remove(&record.name);
-        self.remove_destination(Destination::Queue(id));
+        self.remove_bindings_to([Destination::Queue(id)]);
         Some(handle)
     }
 
     /// Adds a binding; one that exists is fine. `connection` must be allowed to use the queue.
     pub fn bind(&mut self, spec: BindingSpec<'_>, connection: u64) -> Result<(), Refusal> {
         let (source, destination) = self.ends(&spec, connection)?;
-        if self.bindings >= BINDINGS_MAX {
-            return Err(Refusal::precondition("limit of bindings reached"));
-        }
         let Some(exchange) = self.exchange.get_mut(&source) else { return Ok(()) };
         let added = exchange.bindings.add(destination, spec.key.as_bytes(), spec.arguments);
         if added.map_err(|invalid| Refusal::precondition(invalid.text()))? {
+            if self.bindings >= BINDINGS_MAX {
+                exchange.bindings.remove(destination, spec.key.as_bytes(), spec.arguments);
+                return Err(Refusal::precondition("limit of bindings reached"));
+            }
             self.bindings += 1;
             self.sources.entry(destination).or_default().insert(source);
             self.bindings_changed(source);
@@ -337,7 +340,8 @@ impl<H: Clone> Topology<H> {
         {
             sources.remove(&source);
         }
-        self.bindings_changed(source);
+        let unbound = self.bindings_changed(source);
+        self.remove_bindings_to(unbound);
         Ok(())
     }
 
@@ -392,23 +396,28 @@ impl<H: Clone> Topology<H> {
         !self.headers_in_use.is_empty() || self.exchange(exchange).is_ok_and(is_headers)
     }
 
-    /// Keeps [`Self::headers_in_use`] right after a change to an exchange's bindings.
-    fn bindings_changed(&mut self, id: ExchangeId) {
-        match self.exchange.get(&id) {
-            Some(e) if e.spec.kind == ExchangeKind::Headers && !e.bindings.is_empty() => {
-                self.headers_in_use.insert(id);
-            }
-            _ => {
-                self.headers_in_use.remove(&id);
-            }
+    /// After a change to an exchange's bindings: keeps [`Self::headers_in_use`] right, and takes the
+    /// exchange away if it is to be deleted with its last binding.
+    fn bindings_changed(&mut self, id: ExchangeId) -> Option<Destination> {
+        let exchange = self.exchange.get(&id)?;
+        let unbound = exchange.bindings.is_empty();
+        if unbound && exchange.spec.auto_delete {
+            return self.take_exchange(id);
         }
-        self.auto_delete(id);
+        if unbound || exchange.spec.kind != ExchangeKind::Headers {
+            self.headers_in_use.remove(&id);
+        } else {
+            self.headers_in_use.insert(id);
+        }
+        None
     }
 
-    /// The queues that only `connection` may use.
+    /// The queues that only `connection` may use, oldest first.
     pub fn owned_by(&self, connection: u64) -> Vec<H> {
         let owned = |entry: &&Entry<H>| entry.record.spec.owner == Some(connection);
-        self.queue.values().filter(owned).map(|entry| entry.handle.clone()).collect()
+        let mut owned: Vec<_> = self.queue.values().filter(owned).collect();
+        owned.sort_unstable_by_key(|entry| entry.record.id);
+        owned.into_iter().map(|entry| entry.handle.clone()).collect()
     }
 }
 

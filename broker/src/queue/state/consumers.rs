@@ -32,7 +32,6 @@ pub struct Consumer {
     pub unacked: u32,
     window: i64,
     granted: u32,
-    asked: bool,
     in_turn: bool,
     gone: bool,
 }
@@ -99,15 +98,8 @@ impl Consumers {
     /// Adds a consumer. Its key must be new.
     pub fn add(&mut self, spec: ConsumerSpec) {
         let window = i64::from(spec.window);
-        let consumer = Consumer {
-            spec,
-            unacked: 0,
-            window,
-            granted: 0,
-            asked: false,
-            in_turn: false,
-            gone: false,
-        };
+        let consumer =
+            Consumer { spec, unacked: 0, window, granted: 0, in_turn: false, gone: false };
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -223,7 +215,6 @@ impl Consumers {
         let Some(slot) = self.slot_of(key) else { return };
         if let Some(consumer) = self.get_mut(slot) {
             consumer.granted = messages;
-            consumer.asked = true;
         }
         self.silent_pulls.retain(|silent| *silent != slot);
         self.review(slot);
@@ -262,9 +253,6 @@ impl Consumers {
     }
 
     fn silence(&mut self, slot: Slot) {
-        if let Some(consumer) = self.get_mut(slot) {
-            consumer.asked = false;
-        }
         if !self.silent_pulls.contains(&slot) {
             self.silent_pulls.push(slot);
         }
@@ -275,10 +263,7 @@ impl Consumers {
         let silent = std::mem::take(&mut self.silent_pulls);
         let mut keys = Vec::with_capacity(silent.len());
         for slot in silent {
-            if let Some(consumer) = self.get_mut(slot) {
-                consumer.asked = true;
-                keys.push(consumer.spec.key);
-            }
+            keys.extend(self.get(slot).map(|consumer| consumer.spec.key));
         }
         keys
     }

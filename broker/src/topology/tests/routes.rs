@@ -1,0 +1,258 @@
+//! How bindings come and go, and where messages go.
+
+use super::*;
+
+use Target::{Exchange as ToExchange, Queue as ToQueue};
+
+#[test]
+fn the_default_exchange_leads_to_each_queue_by_name() {
+    let mut topology = topology();
+    topology.add_queue("b", 2);
+    topology.add_queue("a", 1);
+    assert_eq!((topology.to("", "a"), topology.to("", "c")), (vec![1], vec![]));
+    let keys: [&[u8]; 4] = [b"a", b"\xff", b"b", b"a"];
+    let route = topology.route("", &keys, None);
+    // Oldest first, each once.
+    assert_eq!(route, Ok(Route { queues: vec![2, 1], stable: true }));
+}
+
+#[test]
+fn a_queue_that_goes_takes_its_bindings_along() {
+    let mut topology = topology();
+    let old = topology.add_queue("q", 1);
+    topology.add_queue("other", 2);
+    for key in ["a", "b"] {
+        topology.bound("amq.direct", ToQueue("q"), key);
+        topology.bound("amq.topic", ToQueue("q"), key);
+        topology.bound("amq.direct", ToQueue("other"), key);
+    }
+    assert_eq!((topology.remove_queue(old), topology.remove_queue(old)), (Some(1), None));
+    assert_eq!(topology.to("amq.direct", "a"), [2]);
+    assert!(topology.to("amq.topic", "a").is_empty() && topology.to("", "q").is_empty());
+    topology.check_books();
+    // One of the same name is another queue.
+    assert_ne!(topology.add_queue("q", 3), old);
+    assert_eq!((topology.to("amq.direct", "a"), topology.to("", "q")), (vec![2], vec![3]));
+}
+
+#[test]
+fn a_binding_is_its_ends_its_key_and_its_arguments() {
+    let mut topology = topology();
+    topology.add_queue("q", 1);
+    let (none, some) = (FieldTable::default(), table("a", text("b")));
+    for arguments in [&none, &none, &some, &some] {
+        topology.bind_with("amq.direct", ToQueue("q"), "k", arguments).expect("a binding");
+    }
+    assert_eq!(topology.bindings, 2);
+    topology.unbound("amq.direct", ToQueue("q"), "other");
+    topology.unbound("amq.direct", ToQueue("q"), "k");
+    topology.unbound("amq.direct", ToQueue("q"), "k");
+    assert_eq!((topology.bindings, topology.to("amq.direct", "k")), (1, vec![1]));
+    let arguments = &some;
+    let last = BindingSpec { source: "amq.direct", target: ToQueue("q"), key: "k", arguments };
+    assert_eq!(topology.unbind(last, ANYONE), Ok(()));
+    assert!(topology.to("amq.direct", "k").is_empty());
+    topology.check_books();
+}
+
+#[test]
+fn an_auto_delete_exchange_goes_with_its_last_binding() {
+    let mut topology = topology();
+    topology.add_queue("q", 1);
+    topology.add_exchange(auto_delete("x", ExchangeKind::Fanout));
+    assert!(topology.has_exchange("x"), "one that was never bound stays");
+    topology.bound("x", ToQueue("q"), "a");
+    topology.bound("x", ToQueue("q"), "b");
+    topology.unbound("x", ToQueue("q"), "a");
+    topology.unbound("x", ToQueue("q"), "a");
+    assert!(topology.has_exchange("x"));
+    topology.unbound("x", ToQueue("q"), "b");
+    assert!(!topology.has_exchange("x"));
+    topology.check_books();
+}
+
+#[test]
+fn bindings_to_an_auto_delete_exchange_do_not_keep_it() {
+    let mut topology = topology();
+    let q = topology.add_queue("q", 1);
+    topology.add_exchange(auto_delete("x", ExchangeKind::Fanout));
+    topology.bound("amq.fanout", ToExchange("x"), "");
+    topology.bound("x", ToQueue("q"), "");
+    assert_eq!(topology.to("amq.fanout", ""), [1]);
+    topology.remove_queue(q);
+    assert!(!topology.has_exchange("x"));
+    assert_eq!(topology.bindings, 0);
+    topology.check_books();
+}
+
+#[test]
+fn auto_delete_exchanges_fall_like_dominoes() {
+    let mut topology = topology();
+    let q = topology.add_queue("q", 1);
+    for name in ["a", "b", "c"] {
+        topology.add_exchange(auto_delete(name, ExchangeKind::Direct));
+    }
+    topology.add_exchange(exchange("stays", ExchangeKind::Direct));
+    // a → b → c → q, a → c, b → b, stays → a
+    for (from, to) in [("a", "b"), ("b", "c"), ("a", "c"), ("stays", "a")] {
+        topology.bound(from, ToExchange(to), "");
+    }
+    topology.bound("c", ToQueue("q"), "");
+    assert_eq!(topology.to("stays", ""), [1]);
+    topology.remove_queue(q);
+    assert!(["a", "b", "c"].iter().all(|name| !topology.has_exchange(name)));
+    assert!(topology.has_exchange("stays"));
+    assert_eq!(topology.bindings, 0);
+    topology.check_books();
+}
+
+#[test]
+fn an_exchange_bound_to_itself_can_go() {
+    let mut topology = topology();
+    topology.add_exchange(auto_delete("x", ExchangeKind::Fanout));
+    topology.add_queue("q", 1);
+    topology.bound("x", ToExchange("x"), "");
+    topology.bound("x", ToQueue("q"), "");
+    assert_eq!(topology.to("x", ""), [1]);
+    topology.unbound("x", ToQueue("q"), "");
+    assert!(topology.has_exchange("x"), "its binding to itself counts");
+    assert_eq!(topology.delete_exchange("x", false), Ok(()));
+    topology.check_books();
+}
+
+/// Whatever its length: a chain is not followed on the stack.
+#[test]
+fn a_long_chain_of_auto_delete_exchanges_can_go() {
+    let mut topology = topology();
+    let q = topology.add_queue("q", 1);
+    let names: Vec<String> = (0..20_000).map(|number| format!("x{number}")).collect();
+    for name in &names {
+        topology.add_exchange(auto_delete(name, ExchangeKind::Fanout));
+    }
+    for pair in names.windows(2) {
+        topology.bound(&pair[0], ToExchange(&pair[1]), "");
+    }
+    topology.bound("x19999", ToQueue("q"), "");
+    assert_eq!(topology.to("x0", ""), [1]);
+    topology.remove_queue(q);
+    assert!(names.iter().all(|name| !topology.has_exchange(name)));
+    topology.check_books();
+}
+
+#[test]
+fn if_unused_asks_for_bindings_from_the_exchange() {
+    let mut topology = topology();
+    topology.add_exchange(exchange("x", ExchangeKind::Direct));
+    topology.add_queue("q", 1);
+    topology.bound("x", ToQueue("q"), "k");
+    let refusal = refused(topology.delete_exchange("x", true));
+    let reason = "exchange 'x' in vhost '/' in use".to_owned();
+    assert_eq!(refusal, (ReplyCode::PreconditionFailed, reason));
+    topology.unbound("x", ToQueue("q"), "k");
+    // One that is only a destination is not in use.
+    topology.bound("amq.fanout", ToExchange("x"), "");
+    assert_eq!(topology.delete_exchange("x", true), Ok(()));
+    assert_eq!(topology.bindings, 0);
+    topology.check_books();
+}
+
+#[test]
+fn an_internal_exchange_is_only_reached_through_others() {
+    let mut topology = topology();
+    topology.add_exchange(ExchangeSpec { internal: true, ..exchange("x", ExchangeKind::Fanout) });
+    topology.add_queue("q", 1);
+    topology.bound("x", ToQueue("q"), "");
+    let refusal = refused(topology.route("x", &[b""], None));
+    let reason = "cannot publish to internal exchange 'x' in vhost '/'".to_owned();
+    assert_eq!(refusal, (ReplyCode::AccessRefused, reason));
+    topology.bound("amq.direct", ToExchange("x"), "k");
+    assert_eq!(topology.to("amq.direct", "k"), [1]);
+}
+
+#[test]
+fn the_alternate_exchange_is_found_by_name_at_each_message() {
+    let mut topology = topology();
+    let arguments = table("alternate-exchange", text("rest"));
+    let spec =
+        || ExchangeSpec { arguments: arguments.clone(), ..exchange("x", ExchangeKind::Direct) };
+    topology.add_exchange(spec());
+    assert_eq!(topology.declare_exchange(spec()), Ok(false));
+    topology.add_queue("q", 1);
+    topology.add_queue("unknown", 2);
+    topology.bound("x", ToQueue("q"), "k");
+    assert!(topology.to("x", "other").is_empty(), "there is no such exchange yet");
+    topology
+        .add_exchange(ExchangeSpec { internal: true, ..exchange("rest", ExchangeKind::Fanout) });
+    topology.bound("rest", ToQueue("unknown"), "");
+    assert_eq!((topology.to("x", "k"), topology.to("x", "other")), (vec![1], vec![2]));
+    topology.delete_exchange("rest", false).expect("a deletion");
+    assert!(topology.to("x", "other").is_empty());
+}
+
+#[test]
+fn bound_exchanges_and_alternates_reach_each_queue_once() {
+    let mut topology = topology();
+    let arguments = table("alternate-exchange", text("amq.fanout"));
+    topology.add_exchange(ExchangeSpec { arguments, ..exchange("x", ExchangeKind::Topic) });
+    for (name, handle) in [("a", 1), ("b", 2)] {
+        topology.add_queue(name, handle);
+        topology.bound("amq.fanout", ToQueue(name), "");
+    }
+    topology.bound("x", ToExchange("amq.fanout"), "#.red");
+    topology.bound("x", ToQueue("a"), "very.*");
+    topology.bound("amq.fanout", ToExchange("x"), "");
+    assert_eq!(topology.to("x", "very.red"), [1, 2]);
+    assert_eq!(topology.to("x", "very.blue"), [1]);
+    assert_eq!(topology.to("x", "blue"), [1, 2], "by the alternate exchange");
+}
+
+#[test]
+fn routes_are_stable_until_headers_matter() {
+    let mut topology = topology();
+    topology.add_queue("q", 1);
+    assert!(topology.stable("amq.direct") && topology.stable(""));
+    assert!(!topology.stable("amq.match"), "a binding may come that reads headers");
+    let arguments = table("colour", text("red"));
+    topology.bind_with("amq.headers", ToQueue("q"), "", &arguments).expect("a binding");
+    // amq.direct might lead there.
+    assert!(!topology.stable("amq.direct") && topology.stable(""));
+    assert!(topology.reads_headers("amq.direct"));
+    let headers = |colour| table("colour", text(colour));
+    let route = |topology: &Topology<u32>, colour| {
+        topology.route("amq.headers", &[b""], Some(&headers(colour))).map(|route| route.queues)
+    };
+    assert_eq!(route(&topology, "red"), Ok(vec![1]));
+    assert_eq!(route(&topology, "blue"), Ok(vec![]));
+    let (source, target, key) = ("amq.headers", ToQueue("q"), "");
+    let spec = BindingSpec { source, target, key, arguments: &arguments };
+    assert_eq!(topology.unbind(spec, ANYONE), Ok(()));
+    assert!(topology.stable("amq.direct") && !topology.reads_headers("amq.direct"));
+}
+
+#[test]
+fn a_headers_exchange_that_goes_leaves_routes_stable() {
+    let mut topology = topology();
+    let q = topology.add_queue("q", 1);
+    topology.add_exchange(exchange("h", ExchangeKind::Headers));
+    topology.add_exchange(auto_delete("auto", ExchangeKind::Headers));
+    topology.bound("h", ToQueue("q"), "");
+    topology.bound("auto", ToQueue("q"), "");
+    topology.delete_exchange("h", false).expect("a deletion");
+    assert!(!topology.stable("amq.direct"));
+    topology.remove_queue(q);
+    assert!(topology.stable("amq.direct") && !topology.has_exchange("auto"));
+    topology.check_books();
+}
+
+#[test]
+fn a_binding_that_makes_no_sense_changes_nothing() {
+    let mut topology = topology();
+    topology.add_queue("q", 1);
+    let senseless = table("x-match", text("some"));
+    let refusal = refused(topology.bind_with("amq.headers", ToQueue("q"), "", &senseless));
+    let reason = "Invalid x-match field value <<\"some\">>; \
+                  expected all, any, all-with-x, or any-with-x";
+    assert_eq!(refusal, (ReplyCode::PreconditionFailed, reason.to_owned()));
+    assert_eq!(topology.bindings, 0);
+    topology.check_books();
+}
