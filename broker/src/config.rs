@@ -18,7 +18,7 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// `max_message_size`: octets of a body.
     pub max_message_size: u64,
-    /// `vm_memory_high_watermark.absolute`: octets of resident memory from which on publishers are
+    /// `vm_memory_high_watermark.absolute`: octets of allocated memory from which on publishers are
     /// held back. The default is 0.4 of the machine's memory, as in RabbitMQ.
     pub memory_watermark: u64,
     /// `loopback_users`: users that may only come from this machine.

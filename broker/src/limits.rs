@@ -15,10 +15,14 @@ pub const BINDINGS_MAX: usize = 1 << 23;
 pub const READ_CHUNK: usize = 256 * 1024;
 
 /// Reads of one connection before others get their turn.
-pub const READS_PER_TURN: usize = 4;
+pub const READS_PER_TURN: usize = 2;
 
 /// Octets shared by small messages that arrived together. A message that stays pins its block.
-pub const MESSAGE_BLOCK: usize = 16 * 1024;
+pub const MESSAGE_BLOCK: usize = 8 * 1024;
+
+/// The first block of a read; each further one is twice as large, up to [`MESSAGE_BLOCK`], so that a
+/// message that comes alone does not hold the room of many.
+pub const MESSAGE_BLOCK_MIN: usize = 256;
 
 /// Octets reserved at once for a body that is only announced; what arrives beyond grows on demand.
 pub const BODY_RESERVE: usize = 1024 * 1024;

@@ -24,6 +24,8 @@ pub enum Mail {
     Reply {
         /// The channel that asked.
         channel: u16,
+        /// The routing key that the channel awaits replies under.
+        key: String,
         /// The reply.
         message: Message,
     },

@@ -1,4 +1,4 @@
-//! How much memory there is, and how much this process holds.
+//! How much memory there is, and how much of it this process uses.
 
 /// Octets of memory of the machine, or of the control group that limits this process.
 pub fn total() -> u64 {
@@ -8,15 +8,17 @@ pub fn total() -> u64 {
     limit.map_or(machine, |limit| limit.min(machine))
 }
 
+/// Octets that this process has allocated. Resident memory may be more for some seconds after
+/// memory was freed; an alarm by that would not end when queues are emptied.
+pub fn allocated() -> Option<u64> {
+    tikv_jemalloc_ctl::epoch::advance().ok()?;
+    tikv_jemalloc_ctl::stats::allocated::read().ok().map(|octets| octets as u64)
+}
+
 /// A line `name value kB` of one of the kernel's files, in octets.
 fn kib_of(file: &str, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(file).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib * 1024)
-}
-
-/// Octets of resident memory of this process.
-pub fn resident() -> Option<u64> {
-    kib_of("/proc/self/status", "VmRSS:")
 }

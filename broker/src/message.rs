@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use lepus_protocol::content::ContentHeader;
 
-use crate::limits::{BODY_RESERVE, MESSAGE_BLOCK};
+use crate::limits::{BODY_RESERVE, MESSAGE_BLOCK, MESSAGE_BLOCK_MIN};
 
 /// A published message. Cloning shares the octets.
 ///
@@ -84,6 +84,8 @@ impl Message {
 #[derive(Debug, Default)]
 pub struct Builder {
     block: BytesMut,
+    /// Octets of the last block that was made for several messages.
+    block_size: usize,
     route_len: usize,
     header_len: usize,
     body_left: u64,
@@ -93,8 +95,9 @@ pub struct Builder {
 impl Builder {
     /// Begins a message: exchange and routing key as two short strings.
     pub fn begin(&mut self, route: &[u8]) {
-        if self.block.capacity() < route.len() + MESSAGE_BLOCK / 16 {
-            self.block = BytesMut::with_capacity(MESSAGE_BLOCK);
+        if self.block.capacity() < route.len() + MESSAGE_BLOCK_MIN / 2 {
+            let room = self.next_block_size().max(route.len());
+            self.block = BytesMut::with_capacity(room);
         }
         self.block.clear();
         self.block.extend_from_slice(route);
@@ -115,8 +118,16 @@ impl Builder {
         self.block.extend_from_slice(properties);
     }
 
+    fn next_block_size(&mut self) -> usize {
+        self.block_size = (self.block_size * 2).clamp(MESSAGE_BLOCK_MIN, MESSAGE_BLOCK);
+        self.block_size
+    }
+
     fn move_to_new_block(&mut self, needed: usize) {
-        let room = (self.block.len() + needed).max(MESSAGE_BLOCK);
+        let needed = self.block.len() + needed;
+        // A message that fills a block gets one of its own.
+        let room =
+            if needed > MESSAGE_BLOCK / 2 { needed } else { self.next_block_size().max(needed) };
         let mut block = BytesMut::with_capacity(room);
         block.extend_from_slice(&self.block);
         self.block = block;
@@ -155,8 +166,13 @@ impl Builder {
 
     /// The finished message.
     pub fn finish(&mut self) -> Message {
+        let octets = self.block.split().freeze();
+        if octets.len() > MESSAGE_BLOCK {
+            // What the block grew to beyond it must not be pinned by a small message.
+            self.block = BytesMut::new();
+        }
         Message {
-            octets: self.block.split().freeze(),
+            octets,
             header_len: self.header_len as u32,
             route_len: self.route_len as u16,
             persistent: self.persistent,
@@ -166,6 +182,7 @@ impl Builder {
     /// Gives back the memory of an unused block.
     pub fn give_back_room(&mut self) {
         self.block = BytesMut::new();
+        self.block_size = 0;
     }
 
     /// A message in one go.

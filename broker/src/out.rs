@@ -35,6 +35,8 @@ impl Part {
 pub struct Out {
     /// Before `tail`, in order.
     parts: VecDeque<Part>,
+    /// Octets of `parts`.
+    parts_len: usize,
     /// Octets of the first part that are written already.
     written: usize,
     tail: Vec<u8>,
@@ -61,6 +63,7 @@ impl Out {
         while !rest.is_empty() {
             let chunk = rest.split_to(rest.len().min(encode::body_chunk(frame_max)));
             self.tail.extend_from_slice(&encode::body_head(channel, chunk.len()));
+            self.parts_len += self.tail.len() + chunk.len();
             self.parts.push_back(Part::Octets(std::mem::take(&mut self.tail)));
             self.parts.push_back(Part::Shared(chunk));
             self.tail.push(frame::END);
@@ -78,8 +81,7 @@ impl Out {
 
     /// Octets to be written.
     pub fn len(&self) -> usize {
-        let parts: usize = self.parts.iter().map(|part| part.as_slice().len()).sum();
-        parts + self.tail.len() - self.written
+        self.parts_len + self.tail.len() - self.written
     }
 
     /// Runs one vectored write of what comes next.
@@ -103,6 +105,7 @@ impl Out {
                 return;
             }
             self.written -= len;
+            self.parts_len -= len;
             self.parts.pop_front();
         }
         if self.written == self.tail.len() {
@@ -111,6 +114,10 @@ impl Out {
             if self.tail.capacity() > KEEP {
                 self.tail = Vec::new();
             }
+        } else if self.written >= KEEP && self.written >= self.tail.len() / 2 {
+            // A peer that always has more to come must not make the buffer grow for ever.
+            self.tail.drain(..self.written);
+            self.written = 0;
         }
     }
 

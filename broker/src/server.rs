@@ -75,12 +75,12 @@ async fn watch_memory(node: Arc<Node>) {
 
 fn check_memory(node: &Node) {
     let watermark = node.config.memory_watermark;
-    let Some(resident) = memory::resident() else { return };
-    let over = resident > watermark;
+    let Some(allocated) = memory::allocated() else { return };
+    let over = allocated > watermark;
     if over == node.memory_alarm() {
         return;
     }
     let what = if over { "set: publishers are held back" } else { "cleared" };
-    tracing::warn!(resident, watermark, "memory alarm {what}");
+    tracing::warn!(allocated, watermark, "memory alarm {what}");
     node.set_memory_alarm(over);
 }

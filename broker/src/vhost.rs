@@ -52,6 +52,13 @@ impl Vhost {
         spec: QueueSpec,
     ) -> Result<(Arc<Queue>, bool), Refusal> {
         loop {
+            // Most declarations are of queues that exist: they must not disturb anybody's routes.
+            if let Some(declared) = self.read(|topology| topology.declared_queue(&spec)) {
+                let queue = declared?;
+                if !queue.is_deleted() {
+                    return Ok((queue, false));
+                }
+            }
             let make = |record| Queue::new(node.clone(), self.name.clone(), record);
             let (queue, new) =
                 self.change(|topology| topology.declare_queue(spec.clone(), make))?;

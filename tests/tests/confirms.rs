@@ -131,3 +131,15 @@ fn confirming_channel_cannot_have_transactions() {
     ch.confirm_select();
     ch.refused(tx::Select {}, 406, "PRECONDITION_FAILED - cannot switch from confirm to tx mode");
 }
+
+#[test]
+fn refused_message_is_not_confirmed() {
+    let mut conn = shared().connect();
+    let mut ch = conn.channel(1);
+    ch.confirm_select();
+    ch.publish("", "nowhere", "fine");
+    ch.confirmed(1, 1);
+    ch.publish(&unique("missing"), "key", "refused");
+    let close: channel::Close = ch.expect();
+    assert_eq!(close.reply_code, 404);
+}

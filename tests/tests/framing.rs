@@ -278,3 +278,14 @@ fn unknown_field_type_in_arguments_breaks_the_connection() {
     let arguments = b"\0\0\x01q\x08\0\0\0\x06\x01k?abc";
     breaks_somehow(&[method_frame(1, 50, 10, arguments)], &[501, 502, 541]);
 }
+
+#[test]
+fn broken_frame_after_the_servers_close_ends_the_connection() {
+    lepus_only!("RabbitMQ says it again");
+    let mut conn = shared().connect();
+    conn.channel(1);
+    conn.send_raw(&frame(4, 0, b"abc"));
+    conn.expect_close_frame();
+    conn.send_raw(&frame(4, 0, b"abc"));
+    conn.expect_eof();
+}

@@ -371,3 +371,15 @@ fn update_secret_is_answered() {
     let _: connection::UpdateSecretOk = conn.call(0, update);
     conn.channel(1);
 }
+
+#[test]
+fn protocol_header_may_come_in_parts() {
+    let mut conn = shared().dial();
+    for part in [&b"AM"[..], b"QP", b"\0", b"\0\x09\x01"] {
+        conn.send_raw(part);
+        assert!(
+            part.ends_with(b"\x01") || !conn.hears_within(std::time::Duration::from_millis(20))
+        );
+    }
+    let _: connection::Start = conn.expect(0);
+}

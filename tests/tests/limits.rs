@@ -88,6 +88,67 @@ fn publisher_is_blocked_over_the_memory_watermark_and_unblocked_under_it() {
     let _: basic::QosOk = publisher.ch(1).call(qos(1));
 }
 
+/// Publishes until the broker says that it is blocked; `send` sends some messages.
+fn publish_small_until_blocked(publisher: &mut Conn, mut send: impl FnMut(&mut Conn)) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !publisher.hears_within(Duration::from_millis(1)) {
+        assert!(Instant::now() < deadline, "never blocked");
+        send(publisher);
+    }
+    let blocked: connection::Blocked = publisher.expect(0);
+    assert_eq!(blocked.reason.as_str(), "low on memory");
+}
+
+#[test]
+fn alarm_ends_when_a_backlog_of_small_messages_goes() {
+    lepus_only!("the setting is Lepus' here");
+    let broker = Broker::with_config("vm_memory_high_watermark.absolute = 24MiB\n");
+    for size in [50, 4000] {
+        let mut publisher = broker.connect();
+        let queue = publisher.channel(1).queue(&unique("backlog"));
+        let (body, messages) = (vec![7; size], 20_000 / (size + 100));
+        publish_small_until_blocked(&mut publisher, |publisher| {
+            for _ in 0..messages {
+                publisher.ch(1).publish("", &queue, &body);
+            }
+        });
+        let mut other = broker.connect();
+        let _: queue::PurgeOk = other.channel(1).call(purge(&queue));
+        let _: connection::Unblocked = publisher.expect(0);
+    }
+}
+
+#[test]
+fn unfinished_bodies_are_held_back_too() {
+    lepus_only!("the setting is Lepus' here");
+    let broker = Broker::with_config("vm_memory_high_watermark.absolute = 64MiB\n");
+    let mut publisher = broker.connect();
+    for channel in 1..=100 {
+        publisher.channel(channel);
+        publisher.send(channel, publish("", "nowhere"));
+        publisher.send_raw(&header_frame(channel, 100_000_000, &props()));
+    }
+    let mut channels = (1..=100).cycle();
+    publish_small_until_blocked(&mut publisher, |publisher| {
+        let channel = channels.next().expect("a channel");
+        publisher.send_raw(&body_frame(channel, &[7; 100_000]));
+    });
+}
+
+#[test]
+fn clients_that_are_blocked_are_told_when_the_broker_stops() {
+    lepus_only!("its process is not ours");
+    let broker = low_on_memory();
+    let mut publisher = broker.connect();
+    publisher.channel(1);
+    until_blocked(&mut publisher);
+    let stop = std::thread::spawn(move || broker.signal("TERM"));
+    let close = publisher.expect_close_frame();
+    assert_eq!(close.reply_code, 320);
+    publisher.finish_close();
+    assert_eq!(stop.join().expect("a status").code(), Some(0));
+}
+
 fn low_on_memory() -> Broker {
     Broker::with_config("vm_memory_high_watermark.absolute = 1\n")
 }

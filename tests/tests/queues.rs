@@ -353,3 +353,30 @@ fn nowait_methods_are_done_and_not_answered() {
     ch.send(queue::Delete { nowait: true, ..delete(&name) });
     ch.refused(look(&name), 404, &no_queue(&name));
 }
+
+#[test]
+fn classic_is_the_type_of_a_queue_without_one() {
+    let mut conn = shared().connect();
+    let mut ch = conn.channel(1);
+    let arguments = table([("x-queue-type", text("classic"))]);
+    let name = ch.queue(&unique("type"));
+    ch.declare(queue::Declare { arguments: arguments.clone(), ..declare(&name) });
+    let _: queue::DeleteOk = ch.call(delete(&name));
+    ch.declare(queue::Declare { arguments, ..declare(&name) });
+    ch.declare(declare(&name));
+    let _: queue::DeleteOk = ch.call(delete(&name));
+}
+
+#[test]
+fn long_reply_text_ends_with_an_ellipsis() {
+    let (mut owner, mut other) = (shared().connect(), shared().connect());
+    let name = format!("{}{}", unique("long"), "x".repeat(150));
+    let exclusive = queue::Declare { exclusive: true, ..declare(&name) };
+    owner.channel(1).declare(exclusive);
+    let text = format!(
+        "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{name}' in vhost '/'. \
+         It could be originally declared on another connection or the exclusive property value \
+         does not match that of the original declaration."
+    );
+    other.channel(1).refused(look(&name), 405, &format!("{}...", &text[..252]));
+}

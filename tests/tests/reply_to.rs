@@ -219,3 +219,40 @@ fn another_reply_to_is_left_alone() {
     ch.publish_with(publish("", &queue), &properties, "ping");
     assert_eq!(ch.got(&queue).properties, properties);
 }
+
+#[test]
+fn reply_with_cc_reaches_the_requester_and_the_queue() {
+    let mut conn = shared().connect();
+    let copies = conn.channel(2).temp_queue();
+    let mut ch = requester(&mut conn);
+    let address = address_of(&mut ch);
+    ch.publish_with(publish("", &address), &headers([("CC", list([text(&copies)]))]), "to both");
+    assert_eq!(ch.delivery().text(), "to both");
+    ch.barrier(&copies);
+    assert_eq!(ch.got(&copies).text(), "to both");
+}
+
+#[test]
+fn address_in_cc_gets_a_copy() {
+    let mut conn = shared().connect();
+    let queue = conn.channel(2).temp_queue();
+    let mut ch = requester(&mut conn);
+    let address = address_of(&mut ch);
+    ch.publish_with(publish("", &queue), &headers([("CC", list([text(&address)]))]), "copy");
+    assert_eq!(ch.delivery().text(), "copy");
+}
+
+#[test]
+fn requester_that_does_not_read_is_bounded() {
+    lepus_only!("RabbitMQ keeps them all");
+    let broker = Broker::with_config("vm_memory_high_watermark.absolute = 300MiB\n");
+    let (mut stuck, mut server) = (broker.connect(), broker.connect());
+    let address = address_of(&mut requester(&mut stuck));
+    let mut ch = server.channel(1);
+    ch.confirm_select();
+    for _ in 0..1000 {
+        ch.publish("", &address, vec![7; 1 << 20]);
+    }
+    // A thousand MiB and no alarm: confirms go on.
+    ch.confirmed(1, 1000);
+}

@@ -192,3 +192,29 @@ fn deliveries_go_on_during_a_transaction() {
     let frame = conn.ch(1).barrier(&queue);
     assert_eq!(frame.len(), 4, "commit-ok and the delivery: {frame:?}");
 }
+
+#[test]
+fn verdicts_in_a_transaction_stay_with_their_queues() {
+    let mut conn = shared().connect();
+    let first = conn.channel(1).temp_queue();
+    conn.ch(1).publish("", &first, "mine");
+    let _: tx::SelectOk = conn.ch(1).call(tx::Select {});
+    let tag = conn.ch(1).got(&first).method.delivery_tag;
+    conn.ch(1).send(ack(tag));
+    // Enough other queues that the connection tidies up what it remembers of them.
+    let others: Vec<String> = {
+        let mut ch = conn.channel(2);
+        (0..600).map(|_| ch.temp_queue()).collect()
+    };
+    for queue in &others {
+        conn.ch(2).publish("", queue, "theirs");
+        conn.ch(2).got(queue);
+    }
+    let _: tx::CommitOk = conn.ch(1).call(tx::Commit {});
+    conn.ch(2).close();
+    let mut ch = conn.channel(3);
+    for queue in &others {
+        assert_eq!(ch.drain(queue), ["theirs"]);
+    }
+    ch.expect_counts(&first, (0, 0));
+}

@@ -50,8 +50,9 @@ pub async fn serve(node: Arc<Node>, stream: TcpStream) {
         paused_until: 0,
     };
     let _: Result<(), Gone> = poll_fn(|cx| driver.poll(cx)).await;
-    driver.link.disconnect();
-    linger(driver.stream).await;
+    let Driver { stream, link, .. } = driver;
+    drop(link);
+    linger(stream).await;
 }
 
 /// Lets the peer read the last words before the socket goes: closing with unread input would
@@ -82,7 +83,7 @@ struct Driver {
     armed: u64,
     /// The start of a frame whose end has not arrived.
     carry: Vec<u8>,
-    /// `carry` may hold whole frames: the link was blocked in the middle of an input.
+    /// `carry` may hold whole frames: the link stopped in the middle of an input.
     stalled: bool,
     /// Octets read since the peer last had nothing more to read.
     streamed: usize,
@@ -141,6 +142,7 @@ impl Driver {
         if self.link.out.is_empty() {
             return Ok(false);
         }
+        let unread = !self.link.wants_input();
         while !self.link.out.is_empty() {
             let stream = Pin::new(&mut self.stream);
             let written = self.link.out.write(|slices| match slices {
@@ -151,7 +153,7 @@ impl Driver {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(octets)) if octets > 0 => {
                     self.link.out.advance(octets);
-                    self.link.wrote(now);
+                    self.link.wrote(unread, now);
                 }
                 Poll::Ready(_) => return Err(Gone),
             }
@@ -227,7 +229,7 @@ impl Driver {
     /// Gives the link what has arrived and keeps what it leaves. Returns the backlog met, octets.
     fn give(&mut self, input: &[u8], now: u64) -> usize {
         let (used, backlog) = self.link.input(input, now);
-        self.stalled = self.link.is_blocked();
+        self.stalled = used < input.len() && !self.link.wants_input();
         self.carry.clear();
         self.carry.extend_from_slice(input.get(used..).unwrap_or_default());
         if self.carry.is_empty() && self.carry.capacity() > 1024 {
@@ -255,5 +257,19 @@ impl Driver {
             }
             Poll::Pending => Ok(false),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_grows_with_the_backlog_up_to_its_bound() {
+        assert_eq!(pause(0), 0);
+        assert_eq!(pause(BACKLOG_SOFT - 1), 0);
+        assert_eq!(pause(BACKLOG_SOFT), 1);
+        assert_eq!(pause(10 * BACKLOG_SOFT), 10);
+        assert_eq!(pause(usize::MAX), 100);
     }
 }

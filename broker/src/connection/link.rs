@@ -126,27 +126,19 @@ impl Link {
         }
     }
 
-    /// Whether whole frames may be left over from the last input, to be given again once
-    /// [`Self::wants_input`] holds.
-    pub fn is_blocked(&self) -> bool {
-        self.blocked
-    }
-
     /// Whether the socket can go: all is said.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Ended { silently: false }) && self.out.is_empty()
     }
 
-    /// Takes what has arrived; returns how much of it was used. The rest must come again, with more.
+    /// Takes what has arrived; returns how much of it was used. The rest must come again, with more,
+    /// or alone once [`Self::wants_input`] holds again.
     /// The second value is the largest backlog, octets, that was published into.
     pub fn input(&mut self, input: &[u8], now: u64) -> (usize, usize) {
         self.heartbeat.received(now);
         let mut used = 0;
         if matches!(self.phase, Phase::Header) {
-            match self.protocol_header(input, now) {
-                Some(octets) => used = octets,
-                None => return (input.len(), 0),
-            }
+            used = self.protocol_header(input, now);
         }
         let done = self.frames(input, &mut used, now);
         if let Err(stop) = done {
@@ -190,12 +182,11 @@ impl Link {
     }
 
     fn frames(&mut self, input: &[u8], used: &mut usize, now: u64) -> Result<(), Stop> {
-        let alarm = self.node.memory_alarm();
         if let Phase::Running(session) = &mut self.phase {
             // What was published before the alarm does not count.
-            session.take_published();
+            session.forget_published();
         }
-        while !(alarm && self.block_if_due()) {
+        while self.out.len() < WRITE_BACKLOG && !self.block_if_due() {
             let rest = input.get(*used..).unwrap_or_default();
             let piece = match self.decoder.next(rest) {
                 Ok(Some((octets, piece))) => {
@@ -257,11 +248,13 @@ impl Link {
         }
     }
 
-    /// Something was written. From a peer that is owed too much to be read, taking it is the sign
-    /// of life.
-    pub fn wrote(&mut self, now: u64) {
+    /// Something was written. Where the peer was `unread` for being owed too much, that it takes
+    /// some is its sign of life.
+    pub fn wrote(&mut self, unread: bool, now: u64) {
         self.heartbeat.sent(now);
-        self.heartbeat.received(now);
+        if unread {
+            self.heartbeat.received(now);
+        }
     }
 
     /// Does what is due. Returns when to call again, or `Err` when the socket must go now.
@@ -297,29 +290,20 @@ impl Link {
         Ok(due.into_iter().chain(self.deadline).min())
     }
 
-    /// The socket is gone.
-    pub fn disconnect(&mut self) {
-        if let Phase::Running(session) = &mut self.phase {
-            session.close(&mut Out::default());
-        }
-        self.mailbox.close();
-        self.node.disconnect(self.connection);
-    }
-
-    /// Octets used; `None` when the connection ends or more must come.
-    fn protocol_header(&mut self, input: &[u8], now: u64) -> Option<usize> {
+    /// Octets used.
+    fn protocol_header(&mut self, input: &[u8], now: u64) -> usize {
         match first_octets(input) {
-            FirstOctets::NeedMore => None,
+            FirstOctets::NeedMore => 0,
             FirstOctets::Amqp091 => {
                 self.send(AMQPMethod::Start(identity::start()));
                 self.phase = Phase::Handshake(Handshake::new(self.tuning));
-                Some(PROTOCOL_HEADER.len())
+                PROTOCOL_HEADER.len()
             }
             FirstOctets::Other => {
                 tracing::info!(connection = self.connection, from = %self.from, "not AMQP 0-9-1");
                 self.out.tail().extend_from_slice(&PROTOCOL_HEADER);
                 self.end(now);
-                None
+                input.len()
             }
         }
     }
@@ -490,6 +474,7 @@ impl Link {
             method_id: method.method,
         }));
         self.phase = Phase::Closing;
+        self.blocked = false;
         self.deadline = Some(now + CLOSE_TIMEOUT.as_millis() as u64);
     }
 
@@ -505,7 +490,7 @@ impl Link {
     /// RabbitMQ blocks a connection with its first publish under an alarm: the frames after it wait.
     fn block_if_due(&mut self) -> bool {
         let Phase::Running(session) = &mut self.phase else { return false };
-        if !session.take_published() {
+        if !session.has_published() || !self.node.memory_alarm() {
             return false;
         }
         self.blocked = true;
@@ -522,6 +507,17 @@ impl Link {
         {
             self.send(AMQPMethod::Unblocked(Unblocked {}));
         }
+    }
+}
+
+/// The socket is gone, or the task has failed: nothing stays behind.
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Phase::Running(session) = &mut self.phase {
+            session.close(&mut Out::default());
+        }
+        self.mailbox.close();
+        self.node.disconnect(self.connection);
     }
 }
 

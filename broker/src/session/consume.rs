@@ -94,7 +94,7 @@ impl Session {
             window,
         };
         channel.consumers.insert(tag.to_owned(), key.number);
-        let slot = self.queues.slot(&queue);
+        let slot = self.slot_of(&queue);
         let consumer = Consumer {
             channel: number,
             tag: short(tag),
@@ -140,8 +140,9 @@ impl Session {
         }
         let Some(channel) = self.channel(number) else { return Ok(()) };
         if let Some(consumer) = channel.consumers.get(tag).copied() {
-            self.stop_consumer(consumer);
+            let unacked = self.stop_consumer(consumer);
             self.collect_mail(out);
+            self.count_in_flight(consumer, unacked);
             self.end_consumer(consumer);
         }
         if !cancel.nowait {
@@ -151,11 +152,30 @@ impl Session {
         Ok(())
     }
 
-    /// Tells the queue that the consumer leaves.
-    pub(super) fn stop_consumer(&mut self, consumer: u32) {
+    /// Tells the queue that the consumer leaves; returns the messages that it holds by the queue's count.
+    pub(super) fn stop_consumer(&mut self, consumer: u32) -> u32 {
         let connection = self.peer.connection;
-        if let Some(Consumer { queue, .. }) = self.consumers.get(&consumer) {
-            queue.apply(Command::Cancel(ConsumerKey { connection, number: consumer }));
+        let Some(Consumer { queue, .. }) = self.consumers.get(&consumer) else { return 0 };
+        let key = ConsumerKey { connection, number: consumer };
+        match queue.apply(Command::Cancel(key)) {
+            Outcome::Unacked(unacked) => unacked,
+            _ => 0,
+        }
+    }
+
+    /// Under a channel-wide limit: what the queue counts beyond what the channel holds is still on
+    /// its way here, from another thread.
+    fn count_in_flight(&mut self, number: u32, unacked: u32) {
+        let Some(consumer) = self.consumers.get(&number) else { return };
+        let Some(channel) = self.channel(consumer.channel) else { return };
+        if channel.global.is_none() || consumer.no_ack {
+            return;
+        }
+        let in_tx = channel.tx.iter().flat_map(|tx| tx.settled());
+        let held = channel.unacked.iter().map(|(_, held)| held).chain(in_tx);
+        let held = held.filter(|held| held.consumer == number).count() as u32;
+        if let Some(consumer) = self.consumers.get_mut(&number) {
+            consumer.granted = unacked.saturating_sub(held);
         }
     }
 
@@ -205,7 +225,7 @@ impl Session {
         out: &mut Out,
     ) {
         let frame_max = self.peer.tuning.frame_max;
-        let slot = self.queues.slot(queue);
+        let slot = self.slot_of(queue);
         let Some(channel) = self.channel_mut(number) else { return };
         channel.last_tag += 1;
         if !no_ack {

@@ -15,28 +15,34 @@ use crate::queue::state::{Command, ConsumerKey, Delivery, Entry, delivery_cost};
 use crate::queue::{Queue, undo_command};
 
 impl Session {
-    /// Takes all mail that has come.
+    /// Takes the mail that has come, but for what is the link's affair.
     pub(super) fn collect_mail(&mut self, out: &mut Out) {
         let mailbox = self.peer.mailbox.clone();
         for mail in mailbox.collect(Vec::new()) {
-            self.mail(mail, out);
+            match mail {
+                // A mailbox that was closed meanwhile has no link that would care.
+                Mail::Close(_) | Mail::Alarm => drop(mailbox.post(mail)),
+                mail => self.mail(mail, out),
+            }
         }
     }
 
-    /// Takes one piece of mail. Closing and alarms are the connection's affair.
+    /// Takes one piece of mail. Closing and alarms are the link's affair.
     pub fn mail(&mut self, mail: Mail, out: &mut Out) {
         match mail {
             Mail::Deliveries(queue, deliveries) => self.deliver(&queue, deliveries, out),
             Mail::Cancelled(key) => self.queue_went_away(key, out),
             Mail::Wanted(key) => self.wanted(key),
-            Mail::Reply { channel, message } => self.deliver_reply(channel, &message, out),
+            Mail::Reply { channel, key, message } => {
+                self.deliver_reply(channel, &key, &message, out);
+            }
             Mail::Close(_) | Mail::Alarm => {}
         }
     }
 
     fn deliver(&mut self, queue: &Arc<Queue>, deliveries: Vec<Delivery>, out: &mut Out) {
         let frame_max = self.peer.tuning.frame_max;
-        let slot = self.queues.slot(queue);
+        let slot = self.slot_of(queue);
         let mut deliveries = deliveries.into_iter().peekable();
         let mut refused = Vec::new();
         while let Some(number) = deliveries.peek().map(|delivery| delivery.to.number) {
@@ -122,10 +128,14 @@ impl Session {
         self.end_consumer(key.number);
     }
 
-    fn deliver_reply(&mut self, number: u16, message: &Message, out: &mut Out) {
+    fn deliver_reply(&mut self, number: u16, key: &str, message: &Message, out: &mut Out) {
         let frame_max = self.peer.tuning.frame_max;
         let Some(channel) = self.channel_mut(number) else { return };
         let Some(consumer) = &channel.reply_consumer else { return };
+        if consumer.key != key {
+            // The channel was closed and opened again while the reply was on its way.
+            return;
+        }
         if out.len() > REPLY_BACKLOG {
             tracing::debug!(channel = number, "direct reply dropped: its consumer does not read");
             return;

@@ -111,9 +111,14 @@ impl Session {
         }
     }
 
-    /// Whether anything was published since the last call.
-    pub fn take_published(&mut self) -> bool {
-        std::mem::take(&mut self.has_published)
+    /// Whether any content has come since [`Self::forget_published`].
+    pub fn has_published(&self) -> bool {
+        self.has_published
+    }
+
+    /// Starts to look for contents anew.
+    pub fn forget_published(&mut self) {
+        self.has_published = false;
     }
 
     /// Takes the next piece of a channel's frames. An error closes the connection.
@@ -195,9 +200,14 @@ impl Session {
         {
             self.open_channels -= 1;
         }
+    }
+
+    /// The slot of a queue in the table, which is tidied when it is crowded.
+    fn slot_of(&mut self, queue: &Arc<Queue>) -> u32 {
         if self.queues.is_crowded() {
             self.prune_queues();
         }
+        self.queues.slot(queue)
     }
 
     fn release_channel(&mut self, number: u16, out: &mut Out) {
@@ -205,11 +215,13 @@ impl Session {
         self.stop_replies(number);
         let Some(channel) = self.channel_mut(number) else { return };
         let consumers: Vec<u32> = std::mem::take(&mut channel.consumers).into_values().collect();
-        for consumer in consumers {
-            self.stop_consumer(consumer);
+        for consumer in &consumers {
+            self.stop_consumer(*consumer);
         }
         self.collect_mail(out);
-        self.consumers.retain(|_, consumer| consumer.channel != number);
+        for consumer in &consumers {
+            self.consumers.remove(consumer);
+        }
         self.requeue_all(number);
         self.serve_queues();
     }
@@ -217,8 +229,10 @@ impl Session {
     fn prune_queues(&mut self) {
         let channels = self.channels.iter().flatten();
         let held = channels.flat_map(|channel| channel.unacked.iter().map(|(_, held)| held.queue));
+        let in_tx = self.channels.iter().flatten().filter_map(|channel| channel.tx.as_ref());
+        let in_tx = in_tx.flat_map(|tx| tx.settled().map(|held| held.queue));
         let consumed = self.consumers.values().map(|consumer| consumer.slot);
-        let in_use: HashSet<u32> = held.chain(consumed).collect();
+        let in_use: HashSet<u32> = held.chain(in_tx).chain(consumed).collect();
         self.queues.prune(&in_use);
     }
 

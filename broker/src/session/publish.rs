@@ -43,22 +43,26 @@ impl Session {
         let cached = *known == version && route == channel.builder.route();
         let known_route = cached && !marks.extra_keys && !(mandatory && queues.is_empty());
         let message = channel.builder.finish();
-        if let Some(confirm) = &mut channel.confirm {
-            confirm.received += 1;
-        }
         if marks.validate {
             self.validate(&message)?;
         }
-        self.touch(number);
-        if !known_route {
-            return self.route_anew(number, message, mandatory, marks, version, out);
+        if known_route {
+            self.enqueue(number, message);
+        } else {
+            self.route_anew(number, message, mandatory, marks, version, out)?;
         }
-        self.enqueue(number, message);
+        // Only now: a message that was refused must not be confirmed.
+        self.count_for_confirm(number);
         Ok(())
     }
 
-    /// Remembers that a channel wants [`Session::flush`]'s attention.
-    fn touch(&mut self, number: u16) {
+    /// The message has its confirm coming, with the next [`Session::flush`].
+    #[inline]
+    fn count_for_confirm(&mut self, number: u16) {
+        let Some(channel) = self.channel_mut(number) else { return };
+        if let Some(confirm) = &mut channel.confirm {
+            confirm.received += 1;
+        }
         if self.published.last() != Some(&number) && !self.published.contains(&number) {
             self.published.push(number);
         }

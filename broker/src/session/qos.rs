@@ -74,7 +74,9 @@ impl Session {
     /// Messages that the client still holds from consumers that it has cancelled.
     fn held_of_cancelled(&self, number: u16) -> u32 {
         let Some(channel) = self.channel(number) else { return 0 };
-        let cancelled = |consumer: u32| consumer != 0 && !self.consumers.contains_key(&consumer);
+        let cancelled = |consumer: u32| {
+            consumer != 0 && self.consumers.get(&consumer).is_none_or(|state| state.cancelled)
+        };
         let held = channel.unacked.iter().filter(|(_, held)| cancelled(held.consumer));
         held.count() as u32
     }

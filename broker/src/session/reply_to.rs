@@ -23,11 +23,10 @@ impl Session {
     /// Sends a direct reply; `false` if nobody awaits it.
     pub(super) fn send_reply(&self, key: &[u8], message: &Message) -> bool {
         let node = &self.peer.node;
-        let key = std::str::from_utf8(key).ok();
-        let Some((connection, channel)) = key.and_then(|key| node.reply_consumer(key)) else {
-            return false;
-        };
-        node.post(connection, Mail::Reply { channel, message: message.clone() })
+        let Ok(key) = std::str::from_utf8(key) else { return false };
+        let Some((connection, channel)) = node.reply_consumer(key) else { return false };
+        let (key, message) = (key.to_owned(), message.clone());
+        node.post(connection, Mail::Reply { channel, key, message })
     }
 
     /// Ends a channel's consumer of direct replies.

@@ -36,6 +36,11 @@ impl Tx {
         self.verdicts.push((tag, held, verdict));
     }
 
+    /// The deliveries whose verdicts are held back.
+    pub fn settled(&self) -> impl Iterator<Item = &Held> {
+        self.verdicts.iter().map(|(_, held, _)| held)
+    }
+
     /// Takes the deliveries whose verdicts were held back.
     pub fn take_settled(&mut self) -> Vec<(u64, Held)> {
         self.verdicts.drain(..).map(|(tag, held, _)| (tag, held)).collect()

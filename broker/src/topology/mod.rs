@@ -86,6 +86,8 @@ pub struct Topology<H> {
     exchange: HashMap<ExchangeId, Exchange>,
     queues: HashMap<Arc<str>, QueueId>,
     queue: HashMap<QueueId, Entry<H>>,
+    /// The exclusive queues of each connection.
+    owned: HashMap<u64, BTreeSet<QueueId>>,
     /// The exchanges that have a binding to a destination.
     sources: HashMap<Destination, BTreeSet<ExchangeId>>,
     /// Exchanges of the kind headers that have bindings: only with them do headers matter.
@@ -119,6 +121,7 @@ impl<H: Clone> Topology<H> {
             exchange: HashMap::new(),
             queues: HashMap::new(),
             queue: HashMap::new(),
+            owned: HashMap::new(),
             sources: HashMap::new(),
             headers_in_use: BTreeSet::new(),
             bindings: 0,
@@ -263,6 +266,13 @@ impl<H: Clone> Topology<H> {
         }
     }
 
+    /// The queue of that name, if there is one, and if it is what is asked for.
+    pub fn declared_queue(&self, spec: &QueueSpec) -> Option<Result<H, Refusal>> {
+        let existing = self.entry(&spec.name).ok()?;
+        let equivalent = self.check_equivalent_queue(&existing.record, spec);
+        Some(equivalent.map(|()| existing.handle.clone()))
+    }
+
     /// Declares a queue, whose handle `make` makes, or checks that it is what was asked for.
     /// The flag tells if it is new.
     pub fn declare_queue(
@@ -270,9 +280,8 @@ impl<H: Clone> Topology<H> {
         spec: QueueSpec,
         make: impl FnOnce(Arc<QueueRecord>) -> H,
     ) -> Result<(H, bool), Refusal> {
-        if let Ok(existing) = self.entry(&spec.name) {
-            self.check_equivalent_queue(&existing.record, &spec)?;
-            return Ok((existing.handle.clone(), false));
+        if let Some(declared) = self.declared_queue(&spec) {
+            return declared.map(|handle| (handle, false));
         }
         let what = self.what("queue", &spec.name);
         arguments::check_queue(&spec.arguments, &what)?;
@@ -281,6 +290,9 @@ impl<H: Clone> Topology<H> {
         }
         let id = QueueId(self.new_id());
         let name: Arc<str> = spec.name.as_str().into();
+        if let Some(owner) = spec.owner {
+            self.owned.entry(owner).or_default().insert(id);
+        }
         let record = Arc::new(QueueRecord { id, name: name.clone(), spec });
         let handle = make(record.clone());
         self.queues.insert(name, id);
@@ -303,6 +315,14 @@ impl<H: Clone> Topology<H> {
     pub fn remove_queue(&mut self, id: QueueId) -> Option<H> {
         let Entry { record, handle } = self.queue.remove(&id)?;
         self.queues.remove(&record.name);
+        if let Some(owner) = record.spec.owner
+            && let Some(owned) = self.owned.get_mut(&owner)
+        {
+            owned.remove(&id);
+            if owned.is_empty() {
+                self.owned.remove(&owner);
+            }
+        }
         self.remove_bindings_to([Destination::Queue(id)]);
         Some(handle)
     }
@@ -414,10 +434,8 @@ impl<H: Clone> Topology<H> {
 
     /// The queues that only `connection` may use, oldest first.
     pub fn owned_by(&self, connection: u64) -> Vec<H> {
-        let owned = |entry: &&Entry<H>| entry.record.spec.owner == Some(connection);
-        let mut owned: Vec<_> = self.queue.values().filter(owned).collect();
-        owned.sort_unstable_by_key(|entry| entry.record.id);
-        owned.into_iter().map(|entry| entry.handle.clone()).collect()
+        let owned = self.owned.get(&connection).into_iter().flatten();
+        owned.filter_map(|id| self.queue.get(id)).map(|entry| entry.handle.clone()).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who consumes a queue, and whose turn it is.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ConsumerKey;
 
@@ -32,7 +33,8 @@ pub struct Consumer {
     pub unacked: u32,
     window: i64,
     granted: u32,
-    in_turn: bool,
+    /// Its place among those that can take a message.
+    turn: Option<u64>,
     gone: bool,
 }
 
@@ -45,10 +47,11 @@ pub struct Consumers {
     slots: Vec<Option<Consumer>>,
     free: Vec<Slot>,
     by_key: BTreeMap<ConsumerKey, Slot>,
-    /// Those that can take a message, by descending priority; the front of each is next.
-    turns: Vec<(i32, VecDeque<Slot>)>,
+    /// Those that can take a message: the highest priority first, then who has waited longest.
+    turns: BTreeMap<(Reverse<i32>, u64), Slot>,
+    last_turn: u64,
     /// Pulling consumers that have not been told that messages are ready.
-    silent_pulls: Vec<Slot>,
+    silent_pulls: BTreeSet<Slot>,
 }
 
 impl Consumer {
@@ -98,8 +101,7 @@ impl Consumers {
     /// Adds a consumer. Its key must be new.
     pub fn add(&mut self, spec: ConsumerSpec) {
         let window = i64::from(spec.window);
-        let consumer =
-            Consumer { spec, unacked: 0, window, granted: 0, in_turn: false, gone: false };
+        let consumer = Consumer { spec, unacked: 0, window, granted: 0, turn: None, gone: false };
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -112,33 +114,29 @@ impl Consumers {
         }
         self.by_key.insert(spec.key, slot);
         if spec.pull {
-            self.silent_pulls.push(slot);
+            self.silent_pulls.insert(slot);
         }
         self.review(slot);
     }
 
-    /// Removes a consumer; `false` if there is none.
-    pub fn remove(&mut self, key: ConsumerKey) -> bool {
-        let Some(slot) = self.by_key.remove(&key) else { return false };
-        self.silent_pulls.retain(|silent| *silent != slot);
-        if let Some(consumer) = self.get_mut(slot) {
-            consumer.gone = true;
-        }
+    /// Removes a consumer; returns the messages that it holds, `None` if it does not exist.
+    pub fn remove(&mut self, key: ConsumerKey) -> Option<u32> {
+        let slot = self.by_key.remove(&key)?;
+        self.silent_pulls.remove(&slot);
         self.leave_turn(slot);
+        let consumer = self.get_mut(slot)?;
+        consumer.gone = true;
+        let unacked = consumer.unacked;
         self.reuse(slot);
-        true
+        Some(unacked)
     }
 
     fn leave_turn(&mut self, slot: Slot) {
         let Some(consumer) = self.get_mut(slot) else { return };
-        if !std::mem::take(&mut consumer.in_turn) {
-            return;
-        }
         let priority = consumer.spec.priority;
-        for (_, turn) in self.turns.iter_mut().filter(|(of, _)| *of == priority) {
-            turn.retain(|waiting| *waiting != slot);
+        if let Some(turn) = consumer.turn.take() {
+            self.turns.remove(&(Reverse(priority), turn));
         }
-        self.turns.retain(|(_, turn)| !turn.is_empty());
     }
 
     fn reuse(&mut self, slot: Slot) {
@@ -152,44 +150,36 @@ impl Consumers {
 
     /// Gives a consumer its place in the turn if it can take a message and has none.
     fn review(&mut self, slot: Slot) {
+        let turn = self.last_turn + 1;
         let Some(consumer) = self.get_mut(slot) else { return };
-        if consumer.in_turn || !consumer.can_take() {
+        if consumer.turn.is_some() || !consumer.can_take() {
             return;
         }
-        consumer.in_turn = true;
+        consumer.turn = Some(turn);
         let priority = consumer.spec.priority;
-        let at = self.turns.partition_point(|(of, _)| *of > priority);
-        match self.turns.get_mut(at) {
-            Some((of, turn)) if *of == priority => turn.push_back(slot),
-            _ => self.turns.insert(at, (priority, VecDeque::from([slot]))),
-        }
+        self.last_turn = turn;
+        self.turns.insert((Reverse(priority), turn), slot);
     }
 
     /// Who gets the next message.
     pub fn next(&self) -> Option<Slot> {
-        self.turns.first()?.1.front().copied()
+        self.turns.first_key_value().map(|(_, slot)| *slot)
     }
 
     /// Books a delivery of `cost` octets to the consumer whose turn it is, and moves the turn on.
     /// Returns its key and whether the message counts as acknowledged.
     pub fn deliver(&mut self, slot: Slot, cost: u32) -> Option<(ConsumerKey, bool)> {
-        let consumer = self.slots.get_mut(slot as usize)?.as_mut()?;
+        let alone = self.turns.len() == 1;
+        let consumer = self.get_mut(slot)?;
         consumer.window -= i64::from(cost);
         consumer.granted = consumer.granted.saturating_sub(u32::from(consumer.spec.pull));
         if !consumer.spec.no_ack {
             consumer.unacked += 1;
         }
         let booked = Some((consumer.spec.key, consumer.spec.no_ack));
-        let stays = consumer.can_take();
-        consumer.in_turn = stays;
-        let (_, turn) = self.turns.first_mut()?;
-        if !stays {
-            turn.pop_front();
-            if turn.is_empty() {
-                self.turns.remove(0);
-            }
-        } else if turn.len() > 1 {
-            turn.rotate_left(1);
+        if !(alone && consumer.can_take()) {
+            self.leave_turn(slot);
+            self.review(slot);
         }
         booked
     }
@@ -216,7 +206,7 @@ impl Consumers {
         if let Some(consumer) = self.get_mut(slot) {
             consumer.granted = messages;
         }
-        self.silent_pulls.retain(|silent| *silent != slot);
+        self.silent_pulls.remove(&slot);
         self.review(slot);
     }
 
@@ -231,7 +221,7 @@ impl Consumers {
             self.leave_turn(slot);
         }
         if pull && !ready {
-            self.silence(slot);
+            self.silent_pulls.insert(slot);
         }
         Some(left)
     }
@@ -244,28 +234,19 @@ impl Consumers {
         consumer.spec.pull = pull;
         consumer.granted = 0;
         self.leave_turn(slot);
-        self.silent_pulls.retain(|silent| *silent != slot);
         if pull {
-            self.silence(slot);
+            self.silent_pulls.insert(slot);
+        } else {
+            self.silent_pulls.remove(&slot);
         }
         self.review(slot);
         Some(unacked)
     }
 
-    fn silence(&mut self, slot: Slot) {
-        if !self.silent_pulls.contains(&slot) {
-            self.silent_pulls.push(slot);
-        }
-    }
-
     /// The pulling consumers to tell that messages are ready; each is told once.
     pub fn wake_pulls(&mut self) -> Vec<ConsumerKey> {
         let silent = std::mem::take(&mut self.silent_pulls);
-        let mut keys = Vec::with_capacity(silent.len());
-        for slot in silent {
-            keys.extend(self.get(slot).map(|consumer| consumer.spec.key));
-        }
-        keys
+        silent.iter().filter_map(|slot| Some(self.get(*slot)?.spec.key)).collect()
     }
 
     /// Removes all of them.

@@ -95,7 +95,7 @@ pub enum Outcome {
         /// More are ready: ask again when there is room.
         more: bool,
     },
-    /// The answer to [`Command::SetPull`]: messages that the consumer holds.
+    /// The answer to [`Command::SetPull`] and [`Command::Cancel`]: messages that the consumer holds.
     Unacked(u32),
     /// The answer to [`Command::Purge`] and [`Command::Delete`]: messages dropped.
     Dropped(usize),
@@ -319,12 +319,12 @@ impl State {
     }
 
     fn cancel(&mut self, key: ConsumerKey, effects: &mut Effects) -> Outcome {
-        let removed = self.consumers.remove(key);
-        if removed && self.config.auto_delete && self.consumers.is_empty() {
+        let Some(unacked) = self.consumers.remove(key) else { return Outcome::Unacked(0) };
+        if self.config.auto_delete && self.consumers.is_empty() {
             self.drop_all();
             effects.notices.push(Notice::Deleted);
         }
-        Outcome::Done
+        Outcome::Unacked(unacked)
     }
 
     fn grant(&mut self, key: ConsumerKey, messages: u32, effects: &mut Effects) -> Outcome {

@@ -131,7 +131,7 @@ impl Model {
             }
             Command::Get { no_ack } => return self.get(no_ack),
             Command::Consume(spec) => return self.consume(spec),
-            Command::Cancel(key) => self.cancel(key),
+            Command::Cancel(key) => return self.cancel(key),
             Command::Credit(key, octets) => {
                 if let Some(consumer) = self.consumer(key) {
                     consumer.window += octets as i64;
@@ -203,14 +203,17 @@ impl Model {
         Outcome::Done
     }
 
-    fn cancel(&mut self, key: ConsumerKey) {
-        let before = self.consumers.len();
+    fn cancel(&mut self, key: ConsumerKey) -> Outcome {
+        if self.consumer(key).is_none() {
+            return Outcome::Unacked(0);
+        }
+        let unacked = self.unacked(key);
         self.consumers.retain(|consumer| consumer.spec.key != key);
-        let left = before != self.consumers.len();
-        if left && self.consumers.is_empty() && self.auto_delete {
+        if self.consumers.is_empty() && self.auto_delete {
             self.end();
             self.notices.push(Notice::Deleted);
         }
+        Outcome::Unacked(unacked)
     }
 
     fn set_pull(&mut self, key: ConsumerKey, pull: bool) -> Outcome {
