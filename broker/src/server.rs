@@ -34,10 +34,10 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener> {
 pub async fn run(node: Arc<Node>, listener: TcpListener, stop: impl Future<Output = ()>) {
     check_memory(&node);
     let watch = tokio::spawn(watch_memory(node.clone()));
-    tokio::select! {
-        () = accept(node.clone(), listener) => {}
-        () = stop => {}
-    }
+    // On a worker: a connection accepted there is served there, without waking another thread.
+    let accepting = tokio::spawn(accept(node.clone(), listener));
+    stop.await;
+    accepting.abort();
     watch.abort();
     node.close_all("broker forced connection closure with reason 'shutdown'");
     let all_gone = async {
