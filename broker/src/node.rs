@@ -84,9 +84,9 @@ impl Node {
     }
 
     /// Removes a queue that deleted itself.
-    pub fn forget_queue(&self, vhost: &str, id: QueueId) {
+    pub fn forget_queue(self: &Arc<Self>, vhost: &str, id: QueueId) {
         if let Some(vhost) = self.vhost(vhost) {
-            vhost.forget_queue(id);
+            vhost.forget_queue(self, id);
         }
     }
 

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
+use crate::clock::now_ms;
 use crate::error::Refusal;
 use crate::node::Node;
 use crate::queue::Queue;
 use crate::queue::state::{Command, Outcome};
 use crate::routing::QueueId;
-use crate::topology::{QueueSpec, Topology};
+use crate::topology::{self, QueueSpec, Topology};
 
 /// A virtual host.
 pub struct Vhost {
@@ -38,49 +39,57 @@ impl Vhost {
     }
 
     /// Changes something.
-    pub fn change<R>(&self, change: impl FnOnce(&mut Topology<Arc<Queue>>) -> R) -> R {
-        let mut topology = self.topology.write();
-        let result = change(&mut topology);
-        self.version.fetch_add(1, Ordering::Release);
-        result
-    }
-
-    /// Declares a queue, or finds the one that there is. The flag tells if it is new.
-    pub fn declare_queue(
+    pub fn apply(
         &self,
         node: &Arc<Node>,
-        spec: QueueSpec,
-    ) -> Result<(Arc<Queue>, bool), Refusal> {
+        command: topology::Command<'_>,
+    ) -> Result<topology::Outcome<Arc<Queue>>, Refusal> {
+        let make = |record| Queue::new(node.clone(), self.name.clone(), record);
+        let mut topology = self.topology.write();
+        let outcome = topology.apply(now_ms(), command, make);
+        self.version.fetch_add(1, Ordering::Release);
+        outcome
+    }
+
+    /// Declares a queue, or finds the one that there is.
+    pub fn declare_queue(&self, node: &Arc<Node>, spec: &QueueSpec) -> Result<Arc<Queue>, Refusal> {
         loop {
             // Most declarations are of queues that exist: they must not disturb anybody's routes.
-            if let Some(declared) = self.read(|topology| topology.declared_queue(&spec)) {
-                let queue = declared?;
-                if !queue.is_deleted() {
-                    return Ok((queue, false));
-                }
-            }
-            let make = |record| Queue::new(node.clone(), self.name.clone(), record);
-            let (queue, new) =
-                self.change(|topology| topology.declare_queue(spec.clone(), make))?;
-            if new || !queue.is_deleted() {
-                return Ok((queue, new));
+            let declared = self.read(|topology| topology.declared_queue(spec));
+            let queue = match declared.transpose()? {
+                Some(queue) => queue,
+                None => match self.apply(node, topology::Command::DeclareQueue(spec.clone()))? {
+                    topology::Outcome::New(queue) => return Ok(queue),
+                    topology::Outcome::Found(queue) => queue,
+                    topology::Outcome::Done => continue,
+                },
+            };
+            if !queue.is_deleted() {
+                return Ok(queue);
             }
             // Another thread is between deleting the queue and forgetting it.
-            self.forget_queue(queue.record.id);
+            self.forget_queue(node, queue.record.id);
         }
     }
 
     /// Deletes a queue if the conditions hold.
-    pub fn delete_queue(&self, queue: &Arc<Queue>, if_unused: bool, if_empty: bool) -> Outcome {
+    pub fn delete_queue(
+        &self,
+        node: &Arc<Node>,
+        queue: &Arc<Queue>,
+        if_unused: bool,
+        if_empty: bool,
+    ) -> Outcome {
         let outcome = queue.apply(Command::Delete { if_unused, if_empty });
         if matches!(outcome, Outcome::Dropped(_)) {
-            self.forget_queue(queue.record.id);
+            self.forget_queue(node, queue.record.id);
         }
         outcome
     }
 
     /// Removes a queue that deleted itself from the topology.
-    pub fn forget_queue(&self, id: QueueId) {
-        self.change(|topology| topology.remove_queue(id));
+    pub fn forget_queue(&self, node: &Arc<Node>, id: QueueId) {
+        // Removing can't be refused.
+        let _ = self.apply(node, topology::Command::RemoveQueue(id));
     }
 }

@@ -7,9 +7,14 @@ use super::Session;
 use crate::error::Refusal;
 use crate::out::Out;
 use crate::routing::ExchangeKind;
-use crate::topology::{BindingSpec, ExchangeSpec, Target};
+use crate::topology::{BindingSpec, Command, ExchangeSpec, Target};
 
 impl Session {
+    /// Changes the topology; what comes of a declared queue is for [`crate::vhost::Vhost`].
+    pub(super) fn change_topology(&self, command: Command<'_>) -> Result<(), Refusal> {
+        self.peer.vhost.apply(&self.peer.node, command).map(drop)
+    }
+
     pub(super) fn declare_exchange(
         &mut self,
         number: u16,
@@ -33,7 +38,7 @@ impl Session {
                 internal: declare.internal,
                 arguments: declare.arguments,
             };
-            vhost.change(|topology| topology.declare_exchange(spec))?;
+            self.change_topology(Command::DeclareExchange(spec))?;
         }
         reply(number, declare.nowait, exchange::AMQPMethod::DeclareOk(exchange::DeclareOk {}), out);
         Ok(())
@@ -46,7 +51,8 @@ impl Session {
         out: &mut Out,
     ) -> Result<(), Refusal> {
         let name = delete.exchange.as_str();
-        self.peer.vhost.change(|topology| topology.delete_exchange(name, delete.if_unused))?;
+        let if_unused = delete.if_unused;
+        self.change_topology(Command::DeleteExchange { name, if_unused })?;
         reply(number, delete.nowait, exchange::AMQPMethod::DeleteOk(exchange::DeleteOk {}), out);
         Ok(())
     }
@@ -64,7 +70,7 @@ impl Session {
             arguments: &bind.arguments,
         };
         let connection = self.peer.connection;
-        self.peer.vhost.change(|topology| topology.bind(spec, connection))?;
+        self.change_topology(Command::Bind(spec, connection))?;
         reply(number, bind.nowait, exchange::AMQPMethod::BindOk(exchange::BindOk {}), out);
         Ok(())
     }
@@ -82,7 +88,7 @@ impl Session {
             arguments: &unbind.arguments,
         };
         let connection = self.peer.connection;
-        self.peer.vhost.change(|topology| topology.unbind(spec, connection))?;
+        self.change_topology(Command::Unbind(spec, connection))?;
         reply(number, unbind.nowait, exchange::AMQPMethod::UnbindOk(exchange::UnbindOk {}), out);
         Ok(())
     }

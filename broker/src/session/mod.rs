@@ -168,7 +168,7 @@ impl Session {
         }
         let connection = self.peer.connection;
         for queue in self.peer.vhost.read(|topology| topology.owned_by(connection)) {
-            self.peer.vhost.delete_queue(&queue, false, false);
+            self.peer.vhost.delete_queue(&self.peer.node, &queue, false, false);
         }
     }
 

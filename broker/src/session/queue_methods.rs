@@ -13,7 +13,7 @@ use crate::error::Refusal;
 use crate::out::Out;
 use crate::queue::Queue;
 use crate::queue::state::{Command, Counts, Outcome};
-use crate::topology::{BindingSpec, QueueSpec, Target, check_name};
+use crate::topology::{self, BindingSpec, QueueSpec, Target, check_name};
 
 impl Session {
     /// A queue that this connection may use.
@@ -82,7 +82,7 @@ impl Session {
             auto_delete: declare.auto_delete,
             arguments: declare.arguments.clone(),
         };
-        let (queue, _) = self.peer.vhost.declare_queue(&self.peer.node, spec)?;
+        let queue = self.peer.vhost.declare_queue(&self.peer.node, &spec)?;
         Ok((name, queue.counts()))
     }
 
@@ -102,7 +102,7 @@ impl Session {
             arguments: &bind.arguments,
         };
         let connection = self.peer.connection;
-        self.peer.vhost.change(|topology| topology.bind(spec, connection))?;
+        self.change_topology(topology::Command::Bind(spec, connection))?;
         if !bind.nowait {
             let ok = queue::AMQPMethod::BindOk(queue::BindOk {});
             out.method(number, &AMQPClass::Queue(ok));
@@ -126,7 +126,7 @@ impl Session {
             arguments: &unbind.arguments,
         };
         let connection = self.peer.connection;
-        self.peer.vhost.change(|topology| topology.unbind(spec, connection))?;
+        self.change_topology(topology::Command::Unbind(spec, connection))?;
         let ok = queue::AMQPMethod::UnbindOk(queue::UnbindOk {});
         out.method(number, &AMQPClass::Queue(ok));
         Ok(())
@@ -178,7 +178,7 @@ impl Session {
             let vhost = &vhost.name;
             Err(Refusal::precondition(format_args!("queue '{name}' in vhost '{vhost}' {why}")))
         };
-        match vhost.delete_queue(&queue, if_unused, if_empty) {
+        match vhost.delete_queue(&self.peer.node, &queue, if_unused, if_empty) {
             Outcome::Dropped(dropped) => Ok(dropped),
             Outcome::InUse => refuse("in use"),
             Outcome::NotEmpty => refuse("not empty"),

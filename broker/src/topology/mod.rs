@@ -2,6 +2,7 @@
 //! without clock, lock or I/O. Changes go in, ids of what came and went come out.
 
 pub mod arguments;
+mod command;
 mod exchange;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use amq_protocol::types::FieldTable;
 
+pub use command::{Command, Outcome};
 pub use exchange::{Exchange, ExchangeSpec};
 
 use crate::error::Refusal;

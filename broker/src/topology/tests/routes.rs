@@ -256,3 +256,33 @@ fn a_binding_that_makes_no_sense_changes_nothing() {
     assert_eq!(topology.bindings, 0);
     topology.check_books();
 }
+
+#[test]
+fn commands_give_the_same_ids_to_whoever_carries_them_out() {
+    let run = || {
+        let mut topology = Topology::<u64>::new("/");
+        let mut outcomes = Vec::new();
+        for name in ["a", "b", "a"] {
+            let spec = QueueSpec {
+                name: name.to_owned(),
+                durable: false,
+                owner: None,
+                auto_delete: false,
+                arguments: FieldTable::default(),
+            };
+            let declare = Command::DeclareQueue(spec);
+            outcomes.push(topology.apply(7, declare, |record| record.id.0));
+        }
+        let gone = Command::DeleteExchange { name: "amq.direct", if_unused: false };
+        outcomes.push(topology.apply(8, gone, |record| record.id.0));
+        outcomes
+    };
+    let outcomes = run();
+    assert_eq!(outcomes, run());
+    let [Ok(Outcome::New(a)), Ok(Outcome::New(b)), Ok(Outcome::Found(again)), Err(_)] =
+        &outcomes[..]
+    else {
+        panic!("{outcomes:?}");
+    };
+    assert!(a == again && a != b);
+}
