@@ -75,7 +75,7 @@ fn selected(only: &[String]) -> Result<Vec<&'static Scenario>> {
 
 fn write(args: &BenchArgs, about: &str, full: &str, short: &str) -> Result<()> {
     ensure!(args.only.is_empty(), "--write needs all scenarios, so not with --only");
-    let root = install::workspace_root()?;
+    let root = crate::tools::root()?;
     docs::replace(&root.join("docs/benchmarks.md"), &format!("{about}\n\n{full}"))?;
     docs::replace(&root.join("README.md"), short)
 }

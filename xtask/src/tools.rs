@@ -55,7 +55,7 @@ pub(crate) fn answers(program: &str, args: &[&str]) -> bool {
     quiet.status().is_ok_and(|status| status.success())
 }
 
-/// Builds one binary with the dev profile and says where it is.
+/// Builds one binary and says where it is.
 pub(crate) fn build(what: &[&str]) -> Result<PathBuf> {
     let mut command = cargo();
     command.arg("build").args(what).arg("--message-format=json-render-diagnostics");
