@@ -186,7 +186,7 @@ impl Link {
             // What was published before the alarm does not count.
             session.forget_published();
         }
-        while self.out.len() < WRITE_BACKLOG && !self.block_if_due() {
+        while self.wants_input() && !self.block_if_due() {
             let rest = input.get(*used..).unwrap_or_default();
             let piece = match self.decoder.next(rest) {
                 Ok(Some((octets, piece))) => {
