@@ -1,23 +1,42 @@
 //! What is written in one piece.
 
+use bytes::Bytes;
+
 use crate::{Payload, QueueId, Seq};
 
 /// Operations that take effect together or not at all, in the order in which they were added.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     ops: Vec<Op>,
+    part: Option<TxPart>,
+}
+
+/// What makes several batches one transaction: after a crash all of them are there, or none.
+/// While the process lives each takes effect at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TxPart {
+    /// Names the transaction; not used again while the store is open.
+    pub tx: u64,
+    /// The transaction is complete with this batch.
+    pub last: bool,
 }
 
 /// One operation of a batch.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Op {
-    /// Stores a message once, at a position in each of some queues. A queue comes into being with
-    /// its first message. Without positions, nothing is stored.
+    /// Stores a message at a position of a queue, which comes into being with its first operation.
     Publish {
+        /// The queue.
+        queue: QueueId,
+        /// The position: above all that the queue has used so far.
+        seq: Seq,
         /// The message.
         payload: Payload,
-        /// Where it is found. Within a queue the positions ascend, over all batches.
-        refs: Vec<(QueueId, Seq)>,
+        /// What the caller wants summed up in [`crate::QueueStats::weight`].
+        weight: u32,
+        /// The same octets (the same memory) may be published to other queues within moments: an
+        /// engine may then write them once.
+        shared: bool,
     },
     /// Forgets messages for good: acknowledged, rejected, expired or purged. Positions that hold
     /// no message (any more) are passed over.
@@ -26,19 +45,34 @@ pub enum Op {
         queue: QueueId,
         /// Their positions, in any order; they may overlap.
         ranges: Vec<SeqRange>,
+        /// The sum of the weights of the messages that are there.
+        weight: u64,
     },
-    /// Settles a message in one queue and stores it in others, without its body: a dead letter.
-    /// If there is no message at `from` (any more), nothing is stored, but the positions are used.
-    Move {
-        /// Where it is.
-        from: (QueueId, Seq),
-        /// Where it goes. Within a queue the positions ascend, as for [`Op::Publish`].
-        to: Vec<(QueueId, Seq)>,
+    /// Messages up to this position have been handed out at least once. Never goes back.
+    Deliver {
+        /// The queue.
+        queue: QueueId,
+        /// The highest position handed out.
+        up_to: Seq,
+    },
+    /// Messages that were handed out have come back: [`crate::Stored::returns`] grows by one.
+    Return {
+        /// The queue.
+        queue: QueueId,
+        /// Their positions.
+        ranges: Vec<SeqRange>,
     },
     /// Forgets a queue with all its messages and the positions that it has used.
     DropQueue {
         /// The queue; it need not exist.
         queue: QueueId,
+    },
+    /// Changes what is declared: a copy of the catalog that goes with the messages.
+    Meta {
+        /// Grows with each change.
+        version: u64,
+        /// Keys with their new values; without one the key is forgotten.
+        changes: Vec<(Bytes, Option<Bytes>)>,
     },
 }
 
@@ -74,29 +108,14 @@ impl Batch {
         Self::default()
     }
 
-    /// Adds an [`Op::Publish`].
-    pub fn publish(&mut self, payload: Payload, refs: Vec<(QueueId, Seq)>) -> &mut Self {
-        self.push(Op::Publish { payload, refs })
+    /// Makes it a part of a transaction.
+    pub fn set_part(&mut self, part: TxPart) {
+        self.part = Some(part);
     }
 
-    /// Adds an [`Op::Settle`].
-    pub fn settle(&mut self, queue: QueueId, ranges: Vec<SeqRange>) -> &mut Self {
-        self.push(Op::Settle { queue, ranges })
-    }
-
-    /// Adds an [`Op::Move`].
-    pub fn move_message(&mut self, from: (QueueId, Seq), to: Vec<(QueueId, Seq)>) -> &mut Self {
-        self.push(Op::Move { from, to })
-    }
-
-    /// Adds an [`Op::Settle`] of everything that the queue holds so far.
-    pub fn purge(&mut self, queue: QueueId) -> &mut Self {
-        self.settle(queue, vec![SeqRange::ALL])
-    }
-
-    /// Adds an [`Op::DropQueue`].
-    pub fn drop_queue(&mut self, queue: QueueId) -> &mut Self {
-        self.push(Op::DropQueue { queue })
+    /// The transaction that it is a part of.
+    pub fn part(&self) -> Option<TxPart> {
+        self.part
     }
 
     /// Adds an operation.
@@ -115,13 +134,19 @@ impl Batch {
         self.ops
     }
 
-    /// Whether there is no operation.
+    /// Whether there is no operation. The last part of a transaction may be empty, and counts.
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()
     }
 
-    /// How many operations there are.
-    pub fn len(&self) -> usize {
-        self.ops.len()
+    /// Whether a message is stored by it.
+    pub fn has_publishes(&self) -> bool {
+        self.ops.iter().any(|op| matches!(op, Op::Publish { .. }))
+    }
+}
+
+impl From<Vec<Op>> for Batch {
+    fn from(ops: Vec<Op>) -> Self {
+        Self { ops, part: None }
     }
 }

@@ -5,16 +5,29 @@
 //! memory; every engine passes the same conformance suite (`conformance.rs`).
 
 mod batch;
+mod catalog;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod crash_tests;
+pub mod disk;
+mod embedded;
 mod error;
+pub mod log;
 mod memory;
+mod sled_store;
 mod store;
 
-pub use batch::{Batch, Op, SeqRange};
+pub use batch::{Batch, Op, SeqRange, TxPart};
+pub use catalog::{Catalog, FoundCatalog, OnVersion};
 pub use error::StoreError;
+pub use log::LogStore;
 pub use memory::MemoryStore;
-pub use store::{MessageStore, QueueStats, ReadMax, Recovered, StoreConfig, Stored};
+pub use sled_store::SledStore;
+pub use store::{
+    Health, MessageStore, Meta, OnDurable, QueueStats, ReadMax, Recovered, StoreConfig,
+    StoreStatus, Stored,
+};
 
 /// A queue, by a number that the caller never gives to another one, not even after a deletion.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

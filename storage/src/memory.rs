@@ -1,70 +1,98 @@
 //! The engine without a disk: everything in memory, and gone with the process.
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::{
-    Batch, Lsn, MessageStore, QueueId, QueueStats, ReadMax, Recovered, Seq, StoreConfig,
-    StoreError, Stored,
+    Batch, Lsn, MessageStore, Meta, OnDurable, Payload, QueueId, QueueStats, ReadMax, Recovered,
+    Seq, StoreConfig, StoreError, StoreStatus, Stored,
 };
 
+mod queue;
 mod queues;
+#[cfg(test)]
+mod replayed;
+#[cfg(test)]
+mod tests;
 
 use queues::Queues;
 
-/// Keeps messages in memory. A batch counts as durable as soon as it is appended.
+/// Keeps messages in memory. A batch counts as durable as soon as it is appended:
+/// [`StoreConfig::on_durable`] is called by the thread that appends.
 ///
-/// The bound is [`StoreConfig::max_bytes`], of which every position in a queue takes
-/// [`Self::ENTRY_BYTES`] besides the payload. A move to several queues is never refused, and may
-/// pass the bound by the positions that it adds.
-#[derive(Debug)]
+/// The bound is [`StoreConfig::max_bytes`], of which every message takes [`Self::ENTRY_BYTES`]
+/// besides its payload. A payload that several queues share counts for each of them.
 pub struct MemoryStore {
     state: Mutex<State>,
     durable: watch::Sender<Lsn>,
+    on_durable: Option<OnDurable>,
 }
 
 #[derive(Debug)]
 struct State {
     queues: Queues,
     lsn: Lsn,
+    closed: bool,
 }
 
 impl MemoryStore {
-    /// What a position in a queue costs besides the payload, in bytes: about what the index needs.
+    /// An empty store.
+    pub fn new(cfg: &StoreConfig) -> Self {
+        let queues = Queues::new(cfg.max_bytes);
+        Self {
+            state: Mutex::new(State { queues, lsn: Lsn(0), closed: false }),
+            durable: watch::Sender::new(Lsn(0)),
+            on_durable: cfg.on_durable.clone(),
+        }
+    }
+
+    /// What a message costs besides its payload, in bytes: about what the index needs.
     pub const ENTRY_BYTES: u64 = 64;
+
+    /// What [`crate::Op::Meta`] has left.
+    pub fn meta(&self) -> Meta {
+        self.state.lock().queues.meta().clone()
+    }
+
+    /// The watermark, for all who wait. Two batches may arrive here in the other order: the later
+    /// one counts.
+    fn publish(&self, lsn: Lsn) {
+        let advanced = self.durable.send_if_modified(|durable| {
+            let later = *durable < lsn;
+            *durable = lsn.max(*durable);
+            later
+        });
+        if advanced && let Some(on_durable) = &self.on_durable {
+            on_durable(Some(lsn));
+        }
+    }
 }
 
 impl MessageStore for MemoryStore {
     fn open(cfg: &StoreConfig) -> Result<(Self, Recovered), StoreError> {
-        let store = Self {
-            state: Mutex::new(State { queues: Queues::new(cfg.max_bytes), lsn: Lsn(0) }),
-            durable: watch::Sender::new(Lsn(0)),
-        };
-        Ok((store, Recovered::default()))
+        Ok((Self::new(cfg), Recovered::default()))
     }
 
     fn append(&self, batch: Batch) -> Result<Lsn, StoreError> {
         // What is settled is collected, to be freed after the lock.
-        let mut settled: Vec<Bytes> = Vec::new();
+        let mut settled: Vec<Payload> = Vec::new();
         let lsn = {
             let mut state = self.state.lock();
-            if batch.is_empty() {
+            if batch.is_empty() && batch.part().is_none() {
                 return Ok(state.lsn);
             }
+            if state.closed {
+                return Err(StoreError::Poisoned("it was closed".to_owned()));
+            }
             state.queues.check(batch.ops())?;
+            // Nothing survives a crash here, so that transactions have nothing to hold together.
             for op in batch.into_ops() {
                 state.queues.apply(op, &mut settled);
             }
             state.lsn = Lsn(state.lsn.0 + 1);
             state.lsn
         };
-        // Two batches may arrive here in the other order: the watermark keeps the later one.
-        self.durable.send_if_modified(|durable| {
-            let later = *durable < lsn;
-            *durable = lsn.max(*durable);
-            later
-        });
+        self.publish(lsn);
         Ok(lsn)
     }
 
@@ -89,74 +117,18 @@ impl MessageStore for MemoryStore {
     fn checkpoint(&self) -> Result<Lsn, StoreError> {
         Ok(self.state.lock().lsn)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::conformance;
-
-    fn open(max_bytes: u64) -> MemoryStore {
-        let cfg = StoreConfig { directory: "unused".into(), max_bytes };
-        let (store, recovered) = MemoryStore::open(&cfg).unwrap();
-        assert_eq!(recovered, Recovered::default());
-        store
-    }
-
-    #[test]
-    fn conforms() {
-        conformance::conformance(open);
-    }
-
-    #[test]
-    fn a_body_shared_by_queues_is_counted_once() {
-        const QUEUES: u64 = 10;
-        let store = open(1000 + QUEUES * MemoryStore::ENTRY_BYTES);
-        let mut batch = Batch::new();
-        let refs = (0..QUEUES).map(|queue| (QueueId(queue), Seq(0))).collect();
-        batch.publish(Bytes::from(vec![0; 1000]), refs);
-        store.append(batch).unwrap();
-        let append = |seq| {
-            let mut batch = Batch::new();
-            batch.publish(Bytes::new(), vec![(QueueId(0), Seq(seq))]);
-            store.append(batch)
-        };
-        assert!(matches!(
-            append(1),
-            Err(StoreError::Full { needed: MemoryStore::ENTRY_BYTES, free: 0, .. })
-        ));
-        // The body goes with the last of its positions.
-        let mut batch = Batch::new();
-        batch.purge(QueueId(0));
-        store.append(batch).unwrap();
-        append(1).unwrap();
-        assert!(append(2).is_err());
-        let mut batch = Batch::new();
-        for queue in 1..QUEUES {
-            batch.drop_queue(QueueId(queue));
+    fn status(&self) -> StoreStatus {
+        let state = self.state.lock();
+        StoreStatus {
+            live_bytes: state.queues.used(),
+            commits: state.lsn.0,
+            ..StoreStatus::default()
         }
-        store.append(batch).unwrap();
-        let state = store.state.lock();
-        assert_eq!(state.queues.used(), MemoryStore::ENTRY_BYTES);
     }
 
-    #[test]
-    fn a_move_keeps_the_body_and_its_account() {
-        let store = open(u64::MAX);
-        let body = Bytes::from(vec![7; 500]);
-        let mut batch = Batch::new();
-        batch.publish(body.clone(), vec![(QueueId(1), Seq(0))]);
-        batch.move_message((QueueId(1), Seq(0)), vec![(QueueId(2), Seq(0)), (QueueId(3), Seq(5))]);
-        store.append(batch).unwrap();
-        assert_eq!(store.state.lock().queues.used(), 500 + 2 * MemoryStore::ENTRY_BYTES);
-        let mut out = Vec::new();
-        let max = ReadMax { messages: 1, bytes: 0 };
-        store.read(QueueId(3), Seq(0), max, &mut out).unwrap();
-        assert_eq!(out[0].payload.as_ptr(), body.as_ptr());
-        let mut batch = Batch::new();
-        batch.move_message((QueueId(2), Seq(0)), Vec::new());
-        batch.purge(QueueId(3));
-        store.append(batch).unwrap();
-        assert_eq!(store.state.lock().queues.used(), 0);
+    fn close(&self) -> Result<(), StoreError> {
+        self.state.lock().closed = true;
+        Ok(())
     }
 }

@@ -1,19 +1,42 @@
-//! A store as plainly as it can be written: a list of all that is stored.
+//! A store as plainly as it can be written: a list of all that is stored, and of all batches.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use proptest::prelude::*;
 
-use crate::{Batch, Op, QueueId, QueueStats, Seq, SeqRange, Stored};
+use crate::{Batch, Lsn, Meta, Op, QueueId, QueueStats, Recovered, Seq, SeqRange, Stored};
 
-const QUEUES: u64 = 3;
+pub(crate) const QUEUES: u64 = 3;
 
-/// The list, and the next position of each queue.
+/// What is there now, and the history that led to it.
 #[derive(Clone, Default)]
-pub(super) struct Model {
-    stored: Vec<(QueueId, Seq, Bytes)>,
-    next: [u64; QUEUES as usize],
-    /// How many batches were applied.
-    pub appended: u64,
+pub(crate) struct Model {
+    pub now: State,
+    history: Vec<Batch>,
+}
+
+/// What is there.
+#[derive(Clone, Default)]
+pub(crate) struct State {
+    stored: Vec<Message>,
+    queues: BTreeMap<QueueId, Counts>,
+    meta: Meta,
+}
+
+#[derive(Clone)]
+struct Message {
+    queue: QueueId,
+    seq: Seq,
+    payload: Bytes,
+    weight: u32,
+    returns: u32,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    weight: u64,
+    next: u64,
+    delivered: u64,
 }
 
 impl Model {
@@ -21,23 +44,60 @@ impl Model {
         (0..QUEUES).map(QueueId)
     }
 
+    /// The position of the latest batch.
+    pub fn latest(&self) -> Lsn {
+        Lsn(self.history.len() as u64)
+    }
+
     /// Whether the batch is a valid one, which is then applied.
     pub fn append(&mut self, batch: &Batch) -> bool {
-        let mut after = self.clone();
+        let mut after = self.now.clone();
         let valid = batch.ops().iter().all(|op| after.apply(op));
-        if valid && !batch.is_empty() {
-            after.appended += 1;
-            *self = after;
+        if valid && !(batch.is_empty() && batch.part().is_none()) {
+            self.now = after;
+            self.history.push(batch.clone());
         }
         valid
     }
 
+    /// What is left by a crash, if the latest batch to survive is this one.
+    pub fn crash(&mut self, survived: Lsn) {
+        self.history.truncate(survived.0 as usize);
+        let parts = self.history.iter().filter_map(Batch::part);
+        let whole: BTreeSet<u64> = parts.filter(|part| part.last).map(|part| part.tx).collect();
+        self.now = State::default();
+        for batch in &mut self.history {
+            if batch.part().is_some_and(|part| !whole.contains(&part.tx)) {
+                *batch = Batch::new();
+            }
+            // Its number may serve again.
+            let ops = std::mem::take(batch).into_ops();
+            for op in ops {
+                assert!(self.now.apply(&op), "a position taken by a transaction that was not");
+                batch.push(op);
+            }
+        }
+    }
+
+    pub fn recovered(&self) -> Recovered {
+        let used = Self::queues().filter(|queue| self.now.stats(*queue).next > Seq(0));
+        Recovered {
+            lsn: self.latest(),
+            queues: used.map(|queue| (queue, self.now.stats(queue))).collect(),
+            meta: self.now.meta.clone(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl State {
     pub fn stored(&self, queue: QueueId) -> Vec<Stored> {
-        let mut stored: Vec<_> = self
-            .stored
-            .iter()
-            .filter(|entry| entry.0 == queue)
-            .map(|(_, seq, payload)| Stored { seq: *seq, payload: payload.clone() })
+        let of_queue = self.stored.iter().filter(|message| message.queue == queue);
+        let mut stored: Vec<_> = of_queue
+            .map(|Message { seq, payload, returns, .. }| {
+                let (seq, payload, returns) = (*seq, payload.clone(), *returns);
+                Stored { seq, payload, returns }
+            })
             .collect();
         stored.sort_by_key(|entry| entry.seq);
         stored
@@ -45,115 +105,73 @@ impl Model {
 
     pub fn stats(&self, queue: QueueId) -> QueueStats {
         let stored = self.stored(queue);
-        let next = Seq(self.next[queue.0 as usize]);
+        let counts = self.queues.get(&queue).copied().unwrap_or_default();
+        let next = Seq(counts.next);
         QueueStats {
             messages: stored.len() as u64,
-            bytes: stored.iter().map(|entry| entry.payload.len() as u64).sum(),
+            weight: counts.weight,
             first: stored.first().map_or(next, |entry| entry.seq),
             next,
+            delivered: Seq(counts.delivered),
         }
     }
 
-    fn apply(&mut self, op: &Op) -> bool {
+    pub fn next(&self, queue: QueueId) -> u64 {
+        self.queues.get(&queue).map_or(0, |counts| counts.next)
+    }
+
+    pub fn meta_version(&self) -> u64 {
+        self.meta.version
+    }
+
+    /// What the messages there weigh.
+    pub fn weight(&self, queue: QueueId, ranges: &[SeqRange]) -> u64 {
+        let there = self.stored.iter().filter(|message| message.is_at(queue, ranges));
+        there.map(|message| u64::from(message.weight)).sum()
+    }
+
+    /// Whether it is valid; if not, what is there makes no sense any more.
+    pub fn apply(&mut self, op: &Op) -> bool {
         match op {
-            Op::Publish { payload, refs } => self.store(Some(payload.clone()), refs),
-            Op::Settle { queue, ranges } => {
-                self.stored.retain(|(of, seq, _)| {
-                    let hit = |range: &SeqRange| range.first <= *seq && *seq <= range.last;
-                    of != queue || !ranges.iter().any(hit)
-                });
-                true
+            Op::Publish { queue, seq, payload, weight, .. } => {
+                let counts = self.queues.entry(*queue).or_default();
+                let valid = seq.0 >= counts.next;
+                counts.next = seq.0 + 1;
+                counts.weight += u64::from(*weight);
+                let (payload, weight, returns) = (payload.clone(), *weight, 0);
+                self.stored.push(Message { queue: *queue, seq: *seq, payload, weight, returns });
+                return valid;
             }
-            Op::Move { from, to } => {
-                let found = self.stored.iter().position(|e| (e.0, e.1) == *from);
-                let payload = found.map(|at| self.stored.remove(at).2);
-                self.store(payload, to)
+            Op::Settle { queue, ranges, weight } => {
+                self.stored.retain(|message| !message.is_at(*queue, ranges));
+                let empty = self.stored(*queue).is_empty();
+                if let Some(counts) = self.queues.get_mut(queue) {
+                    let left = counts.weight.saturating_sub(*weight);
+                    counts.weight = if empty { 0 } else { left };
+                }
+            }
+            Op::Deliver { queue, up_to } => {
+                let counts = self.queues.entry(*queue).or_default();
+                counts.delivered = counts.delivered.max(up_to.0 + 1);
+                counts.next = counts.next.max(up_to.0 + 1);
+            }
+            Op::Return { queue, ranges } => {
+                let back = self.stored.iter_mut().filter(|message| message.is_at(*queue, ranges));
+                back.for_each(|message| message.returns += 1);
             }
             Op::DropQueue { queue } => {
-                self.stored.retain(|entry| entry.0 != *queue);
-                self.next[queue.0 as usize] = 0;
-                true
+                self.stored.retain(|message| message.queue != *queue);
+                self.queues.remove(queue);
             }
+            Op::Meta { version, changes } => self.meta.apply(*version, changes.clone()),
         }
-    }
-
-    /// Without a payload, the positions are used up nevertheless.
-    fn store(&mut self, payload: Option<Bytes>, refs: &[(QueueId, Seq)]) -> bool {
-        refs.iter().all(|&(queue, seq)| {
-            let next = &mut self.next[queue.0 as usize];
-            let valid = seq.0 >= *next;
-            *next = seq.0 + 1;
-            if let Some(payload) = &payload {
-                self.stored.push((queue, seq, payload.clone()));
-            }
-            valid
-        })
+        true
     }
 }
 
-/// A batch before its positions are known.
-#[derive(Clone, Debug)]
-pub(super) struct Plan(Vec<PlannedOp>);
-
-/// Where a message goes: a queue, and how far from the next position (seldom too low).
-type Place = (u64, i64);
-
-#[derive(Clone, Debug)]
-enum PlannedOp {
-    Publish(usize, Vec<Place>),
-    Settle(u64, Vec<(u64, u64)>),
-    Move(u64, u64, Vec<Place>),
-    Drop(u64),
-}
-
-pub(super) fn any_batch() -> impl Strategy<Value = Plan> {
-    let queue = || 0..QUEUES;
-    let place = (queue(), prop_oneof![30 => Just(0), 5 => 1..4i64, 1 => -2..0i64]);
-    let places = || prop::collection::vec(place.clone(), 0..4);
-    let ranges = prop::collection::vec((0..30u64, 0..30u64), 0..3);
-    let op = prop_oneof![
-        8 => (0..50usize, places()).prop_map(|(len, to)| PlannedOp::Publish(len, to)),
-        4 => (queue(), ranges).prop_map(|(queue, ranges)| PlannedOp::Settle(queue, ranges)),
-        3 => (queue(), 0..30u64, places()).prop_map(|(q, seq, to)| PlannedOp::Move(q, seq, to)),
-        1 => queue().prop_map(PlannedOp::Drop),
-    ];
-    prop::collection::vec(op, 0..5).prop_map(Plan)
-}
-
-impl Plan {
-    /// The batch, with positions that follow those of the model.
-    pub fn batch(&self, model: &Model) -> Batch {
-        let mut next = model.next;
-        let mut batch = Batch::new();
-        for op in &self.0 {
-            match op {
-                PlannedOp::Publish(len, to) => {
-                    batch.publish(Bytes::from(vec![*len as u8; *len]), refs(to, &mut next))
-                }
-                PlannedOp::Settle(queue, ranges) => {
-                    let range = |&(first, last): &(u64, u64)| SeqRange {
-                        first: Seq(first),
-                        last: Seq(last),
-                    };
-                    batch.settle(QueueId(*queue), ranges.iter().map(range).collect())
-                }
-                PlannedOp::Move(queue, seq, to) => {
-                    batch.move_message((QueueId(*queue), Seq(*seq)), refs(to, &mut next))
-                }
-                PlannedOp::Drop(queue) => batch.drop_queue(QueueId(*queue)),
-            };
-        }
-        batch
+impl Message {
+    fn is_at(&self, queue: QueueId, ranges: &[SeqRange]) -> bool {
+        let within = |range: &SeqRange| range.first <= self.seq && self.seq <= range.last;
+        self.queue == queue && ranges.iter().any(within)
     }
-}
-
-fn refs(places: &[Place], next: &mut [u64; QUEUES as usize]) -> Vec<(QueueId, Seq)> {
-    let mut refs = Vec::new();
-    for &(queue, offset) in places {
-        let next = &mut next[queue as usize];
-        let seq = next.saturating_add_signed(offset);
-        *next = (*next).max(seq + 1);
-        refs.push((QueueId(queue), Seq(seq)));
-    }
-    refs
 }

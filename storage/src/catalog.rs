@@ -1,0 +1,146 @@
+//! What is declared, in the embedded store: keys and values that survive crashes, small and quick
+//! to read. The message store holds a full copy of them ([`crate::Op::Meta`]), so that a damaged
+//! catalog can be written anew.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::{Meta, StoreError};
+
+mod digest;
+mod pending;
+mod records;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use pending::Pending;
+use records::Records;
+
+/// The folder of the catalog in the data directory.
+const FOLDER: &str = "meta";
+
+/// Called after each advance of [`Catalog::durable`] with the new version, and with `None` when a
+/// failure of the disk has ended them. Must be quick and never wait.
+pub type OnVersion = Arc<dyn Fn(Option<u64>) + Send + Sync>;
+
+/// Keys and values with a version.
+pub struct Catalog {
+    durable: watch::Receiver<u64>,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Changes are handed to a thread, which ends with the value.
+    Disk {
+        pending: Arc<Pending>,
+        writer: Option<JoinHandle<()>>,
+    },
+    Memory {
+        durable: watch::Sender<u64>,
+        on_version: Option<OnVersion>,
+    },
+}
+
+/// What was found on opening a catalog.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FoundCatalog {
+    /// All keys and values; version 0 if there is none.
+    pub meta: Meta,
+    /// What an operator should know.
+    pub notes: Vec<String>,
+}
+
+impl Catalog {
+    /// Opens the catalog in a data directory. One that is damaged is moved aside and begun anew,
+    /// which is noted.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], [`StoreError::InUse`], [`StoreError::Format`].
+    pub fn open(
+        directory: &Path,
+        on_version: Option<OnVersion>,
+    ) -> Result<(Self, FoundCatalog), StoreError> {
+        let (records, found) = Records::open_or_replace(&directory.join(FOLDER))?;
+        Self::start(records, found, on_version)
+    }
+
+    fn start(
+        records: Records,
+        found: FoundCatalog,
+        on_version: Option<OnVersion>,
+    ) -> Result<(Self, FoundCatalog), StoreError> {
+        let (sender, durable) = watch::channel(found.meta.version);
+        let pending = Arc::new(Pending::default());
+        let writer = writer::start(records, pending.clone(), sender, on_version)?;
+        let kind = Kind::Disk { pending, writer: Some(writer) };
+        Ok((Self { durable, kind }, found))
+    }
+
+    /// A catalog without a disk, for tests: it forgets everything, at once and durably.
+    pub fn in_memory(on_version: Option<OnVersion>) -> Self {
+        let (sender, durable) = watch::channel(0);
+        Self { durable, kind: Kind::Memory { durable: sender, on_version } }
+    }
+
+    /// Changes keys: to a new value, or away. Does not wait; the changes, which take effect
+    /// together, survive a crash once [`durable`](Self::durable) has reached `version`, which grows
+    /// with each change.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn apply(
+        &self,
+        version: u64,
+        changes: Vec<(Bytes, Option<Bytes>)>,
+    ) -> Result<(), StoreError> {
+        match &self.kind {
+            Kind::Disk { pending, .. } => pending.add(version, changes),
+            Kind::Memory { .. } => self.publish_in_memory(version),
+        }
+    }
+
+    /// Makes this the whole content, in place of whatever was there. Does not wait either.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn replace(&self, meta: Meta) -> Result<(), StoreError> {
+        match &self.kind {
+            Kind::Disk { pending, .. } => pending.replace(meta),
+            Kind::Memory { .. } => self.publish_in_memory(meta.version),
+        }
+    }
+
+    /// The version that would survive a crash now. When the channel closes, no further one will:
+    /// the catalog is poisoned or gone.
+    pub fn durable(&self) -> watch::Receiver<u64> {
+        self.durable.clone()
+    }
+
+    fn publish_in_memory(&self, version: u64) -> Result<(), StoreError> {
+        if let Kind::Memory { durable, on_version } = &self.kind {
+            durable.send_replace(version);
+            if let Some(on_version) = on_version {
+                on_version(Some(version));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Catalog {
+    /// Writes what has gathered, then lets go of the files.
+    fn drop(&mut self) {
+        if let Kind::Disk { pending, writer } = &mut self.kind {
+            pending.stop();
+            if let Some(writer) = writer.take() {
+                // If it has panicked, there is nothing left to wait for.
+                let _ = writer.join();
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Changes on their way to the catalog's thread.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+
+use crate::{Meta, StoreError};
+
+/// What has gathered since the thread came by: bounded by the keys that there are, since a later
+/// change of a key takes the place of an earlier one.
+#[derive(Default)]
+pub(super) struct Pending {
+    gathered: Mutex<Gathered>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Gathered {
+    work: Option<Work>,
+    stopping: bool,
+    poisoned: Option<String>,
+}
+
+/// What to write in one piece.
+#[derive(Default)]
+pub(super) struct Work {
+    pub version: u64,
+    /// All other keys are to go.
+    pub replace: bool,
+    pub changes: BTreeMap<Bytes, Option<Bytes>>,
+}
+
+impl Pending {
+    pub(super) fn add(
+        &self,
+        version: u64,
+        changes: Vec<(Bytes, Option<Bytes>)>,
+    ) -> Result<(), StoreError> {
+        self.hand_over(|work| {
+            let work = work.get_or_insert_default();
+            work.version = version;
+            work.changes.extend(changes);
+        })
+    }
+
+    pub(super) fn replace(&self, meta: Meta) -> Result<(), StoreError> {
+        self.hand_over(|work| {
+            let changes = meta.entries.into_iter().map(|(key, value)| (key, Some(value)));
+            let (version, replace) = (meta.version, true);
+            *work = Some(Work { version, replace, changes: changes.collect() });
+        })
+    }
+
+    fn hand_over(&self, change: impl FnOnce(&mut Option<Work>)) -> Result<(), StoreError> {
+        let mut gathered = self.gathered.lock();
+        if let Some(why) = &gathered.poisoned {
+            return Err(StoreError::Poisoned(why.clone()));
+        }
+        change(&mut gathered.work);
+        drop(gathered);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Waits for something to do; `None` when all is done and the catalog goes.
+    pub(super) fn take(&self) -> Option<Work> {
+        let mut gathered = self.gathered.lock();
+        loop {
+            if let Some(work) = gathered.work.take() {
+                return Some(work);
+            }
+            if gathered.stopping {
+                return None;
+            }
+            self.changed.wait(&mut gathered);
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.gathered.lock().stopping = true;
+        self.changed.notify_one();
+    }
+
+    pub(super) fn poison(&self, why: String) {
+        let mut gathered = self.gathered.lock();
+        gathered.poisoned = Some(why);
+        gathered.work = None;
+    }
+}

@@ -1,0 +1,281 @@
+//! From the place of a message to its payload.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::engine::Engine;
+use super::files::Part;
+use super::group::Group;
+use super::index::SegmentId;
+use super::record::{self, Record};
+use super::segment::Kind;
+use crate::disk::DiskFile;
+use crate::{QueueId, Seq};
+
+/// Smaller payloads share blocks of memory, so that none of them keeps a large one.
+const SMALL: usize = 4096;
+const BLOCK: usize = 16 << 10;
+/// The most that is read from a segment at once, and the widest gap between records read together.
+const AT_ONCE: u64 = 1 << 20;
+const GAP: u32 = 16 << 10;
+/// What is read for one record whose length is not known yet.
+const ONE: u64 = 4096;
+/// A record in a file is not longer.
+const LONGEST: usize = (16 << 20) + record::PUBLISH;
+/// How many entries of an index are read at once.
+const ENTRIES: usize = 4096;
+
+/// A message that was found.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub seq: Seq,
+    pub returns: u32,
+    pub segment: SegmentId,
+    pub kind: Kind,
+    pub mix: u32,
+    pub source: Source,
+}
+
+/// Where its record is.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// In the segment's file.
+    Offset(u32),
+    /// There too, where the segment's index says.
+    Entry(u32),
+    /// In a group that is not written.
+    Group(Arc<Group>, u32),
+    /// It was in a group to which more is added.
+    Copied(Bytes, u32),
+}
+
+impl Source {
+    /// The first record of `bytes`, copied.
+    pub fn copied(bytes: &[u8], offset: u32) -> Self {
+        let record = record::length(bytes).and_then(|len| bytes.get(..len)).unwrap_or_default();
+        Self::Copied(Bytes::copy_from_slice(record), offset)
+    }
+}
+
+impl Found {
+    /// Whether it is the same message in the same place.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let place = |found: &Self| match found.source {
+            Source::Entry(entry) => (true, entry),
+            Source::Offset(offset) | Source::Group(_, offset) | Source::Copied(_, offset) => {
+                (false, offset)
+            }
+        };
+        (self.seq, self.segment, place(self)) == (other.seq, other.segment, place(other))
+    }
+}
+
+/// Pieces of files that were read, and the block that small payloads are copied to.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    records: Piece,
+    index: Piece,
+    block: BytesMut,
+}
+
+/// A part of the file of a segment.
+#[derive(Debug, Default)]
+struct Piece {
+    of: Option<(SegmentId, Arc<dyn DiskFile>)>,
+    begin: u64,
+    bytes: Vec<u8>,
+}
+
+impl Piece {
+    fn get(&self, segment: SegmentId, offset: u64) -> Option<&[u8]> {
+        let (of, _) = self.of.as_ref()?;
+        let at = offset.checked_sub(self.begin).filter(|_| *of == segment)?;
+        self.bytes.get(at as usize..).filter(|rest| !rest.is_empty())
+    }
+
+    fn fill(&mut self, offset: u64, len: usize) -> Result<(), String> {
+        let Some((_, file)) = &self.of else { return Err("no file".to_owned()) };
+        self.bytes.resize(len, 0);
+        let read = file.read_at(&mut self.bytes, offset).map_err(|error| error.to_string());
+        self.bytes.truncate(*read.as_ref().unwrap_or(&0));
+        self.begin = offset;
+        read.map(|_| ())
+    }
+}
+
+impl Engine {
+    /// The payload of a message. What is likely to be read next is read along with it.
+    pub(super) fn payload(
+        &self,
+        pieces: &mut Pieces,
+        queue: QueueId,
+        found: &Found,
+        behind: &[Found],
+        most: usize,
+    ) -> Result<Bytes, String> {
+        let Found { seq, mix, .. } = *found;
+        let Pieces { records, index, block } = pieces;
+        let bytes = match &found.source {
+            Source::Copied(bytes, _) => bytes.as_ref(),
+            Source::Group(group, offset) => group.find(found.segment, *offset).unwrap_or_default(),
+            Source::Offset(offset) => {
+                self.record(records, found, *offset, || ahead(found, behind, most))?
+            }
+            Source::Entry(entry) => {
+                let offset = self.entry(index, found, *entry)?;
+                let ahead = || ahead_by_entries(index, found, offset, behind, most);
+                self.record(records, found, offset, ahead)?
+            }
+        };
+        let not_it = || "the record there is not that of the message".to_owned();
+        let (found_record, _) = record::decode(bytes, mix).ok_or_else(not_it)?;
+        match found_record {
+            Record::Publish { at, payload } if (at.queue, at.seq) == (queue, seq) => {
+                Ok(copy(block, payload, behind.len()))
+            }
+            Record::Big { at, file } if (at.queue, at.seq) == (queue, seq) => self.read_big(file),
+            Record::Shared { at, target } if (at.queue, at.seq) == (queue, seq) => {
+                self.target(pieces, found, target)
+            }
+            _ => Err(not_it()),
+        }
+    }
+
+    /// The payload that another record of the segment has.
+    fn target(&self, pieces: &mut Pieces, found: &Found, target: u32) -> Result<Bytes, String> {
+        let Found { segment, mix, .. } = *found;
+        let payload = |bytes: &[u8], block: &mut BytesMut| match record::decode(bytes, mix) {
+            Some((Record::Publish { payload, .. }, _)) => Ok(copy(block, payload, 0)),
+            _ => Err(format!("there is no payload at {target}")),
+        };
+        let Pieces { records, block, .. } = pieces;
+        // It came before, but may be in memory all the same.
+        let group = {
+            let inner = self.inner.lock();
+            if let Some(bytes) = inner.groups.open().and_then(|open| open.find(segment, target)) {
+                return payload(bytes, block);
+            }
+            inner.groups.find_closed(segment, target).cloned()
+        };
+        match group {
+            Some(group) => payload(group.find(segment, target).unwrap_or_default(), block),
+            None => payload(self.record(records, found, target, || ONE)?, block),
+        }
+    }
+
+    /// The bytes of a segment that begin with the record at `offset` and have all of it. `ahead`
+    /// says how much to read if it has to be read.
+    fn record<'a>(
+        &self,
+        piece: &'a mut Piece,
+        found: &Found,
+        offset: u32,
+        ahead: impl FnOnce() -> u64,
+    ) -> Result<&'a [u8], String> {
+        let at = u64::from(offset);
+        let here = |piece: &Piece| {
+            let bytes = piece.get(found.segment, at)?;
+            let len = record::length(bytes)?;
+            Some((len, len <= bytes.len()))
+        };
+        let len = match here(piece) {
+            Some((_, true)) => None,
+            // Its beginning is there, and says how long it is.
+            Some((len, false)) => Some((len as u64).max(ahead())),
+            None => Some(ahead()),
+        };
+        if let Some(len) = len {
+            self.open_part(piece, found, Part::Records)?;
+            piece.fill(at, len.min(u64::from(u32::MAX)) as usize)?;
+            if let Some((len, false)) = here(piece) {
+                if len > LONGEST {
+                    return Err("a record there is longer than any".to_owned());
+                }
+                piece.fill(at, len)?;
+            }
+        }
+        Ok(piece.get(found.segment, at).unwrap_or_default())
+    }
+
+    /// What an entry of the segment's index says.
+    fn entry(&self, piece: &mut Piece, found: &Found, entry: u32) -> Result<u32, String> {
+        if let Some(offset) = entry_in(piece, found.segment, entry) {
+            return Ok(offset);
+        }
+        self.open_part(piece, found, Part::Index)?;
+        piece.fill(super::seal::entry_at(entry), 4 * ENTRIES)?;
+        entry_in(piece, found.segment, entry).ok_or_else(|| "its index ends before it".to_owned())
+    }
+
+    fn open_part(&self, piece: &mut Piece, found: &Found, part: Part) -> Result<(), String> {
+        if piece.of.as_ref().is_none_or(|(of, _)| *of != found.segment) {
+            let file = self.files.open(found.segment, found.kind, part);
+            let file = file.map_err(|error| error.to_string())?;
+            piece.bytes.clear();
+            piece.of = Some((found.segment, file));
+        }
+        Ok(())
+    }
+}
+
+fn entry_in(piece: &Piece, segment: SegmentId, entry: u32) -> Option<u32> {
+    let bytes = piece.get(segment, super::seal::entry_at(entry))?;
+    bytes.first_chunk().map(|offset| u32::from_le_bytes(*offset))
+}
+
+/// How much to read for a record and those that follow close behind it.
+fn ahead_by_entries(
+    index: &Piece,
+    found: &Found,
+    offset: u32,
+    behind: &[Found],
+    most: usize,
+) -> u64 {
+    let offsets = behind.iter().map_while(|next| match next.source {
+        Source::Entry(entry) if next.segment == found.segment => {
+            entry_in(index, next.segment, entry)
+        }
+        _ => None,
+    });
+    span(offset, offsets, most)
+}
+
+/// The same.
+fn ahead(found: &Found, behind: &[Found], most: usize) -> u64 {
+    let Source::Offset(offset) = found.source else { return ONE };
+    let offsets = behind.iter().map_while(|next| match next.source {
+        Source::Offset(offset) if next.segment == found.segment => Some(offset),
+        _ => None,
+    });
+    span(offset, offsets, most)
+}
+
+fn span(first: u32, behind: impl Iterator<Item = u32>, most: usize) -> u64 {
+    let most = (most as u64).saturating_add(ONE).min(AT_ONCE);
+    let mut last = first;
+    for next in behind {
+        let near = next.checked_sub(last).is_some_and(|gap| gap <= GAP);
+        if !near || u64::from(next - first) > most {
+            break;
+        }
+        last = next;
+    }
+    u64::from(last - first) + ONE
+}
+
+/// Copies a payload, so that it keeps no more memory than a block. `behind` others follow.
+fn copy(block: &mut BytesMut, payload: &[u8], behind: usize) -> Bytes {
+    if payload.len() >= SMALL {
+        return Bytes::copy_from_slice(payload);
+    }
+    if payload.is_empty() {
+        return Bytes::new();
+    }
+    if block.capacity() < payload.len() {
+        let wanted = payload.len().saturating_mul(behind.saturating_add(1));
+        *block = BytesMut::with_capacity(wanted.min(BLOCK));
+    }
+    block.extend_from_slice(payload);
+    block.split().freeze()
+}

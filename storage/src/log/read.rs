@@ -1,0 +1,169 @@
+//! Reading messages: from groups in memory, and from segments.
+//!
+//! Under the lock only places are collected. While a segment is read it may be moved or recycled:
+//! what is then found there does not fit, and the message is looked for again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::engine::Engine;
+use super::fetch::{Found, Pieces, Source};
+use super::group::Group;
+use super::index::{Located, Place, SegmentId};
+use super::segment::{Kind, mix};
+use crate::{QueueId, ReadMax, Seq, StoreError, Stored};
+
+/// How many messages are looked for at once, at first and at most.
+const FIRST: usize = 32;
+const MOST: usize = 1024;
+/// How often a message is looked for again that was not found where it should be.
+const TRIES: usize = 4;
+
+/// A reading in progress.
+struct Reading<'a> {
+    queue: QueueId,
+    next: Seq,
+    messages: usize,
+    bytes: usize,
+    given: bool,
+    out: &'a mut Vec<Stored>,
+}
+
+impl Reading<'_> {
+    /// Gives a message; false if it is one too many.
+    fn give(&mut self, stored: Stored) -> bool {
+        let len = stored.payload.len();
+        if self.messages == 0 || (self.given && len > self.bytes) {
+            return false;
+        }
+        self.messages -= 1;
+        self.bytes = self.bytes.saturating_sub(len);
+        self.given = true;
+        self.next = Seq(stored.seq.0 + 1);
+        self.out.push(stored);
+        true
+    }
+}
+
+impl Engine {
+    pub(super) fn read(
+        &self,
+        queue: QueueId,
+        from: Seq,
+        max: ReadMax,
+        out: &mut Vec<Stored>,
+    ) -> Result<Seq, StoreError> {
+        let ReadMax { messages, bytes } = max;
+        let mut reading = Reading { queue, next: from, messages, bytes, given: false, out };
+        let mut pieces = Pieces::default();
+        let mut at_once = FIRST;
+        let mut failure: Option<(Found, String)> = None;
+        for _ in 0..TRIES {
+            loop {
+                let wanted = at_once.min(reading.messages);
+                let found = self.locate(queue, reading.next, wanted, reading.bytes);
+                if found.is_empty() {
+                    return Ok(reading.next);
+                }
+                at_once = (at_once * 4).min(MOST);
+                // The same message in the same place again: looking once more will not help.
+                if let (Some((lost, _)), Some(first)) = (&failure, found.first())
+                    && !lost.is_same(first)
+                {
+                    failure = None;
+                }
+                match self.give_all(&mut reading, &mut pieces, &found) {
+                    Given::All => {}
+                    Given::Enough => return Ok(reading.next),
+                    Given::Failed(_, _) if reading.given => return Ok(reading.next),
+                    Given::Failed(lost, why) => {
+                        failure = Some((lost, why));
+                        break;
+                    }
+                }
+            }
+        }
+        match failure {
+            Some((lost, detail)) => Err(StoreError::Unreadable {
+                queue,
+                seq: lost.seq,
+                place: self.place_of(&lost),
+                detail,
+            }),
+            None => Ok(reading.next),
+        }
+    }
+
+    fn give_all(&self, reading: &mut Reading<'_>, pieces: &mut Pieces, found: &[Found]) -> Given {
+        for at in 0..found.len() {
+            let Some((this, behind)) = found.get(at..).and_then(<[Found]>::split_first) else {
+                break;
+            };
+            let payload = match self.payload(pieces, reading.queue, this, behind, reading.bytes) {
+                Ok(payload) => payload,
+                Err(why) => return Given::Failed(this.clone(), why),
+            };
+            if !reading.give(Stored { seq: this.seq, payload, returns: this.returns }) {
+                return Given::Enough;
+            }
+        }
+        Given::All
+    }
+
+    /// Places of the next messages; those in the open group are copied.
+    fn locate(&self, queue: QueueId, from: Seq, max: usize, bytes: usize) -> Vec<Found> {
+        let mut located: Vec<Located> = Vec::new();
+        let inner = self.inner.lock();
+        inner.index.locate(queue, from, max, &mut located);
+        let mut found = Vec::with_capacity(located.len());
+        let mut segments: HashMap<SegmentId, (Kind, u64)> = HashMap::new();
+        let mut group: Option<&Arc<Group>> = None;
+        let mut copied = 0_usize;
+        for Located { seq, segment, place, returns } in located {
+            let (kind, generation) = *segments.entry(segment).or_insert_with(|| {
+                let known = inner.segments.get(&segment);
+                known.map_or((Kind::Hot, 0), |known| (known.header.kind, known.header.generation))
+            });
+            let source = match place {
+                Place::Entry(entry) => Source::Entry(entry),
+                Place::Offset(offset) => {
+                    if group.is_none_or(|group| group.find(segment, offset).is_none()) {
+                        group = inner.groups.find_closed(segment, offset);
+                    }
+                    let open = inner.groups.open().and_then(|open| open.find(segment, offset));
+                    match (group, open) {
+                        (Some(group), _) => Source::Group(group.clone(), offset),
+                        (None, Some(bytes)) => Source::copied(bytes, offset),
+                        (None, None) => Source::Offset(offset),
+                    }
+                }
+            };
+            if let Source::Copied(record, _) = &source {
+                copied += record.len();
+            }
+            found.push(Found { seq, returns, segment, kind, mix: mix(generation), source });
+            if copied > bytes {
+                break;
+            }
+        }
+        found
+    }
+
+    /// For people.
+    fn place_of(&self, found: &Found) -> String {
+        let path = self.files.segment(found.segment, found.kind);
+        match &found.source {
+            Source::Offset(offset) | Source::Group(_, offset) | Source::Copied(_, offset) => {
+                format!("{} at {offset}", path.display())
+            }
+            Source::Entry(entry) => format!("{} by entry {entry} of its index", path.display()),
+        }
+    }
+}
+
+/// What became of messages that were found.
+enum Given {
+    All,
+    Enough,
+    Failed(Found, String),
+}

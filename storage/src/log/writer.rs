@@ -1,0 +1,113 @@
+//! The writer: group commits, one at a time.
+//!
+//! While a group is on its way to the disk, the next one gathers. Only one frame is being written
+//! at any time: that is what tells a torn frame from a damaged one.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::engine::{Engine, Step, count};
+use super::files::Part;
+use super::group::Group;
+use crate::Lsn;
+use crate::disk::DiskFile;
+use std::sync::Arc;
+
+/// How long what nobody waits for may stay in memory.
+const LINGER: Duration = Duration::from_millis(5);
+/// When to try again on a disk that was full.
+pub(super) const RETRY: Duration = Duration::from_millis(100);
+
+impl Engine {
+    /// Writes groups until the store is closed or poisoned.
+    pub(super) fn run_writer(&self) {
+        while self.wait_for_group() {
+            match self.write_group() {
+                Step::Did | Step::Idle => {}
+                Step::Stalled => {
+                    let mut inner = self.inner.lock();
+                    self.work.wait_for(&mut inner, RETRY);
+                }
+                Step::Failed => return,
+            }
+        }
+    }
+
+    /// Waits until there is something to write; false if there will be nothing any more.
+    fn wait_for_group(&self) -> bool {
+        let mut inner = self.inner.lock();
+        while inner.groups.is_empty() {
+            if inner.trouble.stopping || inner.trouble.abandoned || inner.trouble.poisoned.is_some()
+            {
+                return false;
+            }
+            self.work.wait(&mut inner);
+        }
+        // What nobody waits for may grow a little.
+        self.work.wait_while_for(
+            &mut inner,
+            |inner| !inner.groups.is_urgent() && !inner.trouble.ends(),
+            LINGER,
+        );
+        inner.trouble.poisoned.is_none() && !inner.trouble.abandoned
+    }
+
+    /// Writes one group.
+    pub(super) fn write_group(&self) -> Step {
+        let Some(group) = self.first_group() else { return Step::Idle };
+        if let Err(error) = self.commit(&group) {
+            return self.failed("writing the log", &error);
+        }
+        let mut inner = self.inner.lock();
+        inner.groups.written();
+        inner.durable = group.last_lsn;
+        let done = group.big.iter().map(|(id, _)| inner.unwritten_big.remove(id));
+        let done: Vec<_> = done.collect();
+        let shared = inner.shared.take();
+        // A checkpoint or a segment may have waited for it.
+        let waiting = inner.chores.job.is_some() || !inner.chores.rolled.is_empty();
+        drop(inner);
+        self.counters.commits.fetch_add(1, Ordering::Relaxed);
+        self.announcer.advance(Lsn(group.last_lsn));
+        if waiting {
+            self.chores.notify_one();
+        }
+        self.progress.notify_all();
+        drop((done, shared));
+        self.inner.lock().groups.recycle(group);
+        Step::Did
+    }
+
+    fn first_group(&self) -> Option<Arc<Group>> {
+        let mut inner = self.inner.lock();
+        if inner.trouble.poisoned.is_some() {
+            return None;
+        }
+        inner.groups.first()
+    }
+
+    /// Makes a group durable.
+    fn commit(&self, group: &Group) -> io::Result<()> {
+        let file = self.file_for(group)?;
+        self.write_big(group)?;
+        file.write_at(&group.bytes, u64::from(group.base))?;
+        file.sync_data()?;
+        count(&self.counters.log, group.bytes.len());
+        Ok(())
+    }
+
+    /// The file of a group's segment, made if the group is the first in it.
+    fn file_for(&self, group: &Group) -> io::Result<Arc<dyn DiskFile>> {
+        let header = {
+            let inner = self.inner.lock();
+            let segment = inner.segments.get(&group.segment);
+            let segment = segment.ok_or_else(|| io::Error::other("a segment was forgotten"))?;
+            if !segment.made { Some(segment.header) } else { None }
+        };
+        match header {
+            Some(header) => self.make_segment(&header),
+            None => self.files.open(group.segment, super::segment::Kind::Hot, Part::Records),
+        }
+    }
+}
