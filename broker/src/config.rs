@@ -1,9 +1,11 @@
 //! Settings, under RabbitMQ's key names.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+
+use crate::limits::{HOT_MAX, HOT_MIN, HOT_SHARE, SEGMENT_MAX, SEGMENT_MIN};
 
 /// What can be set.
 #[derive(Clone, Debug)]
@@ -21,12 +23,30 @@ pub struct Config {
     /// `vm_memory_high_watermark.absolute`: octets of allocated memory from which on publishers are
     /// held back. The default is 0.4 of the machine's memory, as in RabbitMQ.
     pub memory_watermark: u64,
+    /// `disk_free_limit.absolute`, or `disk_free_limit.relative` to the machine's memory: octets that
+    /// must be free on the disk of [`Self::data_dir`], or publishers are held back. 50 MB by default.
+    pub disk_free_limit: u64,
+    /// `storage.engine`: where messages are kept.
+    pub storage_engine: StorageEngine,
+    /// `storage.segment_bytes`: octets of a segment of the message log.
+    pub segment_bytes: u32,
+    /// Where the files are (`--data-dir`); `None`: there are none.
+    pub data_dir: Option<PathBuf>,
     /// `loopback_users`: users that may only come from this machine.
     pub loopback_users: Vec<String>,
     /// `default_user`.
     pub default_user: String,
     /// `default_pass`.
     pub default_pass: String,
+}
+
+/// Where messages are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageEngine {
+    /// A segmented log.
+    Log,
+    /// The embedded key-value store that the catalog is in, too. Much slower.
+    Sled,
 }
 
 impl Default for Config {
@@ -38,10 +58,22 @@ impl Default for Config {
             handshake_timeout: Duration::from_secs(10),
             max_message_size: 128 * 1024 * 1024,
             memory_watermark: crate::memory::total() / 5 * 2,
+            disk_free_limit: 50_000_000,
+            storage_engine: StorageEngine::Log,
+            segment_bytes: 64 * 1024 * 1024,
+            data_dir: None,
             loopback_users: vec!["guest".to_owned()],
             default_user: "guest".to_owned(),
             default_pass: "guest".to_owned(),
         }
+    }
+}
+
+impl Config {
+    /// Octets of ready messages that a durable queue may hold in memory while there is plenty.
+    pub fn hot_max(&self) -> usize {
+        let share = usize::try_from(self.memory_watermark / HOT_SHARE).unwrap_or(usize::MAX);
+        share.clamp(HOT_MIN, HOT_MAX)
     }
 }
 
@@ -79,6 +111,10 @@ impl Config {
             "handshake_timeout" => self.handshake_timeout = Duration::from_millis(value.parse()?),
             "max_message_size" => self.max_message_size = size(value)?,
             "vm_memory_high_watermark.absolute" => self.memory_watermark = size(value)?,
+            "disk_free_limit.absolute" => self.disk_free_limit = size(value)?,
+            "disk_free_limit.relative" => self.disk_free_limit = relative(value)?,
+            "storage.engine" => self.storage_engine = engine(value)?,
+            "storage.segment_bytes" => self.segment_bytes = segment_bytes(value)?,
             "default_user" => value.clone_into(&mut self.default_user),
             "default_pass" => value.clone_into(&mut self.default_pass),
             "loopback_users" if value == "none" => self.loopback_users.clear(),
@@ -99,6 +135,31 @@ fn frame_max(value: &str) -> Result<u32> {
         bail!("the value must be from 4096 to {FRAME_MAX_LIMIT}");
     }
     Ok(octets)
+}
+
+fn engine(value: &str) -> Result<StorageEngine> {
+    match value {
+        "log" => Ok(StorageEngine::Log),
+        "sled" => Ok(StorageEngine::Sled),
+        _ => bail!("the value must be log or sled"),
+    }
+}
+
+fn segment_bytes(value: &str) -> Result<u32> {
+    let octets = size(value)?;
+    if !(SEGMENT_MIN..=SEGMENT_MAX).contains(&octets) {
+        bail!("the value must be from {SEGMENT_MIN} to {SEGMENT_MAX}");
+    }
+    Ok(u32::try_from(octets)?)
+}
+
+/// So many times the machine's memory.
+fn relative(value: &str) -> Result<u64> {
+    let factor: f64 = value.parse()?;
+    if !(0.0..=1000.0).contains(&factor) {
+        bail!("the value must be from 0.0 to 1000.0");
+    }
+    Ok((crate::memory::total() as f64 * factor) as u64)
 }
 
 /// Octets, or with RabbitMQ's units: k, kB, KiB, M, MB, MiB, G, GB, GiB.

@@ -4,10 +4,13 @@
 //! does with it, [`routing`] says where it goes, [`queue`] keeps it until a consumer takes it.
 
 pub mod access;
+pub mod alarm;
 pub mod bench;
 pub mod clock;
 pub mod config;
 pub mod connection;
+pub mod declared;
+pub mod durability;
 pub mod error;
 pub mod limits;
 pub mod mailbox;
@@ -16,9 +19,12 @@ pub mod message;
 pub mod node;
 pub mod out;
 pub mod queue;
+pub mod restore;
 pub mod routing;
 pub mod server;
 pub mod session;
+pub mod stores;
 pub mod topology;
 pub mod vhost;
+pub mod watch;
 pub mod window;

@@ -78,3 +78,22 @@ pub const SILENT_CLOSE_DELAY: Duration = Duration::from_secs(3);
 
 /// How long the broker waits for close-ok before it drops the socket.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Messages read at once from the store for a long backlog.
+pub const LOAD_MESSAGES: usize = 16 * 1024;
+
+/// The part of the memory watermark that the ready messages of one durable queue may take, as a
+/// divisor; beyond it only the store holds them.
+pub const HOT_SHARE: u64 = 32;
+
+/// The least octets of that share, also when memory is short.
+pub const HOT_MIN: usize = 256 * 1024;
+
+/// The most octets of that share.
+pub const HOT_MAX: usize = 64 * 1024 * 1024;
+
+/// The smallest segment of the message log, octets.
+pub const SEGMENT_MIN: u64 = 1024 * 1024;
+
+/// The largest segment of the message log, octets.
+pub const SEGMENT_MAX: u64 = 1024 * 1024 * 1024;

@@ -33,6 +33,10 @@ pub enum Mail {
     Close(Refusal),
     /// Publishers are held back, or no longer.
     Alarm,
+    /// The store has got further: something that was awaited may be durable.
+    Durable,
+    /// Messages that were awaited may have been read from the store.
+    Loaded,
 }
 
 /// A connection's mailbox: any thread posts, the connection's task collects.

@@ -3,6 +3,8 @@
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -10,6 +12,7 @@ use lepus::bench::{self, BenchArgs};
 use lepus::config::Config;
 use lepus::node::Node;
 use lepus::server;
+use lepus::stores::Stores;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Knows how much is allocated, which is what the memory alarm goes by, and keeps freed pages for a
@@ -20,6 +23,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// Turns of tasks between two looks at the sockets: few, so that a flood on some connections does not
 /// make the others wait.
 const EVENT_INTERVAL: u32 = 4;
+
+/// Threads that read long backlogs from the store.
+const READERS: usize = 2;
 
 /// An AMQP 0-9-1 message broker that RabbitMQ's clients work against unchanged.
 #[derive(Parser)]
@@ -47,6 +53,9 @@ struct ServerArgs {
     /// Port for AMQP; 0 picks a free one.
     #[arg(long, default_value_t = 5672)]
     amqp_port: u16,
+    /// Where messages and declarations are kept; made if need be.
+    #[arg(long, default_value = "./lepus-data")]
+    data_dir: PathBuf,
     /// Configuration in RabbitMQ's format (`key = value`).
     #[arg(long)]
     config: Option<PathBuf>,
@@ -71,22 +80,40 @@ fn serve(args: &ServerArgs) -> Result<()> {
     let (log, _flushed_at_exit) = tracing_appender::non_blocking(std::io::stderr());
     let colour = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(log).init();
-    let config = match &args.config {
+    let mut config = match &args.config {
         Some(path) => Config::load(path)?,
         None => Config::default(),
     };
+    config.data_dir = Some(args.data_dir.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL)
         .build()?;
     runtime.block_on(async {
-        let listener = server::listen(SocketAddr::new(args.bind, args.amqp_port))?;
         let stop = stop_signal()?;
+        let (stores, found) = Stores::open(&args.data_dir, &config)?;
+        let node = Node::new(config, stores);
+        node.restore(found)?;
+        let listener = server::listen(SocketAddr::new(args.bind, args.amqp_port))?;
+        let readers = start_readers(&node)?;
         println!("listening amqp {}", listener.local_addr()?);
         println!("ready");
-        server::run(Node::new(config), listener, stop).await;
-        Ok(())
+        server::run(node.clone(), listener, stop).await;
+        node.loader().stop();
+        readers.into_iter().for_each(|reader| drop(reader.join()));
+        node.declared().settled().await;
+        node.store().close().context("the message store was not closed well")
     })
+}
+
+/// The threads that read long backlogs.
+fn start_readers(node: &Arc<Node>) -> Result<Vec<JoinHandle<()>>> {
+    let start = |number| {
+        let node = node.clone();
+        let name = format!("lepus-read-{number}");
+        thread::Builder::new().name(name).spawn(move || node.loader().work())
+    };
+    (0..READERS).map(start).collect::<std::io::Result<_>>().context("cannot start a thread")
 }
 
 /// Resolves at SIGTERM or SIGINT.

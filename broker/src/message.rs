@@ -15,9 +15,47 @@ pub struct Message {
     header_len: u32,
     route_len: u16,
     persistent: bool,
+    shared: bool,
 }
 
 impl Message {
+    /// The message that had these octets ([`Self::octets`]) when it was stored; `None` if they are
+    /// not those of a message.
+    pub fn from_stored(octets: Bytes) -> Option<Self> {
+        let exchange = usize::from(*octets.first()?);
+        let key = usize::from(*octets.get(1 + exchange)?);
+        let route_len = 2 + exchange + key;
+        let header = octets.get(route_len..)?;
+        let (_, size) = header.get(..ContentHeader::PREFIX)?.split_last_chunk::<8>()?;
+        let body = usize::try_from(u64::from_be_bytes(*size)).ok()?;
+        let header_len = header.len().checked_sub(body)?;
+        if header_len < ContentHeader::PREFIX {
+            return None;
+        }
+        Some(Self {
+            octets,
+            header_len: u32::try_from(header_len).ok()?,
+            route_len: route_len as u16,
+            persistent: true,
+            shared: false,
+        })
+    }
+
+    /// All of its octets.
+    pub fn octets(&self) -> Bytes {
+        self.octets.clone()
+    }
+
+    /// It goes to several queues.
+    pub fn shared(&self) -> bool {
+        self.shared
+    }
+
+    /// Notes that it goes to several queues.
+    pub fn set_shared(&mut self) {
+        self.shared = true;
+    }
+
     /// Exchange and routing key as two short strings.
     pub fn route(&self) -> &[u8] {
         self.octets.get(..usize::from(self.route_len)).unwrap_or_default()
@@ -176,6 +214,7 @@ impl Builder {
             header_len: self.header_len as u32,
             route_len: self.route_len as u16,
             persistent: self.persistent,
+            shared: false,
         }
     }
 
@@ -230,6 +269,17 @@ mod tests {
         for (message, body) in messages.iter().zip(&bodies) {
             assert_eq!((message.body(), message.routing_key()), (&body[..], &b"k"[..]));
             assert!(message.persistent());
+        }
+    }
+
+    #[test]
+    fn a_message_is_itself_after_it_was_stored() {
+        let message = Builder::whole(b"\x02ex\x03key", &[0x10, 0, 2], b"payload", true);
+        assert_eq!(Message::from_stored(message.octets()), Some(message.clone()));
+        // Route, content header, a body that is announced longer than what is there.
+        for cut in 0..message.route().len() + ContentHeader::PREFIX + message.body_len() {
+            let cut = message.octets().slice(..cut);
+            assert_eq!(Message::from_stored(cut), None);
         }
     }
 

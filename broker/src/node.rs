@@ -2,17 +2,24 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use parking_lot::RwLock;
 
+use crate::alarm::{Alarm, Alarms};
 use crate::config::Config;
+use crate::declared::Declared;
+use crate::durability::Durability;
 use crate::error::Refusal;
 use crate::mailbox::{Mail, Mailbox};
+use crate::queue::load::Loader;
+use crate::queue::state::Command;
 use crate::routing::QueueId;
+use crate::stores::Stores;
 use crate::vhost::Vhost;
 use lepus_protocol::reply::ReplyCode;
+use lepus_storage::MessageStore;
 
 /// The broker.
 pub struct Node {
@@ -23,21 +30,84 @@ pub struct Node {
     /// Connection and channel that await direct replies under a routing key.
     reply_consumers: DashMap<String, (u64, u16)>,
     connections: AtomicU64,
-    memory_alarm: AtomicBool,
+    transactions: AtomicU64,
+    alarms: Alarms,
+    stores: Stores,
+    loader: Loader,
+    hot_max: AtomicUsize,
 }
 
 impl Node {
     /// A broker with the virtual host `/`.
-    pub fn new(config: Config) -> Arc<Self> {
+    pub fn new(config: Config, stores: Stores) -> Arc<Self> {
         let vhosts = HashMap::from([("/".to_owned(), Arc::new(Vhost::new("/")))]);
+        let hot_max = AtomicUsize::new(config.hot_max());
         Arc::new(Self {
             config,
+            stores,
+            loader: Loader::default(),
+            hot_max,
+            transactions: AtomicU64::new(0),
             vhosts: RwLock::new(vhosts),
             mailboxes: DashMap::new(),
             reply_consumers: DashMap::new(),
             connections: AtomicU64::new(0),
-            memory_alarm: AtomicBool::new(false),
+            alarms: Alarms::default(),
         })
+    }
+
+    /// A broker that forgets everything when it ends.
+    pub fn in_memory(config: Config) -> Arc<Self> {
+        Self::new(config, Stores::in_memory())
+    }
+
+    /// Where the messages of durable queues are kept.
+    pub fn store(&self) -> &dyn MessageStore {
+        &*self.stores.messages
+    }
+
+    /// How far the message store is.
+    pub fn durability(&self) -> &Durability {
+        &self.stores.durability
+    }
+
+    /// What is declared, as it survives a restart.
+    pub fn declared(&self) -> &Declared {
+        &self.stores.declared
+    }
+
+    /// Who reads long backlogs.
+    pub fn loader(&self) -> &Loader {
+        &self.loader
+    }
+
+    /// Whether messages are taken that must be stored.
+    pub fn stores(&self) -> bool {
+        !self.alarms.is_set(Alarm::Store)
+    }
+
+    /// A number for a transaction; not used again.
+    pub fn new_transaction(&self) -> u64 {
+        self.transactions.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Octets of ready messages that a durable queue may hold in memory, as far as the store has
+    /// them too.
+    pub fn hot_max(&self) -> usize {
+        self.hot_max.load(Ordering::Relaxed)
+    }
+
+    /// Changes [`Self::hot_max`] for all queues.
+    pub fn set_hot_max(&self, octets: usize) {
+        if self.hot_max.swap(octets, Ordering::Relaxed) == octets {
+            return;
+        }
+        let vhosts: Vec<_> = self.vhosts.read().values().cloned().collect();
+        for vhost in vhosts {
+            for queue in vhost.read(|topology| topology.durable_queues()) {
+                queue.apply(Command::Trim(octets));
+            }
+        }
     }
 
     /// Finds a virtual host.
@@ -90,16 +160,18 @@ impl Node {
         }
     }
 
-    /// Whether publishers are held back because memory is short.
-    pub fn memory_alarm(&self) -> bool {
-        self.memory_alarm.load(Ordering::Relaxed)
+    /// Why publishers are held back, if they are.
+    pub fn alarms(&self) -> &Alarms {
+        &self.alarms
     }
 
-    /// Sets or clears the alarm and tells all connections.
-    pub fn set_memory_alarm(&self, on: bool) {
-        if self.memory_alarm.swap(on, Ordering::Relaxed) != on {
+    /// Sets or clears an alarm and tells all connections. `true` if that is a change.
+    pub fn set_alarm(&self, alarm: Alarm, on: bool) -> bool {
+        let changed = self.alarms.set(alarm, on);
+        if changed {
             self.tell_all(|| Mail::Alarm);
         }
+        changed
     }
 
     /// Closes all connections, as an operator does.

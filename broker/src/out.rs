@@ -70,6 +70,17 @@ impl Out {
         }
     }
 
+    /// Appends all that another buffer holds; nothing of it may have been written.
+    pub fn append(&mut self, other: Self) {
+        if other.parts.is_empty() {
+            self.tail.extend_from_slice(&other.tail);
+            return;
+        }
+        self.parts_len += self.tail.len() + other.parts_len;
+        self.parts.push_back(Part::Octets(std::mem::replace(&mut self.tail, other.tail)));
+        self.parts.extend(other.parts);
+    }
+
     /// Whether all is written.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty() && self.tail.len() == self.written_of_tail()

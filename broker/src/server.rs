@@ -1,4 +1,4 @@
-//! Listening, accepting, watching over memory, stopping.
+//! Listening, accepting, stopping.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,14 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::connection;
-use crate::memory;
 use crate::node::Node;
-
-/// How often memory is compared with its watermark.
-const MEMORY_CHECK: Duration = Duration::from_millis(100);
+use crate::watch;
 
 /// How long connections get to take leave at a stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
@@ -32,13 +29,13 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener> {
 
 /// Serves until `stop` resolves; then takes leave of all connections.
 pub async fn run(node: Arc<Node>, listener: TcpListener, stop: impl Future<Output = ()>) {
-    check_memory(&node);
-    let watch = tokio::spawn(watch_memory(node.clone()));
+    watch::check(&node);
+    let watching = tokio::spawn(watch::watch(node.clone()));
     // On a worker: a connection accepted there is served there, without waking another thread.
     let accepting = tokio::spawn(accept(node.clone(), listener));
     stop.await;
     accepting.abort();
-    watch.abort();
+    watching.abort();
     node.close_all("broker forced connection closure with reason 'shutdown'");
     let all_gone = async {
         while node.connection_count() > 0 {
@@ -63,24 +60,4 @@ async fn accept(node: Arc<Node>, listener: TcpListener) {
             }
         }
     }
-}
-
-async fn watch_memory(node: Arc<Node>) {
-    let mut ticks = interval(MEMORY_CHECK);
-    loop {
-        ticks.tick().await;
-        check_memory(&node);
-    }
-}
-
-fn check_memory(node: &Node) {
-    let watermark = node.config.memory_watermark;
-    let Some(allocated) = memory::allocated() else { return };
-    let over = allocated > watermark;
-    if over == node.memory_alarm() {
-        return;
-    }
-    let what = if over { "set: publishers are held back" } else { "cleared" };
-    tracing::warn!(allocated, watermark, "memory alarm {what}");
-    node.set_memory_alarm(over);
 }

@@ -9,9 +9,10 @@ use crate::clock::now_ms;
 use crate::error::Refusal;
 use crate::node::Node;
 use crate::queue::Queue;
-use crate::queue::state::{Command, Outcome};
+use crate::queue::state::{Command, Outcome, Past};
 use crate::routing::QueueId;
-use crate::topology::{self, QueueSpec, Topology};
+use crate::topology::record::Record;
+use crate::topology::{self, QueueRecord, QueueSpec, Topology};
 
 /// A virtual host.
 pub struct Vhost {
@@ -44,11 +45,31 @@ impl Vhost {
         node: &Arc<Node>,
         command: topology::Command<'_>,
     ) -> Result<topology::Outcome<Arc<Queue>>, Refusal> {
-        let make = |record| Queue::new(node.clone(), self.name.clone(), record);
+        let make = |record| Queue::new(node.clone(), self.name.clone(), record, Past::default());
         let mut topology = self.topology.write();
         let outcome = topology.apply(now_ms(), command, make);
         self.version.fetch_add(1, Ordering::Release);
+        // Under the lock, so that changes are recorded in order, and a queue before its messages.
+        node.declared().change(node.store(), topology.take_changes());
         outcome
+    }
+
+    /// Brings back what was declared in a former life. `past` tells what the store has of a queue.
+    ///
+    /// # Errors
+    /// Which record cannot be understood, and why.
+    pub fn restore(
+        &self,
+        node: &Arc<Node>,
+        records: &[Record],
+        next_id: u64,
+        past: impl Fn(QueueId) -> Past,
+    ) -> Result<(), String> {
+        let make = |record: Arc<QueueRecord>| {
+            let past = past(record.id);
+            Queue::new(node.clone(), self.name.clone(), record, past)
+        };
+        self.topology.write().restore(records, next_id, make)
     }
 
     /// Declares a queue, or finds the one that there is.

@@ -3,8 +3,10 @@
 //! What only passes through is checked at any depth; [`decode_body`] bounds the nesting before
 //! amq-protocol's recursive parser sees a table.
 
+use crate::encode::generate;
 use crate::limits::TABLE_DEPTH_MAX;
 use crate::types::FieldTable;
+use crate::types::generation::gen_field_table;
 use crate::types::parsing::parse_field_table;
 use crate::wire::{Reader, Truncated};
 
@@ -73,6 +75,13 @@ pub fn decode_body(body: &[u8]) -> Result<FieldTable, TableError> {
         Ok((_, table)) => Ok(table),
         Err(_) => Err(TableError::Truncated),
     }
+}
+
+/// The octets of a table, without its length prefix: what [`decode_body`] reads.
+pub fn encode_body(table: &FieldTable) -> Vec<u8> {
+    let mut whole = generate(gen_field_table(table));
+    whole.drain(..whole.len().min(4));
+    whole
 }
 
 /// Whether a table (its octets, checked before) has a field of that name at the top level.

@@ -122,8 +122,12 @@ impl Link {
         match self.phase {
             Phase::Ended { .. } => false,
             Phase::Closing => true,
-            _ => !self.blocked && self.out.len() < WRITE_BACKLOG,
+            _ => !self.blocked && !self.is_holding() && self.out.len() < WRITE_BACKLOG,
         }
+    }
+
+    fn is_holding(&self) -> bool {
+        matches!(&self.phase, Phase::Running(session) if session.is_holding())
     }
 
     /// Whether the socket can go: all is said.
@@ -160,7 +164,7 @@ impl Link {
         read: impl FnOnce(&mut Limit<&mut BytesMut>) -> Result<usize, E>,
     ) -> Option<Result<usize, E>> {
         let Phase::Running(session) = &mut self.phase else { return None };
-        if self.node.memory_alarm() {
+        if self.node.alarms().any() {
             return None;
         }
         let (channel, octets) = self.decoder.open_body()?;
@@ -236,6 +240,11 @@ impl Link {
             (Mail::Close(_), Phase::Closing | Phase::Ended { .. }) => {}
             (Mail::Close(_), _) => self.end(now),
             (Mail::Alarm, Phase::Running(_)) => self.unblock_if_due(),
+            (Mail::Durable | Mail::Loaded, Phase::Running(session)) => {
+                if let Err(refusal) = session.resume(&mut self.out) {
+                    self.stop(refusal.into(), now);
+                }
+            }
             (mail, Phase::Running(session)) => session.mail(mail, &mut self.out),
             _ => {}
         }
@@ -262,7 +271,7 @@ impl Link {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             return Err(Gone);
         }
-        if self.blocked {
+        if self.blocked || self.is_holding() {
             // A peer that is not being read can't show that it lives.
             self.heartbeat.received(now);
         }
@@ -490,18 +499,18 @@ impl Link {
     /// RabbitMQ blocks a connection with its first publish under an alarm: the frames after it wait.
     fn block_if_due(&mut self) -> bool {
         let Phase::Running(session) = &mut self.phase else { return false };
-        if !session.has_published() || !self.node.memory_alarm() {
+        if !session.has_published() || !self.node.alarms().any() {
             return false;
         }
         self.blocked = true;
         if self.capabilities.blocked {
-            self.send(AMQPMethod::Blocked(Blocked { reason: short("low on memory") }));
+            self.send(AMQPMethod::Blocked(Blocked { reason: short(self.node.alarms().reason()) }));
         }
         true
     }
 
     fn unblock_if_due(&mut self) {
-        if !self.node.memory_alarm()
+        if !self.node.alarms().any()
             && std::mem::take(&mut self.blocked)
             && self.capabilities.blocked
         {

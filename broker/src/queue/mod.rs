@@ -1,23 +1,30 @@
 //! A queue as the rest of the broker holds it: a handle that owns concurrency.
 //!
 //! Any thread applies commands under a short lock. What a command leads to outside is carried out
-//! after the lock is given back, by one thread at a time ([`Queue::carry_out`]), so that
-//! deliveries to a consumer stay in order without two locks ever being held at once.
+//! after the lock is given back, by one thread at a time ([`Queue::carry_out`]), so that what the
+//! store is told and what consumers are given stays in order without two locks ever being held.
 
+pub mod load;
+mod receipt;
 pub mod state;
+mod writes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use lepus_storage::{MessageStore, QueueId};
 use parking_lot::Mutex;
 
 use crate::clock::now_ms;
 use crate::mailbox::Mail;
 use crate::node::Node;
 use crate::topology::QueueRecord;
+pub use receipt::{Fate, Receipt, Transaction};
 use state::{
-    Command, Config, ConsumerKey, Counts, DELIVERY_COST, Delivery, Effects, Notice, Outcome, State,
+    Command, Config, ConsumerKey, Counts, DELIVERY_COST, Delivery, Effects, Notice, Outcome, Past,
+    State,
 };
+use writes::{Write, Writes};
 
 /// A queue.
 pub struct Queue {
@@ -35,6 +42,7 @@ pub struct Queue {
 struct Inner {
     state: State,
     effects: Effects,
+    writes: Writes,
     /// A thread is carrying out effects and will carry out those that come meanwhile.
     busy: bool,
 }
@@ -46,10 +54,24 @@ impl std::fmt::Debug for Queue {
 }
 
 impl Queue {
-    /// An empty queue.
-    pub fn new(node: Arc<Node>, vhost: Arc<str>, record: Arc<QueueRecord>) -> Arc<Self> {
-        let config = Config { auto_delete: record.spec.auto_delete };
-        let inner = Inner { state: State::new(config), effects: Effects::default(), busy: false };
+    /// A queue with what the store has of it.
+    pub fn new(
+        node: Arc<Node>,
+        vhost: Arc<str>,
+        record: Arc<QueueRecord>,
+        past: Past,
+    ) -> Arc<Self> {
+        let config = Config {
+            auto_delete: record.spec.auto_delete,
+            durable: record.spec.durable.then_some(QueueId(record.id.0)),
+            hot_max: node.hot_max(),
+        };
+        let inner = Inner {
+            state: State::new(config, past),
+            effects: Effects::default(),
+            writes: Writes::default(),
+            busy: false,
+        };
         let (backlog, has_consumers) = (AtomicUsize::new(0), AtomicBool::new(false));
         Arc::new(Self { record, vhost, node, inner: Mutex::new(inner), backlog, has_consumers })
     }
@@ -59,23 +81,47 @@ impl Queue {
         &self.record.name
     }
 
+    /// Its name in the store, if it is durable.
+    pub fn stored_as(&self) -> Option<QueueId> {
+        self.record.spec.durable.then_some(QueueId(self.record.id.0))
+    }
+
+    fn store(&self) -> &dyn MessageStore {
+        self.node.store()
+    }
+
     /// Carries out a command and what it leads to.
     pub fn apply(self: &Arc<Self>, command: Command) -> Outcome {
+        self.apply_for(command, None, None)
+    }
+
+    /// Carries out a command and what it leads to. A receipt follows what the store is told;
+    /// in a transaction this is one of its parts.
+    pub fn apply_for(
+        self: &Arc<Self>,
+        command: Command,
+        receipt: Option<&Arc<Receipt>>,
+        tx: Option<&Arc<Transaction>>,
+    ) -> Outcome {
         let mut inner = self.inner.lock();
-        let Inner { state, effects, .. } = &mut *inner;
+        let Inner { state, effects, writes, .. } = &mut *inner;
         let outcome = state.apply(now_ms(), command, effects);
+        if !effects.store.is_empty() || receipt.is_some() || tx.is_some() {
+            writes.add(&mut effects.store, receipt, tx);
+        }
         let counts = state.counts();
         let octets = counts.ready * DELIVERY_COST as usize + counts.ready_bytes as usize;
         self.backlog.store(octets, Ordering::Relaxed);
         self.has_consumers.store(counts.consumers > 0, Ordering::Relaxed);
-        if inner.effects.is_empty() || inner.busy {
+        if inner.busy || (inner.effects.is_empty() && inner.writes.is_empty()) {
             return outcome;
         }
         inner.busy = true;
-        while !inner.effects.is_empty() {
+        while !(inner.effects.is_empty() && inner.writes.is_empty()) {
             let effects = std::mem::take(&mut inner.effects);
+            let writes = inner.writes.take();
             drop(inner);
-            self.carry_out(effects);
+            self.carry_out(writes, effects);
             inner = self.inner.lock();
         }
         inner.busy = false;
@@ -101,7 +147,12 @@ impl Queue {
         }
     }
 
-    fn carry_out(self: &Arc<Self>, effects: Effects) {
+    fn carry_out(self: &Arc<Self>, writes: Vec<Write>, effects: Effects) {
+        for write in writes {
+            if let Err(refused) = write.carry_out(self.store(), self.node.durability()) {
+                self.apply(Command::Refused(refused));
+            }
+        }
         for (connection, deliveries) in by_connection(effects.deliveries) {
             self.deliver(connection, deliveries);
         }
@@ -110,6 +161,8 @@ impl Queue {
                 Notice::Cancelled(key) => self.tell(key, Mail::Cancelled(key)),
                 Notice::Wanted(key) => self.tell(key, Mail::Wanted(key)),
                 Notice::Deleted => self.node.forget_queue(&self.vhost, self.record.id),
+                Notice::Load(from, octets) => self.node.loader().submit(self.clone(), from, octets),
+                Notice::Loaded(connection) => drop(self.node.post(connection, Mail::Loaded)),
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::topology::QueueSpec;
 use state::{ConsumerSpec, Entry, SeqRange};
 
 fn node() -> Arc<Node> {
-    Node::new(crate::config::Config { memory_watermark: u64::MAX, ..Default::default() })
+    Node::in_memory(crate::config::Config { memory_watermark: u64::MAX, ..Default::default() })
 }
 
 fn spec(auto_delete: bool) -> QueueSpec {
@@ -58,7 +58,9 @@ fn single(seq: u64) -> Vec<SeqRange> {
 /// Takes all that is ready.
 fn drain(queue: &Arc<Queue>) -> Vec<Entry> {
     let mut all = Vec::new();
-    while let Outcome::Got(Some(entry), _) = queue.apply(Command::Get { no_ack: true }) {
+    while let Outcome::Got(Some(entry), _) =
+        queue.apply(Command::Get { no_ack: true, connection: 0 })
+    {
         all.push(entry);
     }
     all

@@ -146,6 +146,15 @@ impl Bindings {
         removed
     }
 
+    /// Every binding that leads to `dest`.
+    pub fn of(&self, dest: Destination) -> impl Iterator<Item = BindingRef<'_>> {
+        let from = (dest, Box::default());
+        let records = self.records.range(from..).take_while(move |((to, _), _)| *to == dest);
+        records.flat_map(|((dest, key), records)| {
+            records.iter().map(|record| BindingRef { dest: *dest, key, args: &record.args })
+        })
+    }
+
     /// Whether any binding leads to `dest`.
     pub fn has_destination(&self, dest: Destination) -> bool {
         self.first_of(dest).is_some()

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::confirms::Confirms;
 use super::tx::Tx;
 use crate::message::Builder;
 use crate::queue::Queue;
@@ -79,15 +80,6 @@ pub struct Held {
     pub consumer: u32,
     /// The message's position in its queue.
     pub seq: u64,
-}
-
-/// Publisher confirms: tags of messages, counted from 1.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Confirms {
-    /// The last message received.
-    pub received: u64,
-    /// The last message confirmed.
-    pub confirmed: u64,
 }
 
 /// A prefetch limit that all consumers of a channel share. They pull: the session asks their

@@ -8,6 +8,7 @@ use lepus_protocol::encode::{self, Deliver};
 use lepus_protocol::reply::ReplyCode;
 
 use super::channel::{Held, ReplyConsumer};
+use super::hold::Hold;
 use super::reply_to::{REPLY_PREFIX, REPLY_TO};
 use super::{Consumer, Session, short};
 use crate::error::Refusal;
@@ -202,11 +203,13 @@ impl Session {
     ) -> Result<(), Refusal> {
         let name = self.queue_name(number, get.queue.as_str())?;
         let queue = self.usable_queue(&name)?;
-        match queue.apply(Command::Get { no_ack: get.no_ack }) {
+        let connection = self.peer.connection;
+        match queue.apply(Command::Get { no_ack: get.no_ack, connection }) {
             Outcome::Got(Some(entry), left) => {
                 self.write_get_ok(number, &queue, &entry, get.no_ack, left, out);
             }
             Outcome::Gone => return Err(Refusal::not_found("queue", name, &self.peer.vhost.name)),
+            Outcome::Wait => self.hold = Some(Hold::Get(number, get.clone())),
             _ => {
                 let empty = basic::AMQPMethod::GetEmpty(basic::GetEmpty {});
                 out.method(number, &AMQPClass::Basic(empty));

@@ -21,7 +21,9 @@ impl Session {
         for mail in mailbox.collect(Vec::new()) {
             match mail {
                 // A mailbox that was closed meanwhile has no link that would care.
-                Mail::Close(_) | Mail::Alarm => drop(mailbox.post(mail)),
+                Mail::Close(_) | Mail::Alarm | Mail::Durable | Mail::Loaded => {
+                    drop(mailbox.post(mail));
+                }
                 mail => self.mail(mail, out),
             }
         }
@@ -36,7 +38,7 @@ impl Session {
             Mail::Reply { channel, key, message } => {
                 self.deliver_reply(channel, &key, &message, out);
             }
-            Mail::Close(_) | Mail::Alarm => {}
+            Mail::Close(_) | Mail::Alarm | Mail::Durable | Mail::Loaded => {}
         }
     }
 
@@ -58,7 +60,7 @@ impl Session {
                 continue;
             };
             let was_owed = consumer.owed;
-            for Delivery { entry: Entry { seq, message, redelivered }, .. } in run {
+            for Delivery { entry: Entry { seq, message, redelivered, .. }, .. } in run {
                 channel.last_tag += 1;
                 if !consumer.no_ack {
                     let held = Held { queue: slot, consumer: number, seq };

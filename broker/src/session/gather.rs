@@ -5,9 +5,10 @@ use std::sync::Arc;
 use lepus_protocol::method::Verdict;
 
 use crate::limits::{GATHER_BYTES, GATHER_MESSAGES};
+use crate::mailbox::Mailbox;
 use crate::message::Message;
-use crate::queue::Queue;
 use crate::queue::state::{Command, SeqRange};
+use crate::queue::{Queue, Receipt, Transaction};
 
 /// Queues that are looked through one by one for a message's own; with more, all are served first.
 const QUEUES: usize = 32;
@@ -15,23 +16,44 @@ const QUEUES: usize = 32;
 /// Messages and verdicts that their queues have not been given yet, in order.
 #[derive(Default)]
 pub struct Gather {
-    publishes: Vec<(Arc<Queue>, Vec<Message>)>,
+    publishes: Vec<Publishes>,
     verdicts: Vec<(Arc<Queue>, Verdict, Vec<SeqRange>)>,
     messages: usize,
     bytes: usize,
+    /// Follows the messages of publishers that await confirms, as far as they are stored.
+    receipt: Option<Arc<Receipt>>,
+}
+
+/// Messages for one queue.
+struct Publishes {
+    queue: Arc<Queue>,
+    messages: Vec<Message>,
+    /// Somebody awaits that they are stored.
+    awaited: bool,
 }
 
 impl Gather {
-    /// Adds a message for a queue.
+    /// Adds a message for a queue. `awaited`: its publisher wants to know that it is stored.
     #[inline]
-    pub fn publish(&mut self, queue: &Arc<Queue>, message: Message) {
+    pub fn publish(&mut self, queue: &Arc<Queue>, message: Message, awaited: bool) {
         self.messages += 1;
         self.bytes += message.size();
-        let same = |(of, _): &&mut (Arc<Queue>, Vec<Message>)| Arc::ptr_eq(of, queue);
-        match self.publishes.iter_mut().find(same) {
-            Some((_, messages)) => messages.push(message),
-            None => self.publishes.push((queue.clone(), vec![message])),
+        let awaited = awaited && message.persistent() && queue.stored_as().is_some();
+        match self.publishes.iter_mut().find(|known| Arc::ptr_eq(&known.queue, queue)) {
+            Some(known) => {
+                known.messages.push(message);
+                known.awaited |= awaited;
+            }
+            None => {
+                let (queue, messages) = (queue.clone(), vec![message]);
+                self.publishes.push(Publishes { queue, messages, awaited });
+            }
         }
+    }
+
+    /// Whether verdicts wait.
+    pub fn has_verdicts(&self) -> bool {
+        !self.verdicts.is_empty()
     }
 
     /// Adds a verdict on one message of a queue.
@@ -58,10 +80,15 @@ impl Gather {
     }
 
     /// Gives the queues what was gathered; returns the largest backlog met, octets.
-    pub fn serve(&mut self) -> usize {
+    pub fn serve(&mut self, mailbox: &Arc<Mailbox>) -> usize {
         let mut backlog = 0;
-        for (queue, messages) in self.publishes.drain(..) {
-            queue.apply(Command::Publish(messages));
+        for Publishes { queue, messages, awaited } in self.publishes.drain(..) {
+            let receipt = awaited.then(|| {
+                let receipt = self.receipt.get_or_insert_with(|| Receipt::new(mailbox));
+                receipt.await_one();
+                &*receipt
+            });
+            queue.apply_for(Command::Publish(messages), receipt, None);
             backlog = backlog.max(queue.backlog_of_consumers());
         }
         for (queue, verdict, ranges) in self.verdicts.drain(..) {
@@ -69,5 +96,33 @@ impl Gather {
         }
         (self.messages, self.bytes) = (0, 0);
         backlog
+    }
+
+    /// Gives the queues what was gathered as one transaction.
+    pub fn commit(&mut self, id: u64, mailbox: &Arc<Mailbox>) -> Arc<Receipt> {
+        let parts = self.publishes.len() + self.verdicts.len();
+        let tx = Transaction::new(id, parts);
+        let receipt = Receipt::new(mailbox);
+        let publishes = self.publishes.drain(..);
+        let publishes = publishes.map(|of| (of.queue, Command::Publish(of.messages)));
+        let verdicts = self.verdicts.drain(..);
+        let verdicts =
+            verdicts.map(|(queue, verdict, ranges)| (queue, Command::Settle(ranges, verdict)));
+        for (queue, command) in publishes.chain(verdicts) {
+            receipt.await_one();
+            // A transaction of one queue is one batch anyway.
+            let part = (parts > 1).then_some(&tx);
+            queue.apply_for(command, Some(&receipt), part);
+        }
+        receipt.complete();
+        (self.messages, self.bytes) = (0, 0);
+        receipt
+    }
+
+    /// Ends the receipt for all that was served since the last call.
+    pub fn take_receipt(&mut self) -> Option<Arc<Receipt>> {
+        let receipt = self.receipt.take()?;
+        receipt.complete();
+        Some(receipt)
     }
 }

@@ -9,6 +9,7 @@ use lepus_protocol::reply::ReplyCode;
 
 use super::Session;
 use super::channel::Content;
+use super::hold::Hold;
 use crate::error::Refusal;
 use crate::out::Out;
 
@@ -111,8 +112,9 @@ impl Session {
     ) -> Result<(), Refusal> {
         match class {
             AMQPClass::Channel(method) => self.channel_method(number, method, out),
-            AMQPClass::Exchange(method) => self.exchange_method(number, method, out),
-            AMQPClass::Queue(method) => self.queue_method(number, method, out),
+            AMQPClass::Exchange(_) | AMQPClass::Queue(_) => {
+                self.topology_method(number, class, out)
+            }
             AMQPClass::Basic(method) => self.basic_method(number, method, out),
             AMQPClass::Confirm(confirm::AMQPMethod::Select(select)) => {
                 self.select_confirms(number, select, out)
@@ -152,6 +154,24 @@ impl Session {
             }
             _ => Err(unimplemented_method()),
         }
+    }
+
+    /// Methods whose replies promise that the catalog has what they say.
+    fn topology_method(
+        &mut self,
+        number: u16,
+        class: AMQPClass,
+        out: &mut Out,
+    ) -> Result<(), Refusal> {
+        let method = MethodId::of(&class);
+        let mut reply = Out::default();
+        match class {
+            AMQPClass::Exchange(method) => self.exchange_method(number, method, &mut reply)?,
+            AMQPClass::Queue(method) => self.queue_method(number, method, &mut reply)?,
+            _ => {}
+        }
+        let version = self.peer.node.declared().version();
+        self.hold(Hold::Declared { version, channel: number, method, reply }, out)
     }
 
     fn exchange_method(
@@ -230,10 +250,7 @@ impl Session {
                 self.select_tx(number)?;
                 tx::AMQPMethod::SelectOk(tx::SelectOk {})
             }
-            tx::AMQPMethod::Commit(_) => {
-                self.commit(number, out)?;
-                tx::AMQPMethod::CommitOk(tx::CommitOk {})
-            }
+            tx::AMQPMethod::Commit(_) => return self.commit(number, out),
             tx::AMQPMethod::Rollback(_) => {
                 self.rollback(number)?;
                 tx::AMQPMethod::RollbackOk(tx::RollbackOk {})

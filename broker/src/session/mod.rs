@@ -5,11 +5,13 @@
 //! channel.close or connection.close in one place, [`Session::refuse`].
 
 mod channel;
+mod confirms;
 mod consume;
 mod content;
 mod deliver;
 mod exchange_methods;
 mod gather;
+mod hold;
 mod method;
 mod publish;
 mod qos;
@@ -39,6 +41,7 @@ use crate::queue::state::ConsumerKey;
 use crate::vhost::Vhost;
 use channel::Channel;
 use gather::Gather;
+use hold::Hold;
 pub use method::undecodable;
 use queues::QueueTable;
 
@@ -89,6 +92,12 @@ pub struct Session {
     creditors: Vec<u32>,
     /// Channels whose builders or confirms want attention after a read.
     published: Vec<u16>,
+    /// Channels with messages that are not known to be stored.
+    confirming: Vec<u16>,
+    /// The store will tell when it has got further.
+    told_of_durable: bool,
+    /// What must happen before anything more of this connection is taken in.
+    hold: Option<Hold>,
     backlog: usize,
     has_published: bool,
 }
@@ -106,6 +115,9 @@ impl Session {
             gather: Gather::default(),
             creditors: Vec::new(),
             published: Vec::new(),
+            confirming: Vec::new(),
+            told_of_durable: false,
+            hold: None,
             backlog: 0,
             has_published: false,
         }
@@ -141,19 +153,12 @@ impl Session {
     /// Returns the largest backlog, octets, that this connection has published into.
     pub fn flush(&mut self, out: &mut Out) -> usize {
         self.serve_queues();
-        for number in std::mem::take(&mut self.published) {
-            if let Some(channel) = self.channel_mut(number) {
-                channel.confirm_received(number, out);
-                if channel.content == channel::Content::None {
-                    channel.builder.give_back_room();
-                }
-            }
-        }
+        self.confirm_published(out);
         std::mem::take(&mut self.backlog)
     }
 
     fn serve_queues(&mut self) {
-        self.backlog = self.backlog.max(self.gather.serve());
+        self.backlog = self.backlog.max(self.gather.serve(&self.peer.mailbox));
     }
 
     /// Ends all channels: consumers go, unsettled messages return to their queues, exclusive queues

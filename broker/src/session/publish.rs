@@ -9,8 +9,9 @@ use lepus_protocol::reply::ReplyCode;
 use lepus_protocol::table;
 
 use super::Session;
-use super::channel::{Channel, Confirms, Marks, RouteCache};
+use super::channel::{Marks, RouteCache};
 use super::reply_to::is_reply_key;
+use super::tx::Tx;
 use crate::error::Refusal;
 use crate::message::{Builder, Message};
 use crate::out::Out;
@@ -46,47 +47,66 @@ impl Session {
         if marks.validate {
             self.validate(&message)?;
         }
-        if known_route {
-            self.enqueue(number, message);
+        let accepted = if known_route {
+            self.enqueue(number, message)
         } else {
-            self.route_anew(number, message, mandatory, marks, version, out)?;
-        }
+            self.route_anew(number, message, mandatory, marks, version, out)?
+        };
         // Only now: a message that was refused must not be confirmed.
-        self.count_for_confirm(number);
+        self.count_for_confirm(number, accepted);
         Ok(())
     }
 
     /// The message has its confirm coming, with the next [`Session::flush`].
     #[inline]
-    fn count_for_confirm(&mut self, number: u16) {
+    fn count_for_confirm(&mut self, number: u16, accepted: bool) {
         let Some(channel) = self.channel_mut(number) else { return };
-        if let Some(confirm) = &mut channel.confirm {
-            confirm.received += 1;
+        match &mut channel.confirm {
+            Some(confirm) if accepted => confirm.receive(),
+            Some(confirm) => confirm.refuse(),
+            None => {}
         }
         if self.published.last() != Some(&number) && !self.published.contains(&number) {
             self.published.push(number);
         }
     }
 
-    /// Gives a message to the queues in the channel's route cache.
+    /// Gives a message to the queues in the channel's route cache; `false` if one of them would
+    /// have to store it and the store takes nothing.
     #[inline]
-    fn enqueue(&mut self, number: u16, message: Message) {
+    fn enqueue(&mut self, number: u16, mut message: Message) -> bool {
         let Some(channel) = self.channels.get_mut(usize::from(number).wrapping_sub(1)) else {
-            return;
+            return true;
         };
-        let Some(channel) = channel.as_deref_mut() else { return };
+        let Some(channel) = channel.as_deref_mut() else { return true };
+        let Some((last, rest)) = channel.route.queues.split_last() else { return true };
+        if message.persistent() && !self.peer.node.stores() {
+            let durable = |queue: &Arc<Queue>| queue.stored_as().is_some();
+            if channel.route.queues.iter().any(durable) {
+                channel.tx.iter_mut().for_each(Tx::refuse);
+                return false;
+            }
+        }
+        if !rest.is_empty() {
+            message.set_shared();
+        }
         if let Some(tx) = &mut channel.tx {
             tx.publish(message, &channel.route.queues);
-            return;
+            return true;
         }
-        let Some((last, rest)) = channel.route.queues.split_last() else { return };
+        let awaited = channel.confirm.is_some();
+        if awaited && self.gather.has_verdicts() {
+            // A confirm also tells that the verdicts sent before its message are on the disk.
+            self.backlog = self.backlog.max(self.gather.serve(&self.peer.mailbox));
+        }
         for queue in rest {
-            self.gather.publish(queue, message.clone());
+            self.gather.publish(queue, message.clone(), awaited);
         }
-        self.gather.publish(last, message);
+        self.gather.publish(last, message, awaited);
         if self.gather.is_full() {
             self.serve_queues();
         }
+        true
     }
 
     fn route_anew(
@@ -97,10 +117,10 @@ impl Session {
         marks: Marks,
         version: u64,
         out: &mut Out,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         let Found { message, queues, stable, replied } = self.find_queues(message, marks)?;
         let unroutable = queues.is_empty() && !replied;
-        let Some(channel) = self.channel_mut(number) else { return Ok(()) };
+        let Some(channel) = self.channel_mut(number) else { return Ok(true) };
         channel.route.queues = queues;
         channel.route.version = version;
         channel.route.route.clear();
@@ -109,10 +129,9 @@ impl Session {
         }
         if unroutable && mandatory {
             self.return_message(number, message, out);
-            return Ok(());
+            return Ok(true);
         }
-        self.enqueue(number, message);
-        Ok(())
+        Ok(self.enqueue(number, message))
     }
 
     /// The queues of a message. BCC is taken out of its headers on the way, and direct replies
@@ -190,18 +209,6 @@ pub(super) fn write_return(out: &mut Out, number: u16, message: &Message, frame_
         message.header(),
     );
     out.body(number, message, frame_max);
-}
-
-impl Channel {
-    /// Confirms all messages received so far: their queues have them.
-    pub(super) fn confirm_received(&mut self, number: u16, out: &mut Out) {
-        let Some(Confirms { received, confirmed }) = &mut self.confirm else { return };
-        if received > confirmed {
-            let multiple = *received > *confirmed + 1;
-            encode::confirm(out.tail(), number, *received, multiple, true);
-            *confirmed = *received;
-        }
-    }
 }
 
 fn headers_of(message: &Message) -> Option<FieldTable> {

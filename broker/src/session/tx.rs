@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use amq_protocol::protocol::AMQPClass;
 use lepus_protocol::method::Verdict;
+use lepus_protocol::reply::ReplyCode;
 
 use super::Session;
 use super::channel::Held;
+use super::hold::{Hold, commit_ok};
 use super::publish::write_return;
 use crate::error::Refusal;
 use crate::message::Message;
@@ -18,12 +21,19 @@ pub struct Tx {
     publishes: Vec<(Message, Vec<Arc<Queue>>)>,
     returns: Vec<Message>,
     verdicts: Vec<(u64, Held, Verdict)>,
+    /// A message could not have been stored: nothing of the transaction is.
+    refused: bool,
 }
 
 impl Tx {
     /// Holds a message back.
     pub fn publish(&mut self, message: Message, queues: &[Arc<Queue>]) {
         self.publishes.push((message, queues.to_vec()));
+    }
+
+    /// Notes that a message of it cannot be stored.
+    pub fn refuse(&mut self) {
+        self.refused = true;
     }
 
     /// Holds an unroutable message back.
@@ -43,7 +53,7 @@ impl Tx {
 
     /// Takes the deliveries whose verdicts were held back.
     pub fn take_settled(&mut self) -> Vec<(u64, Held)> {
-        self.verdicts.drain(..).map(|(tag, held, _)| (tag, held)).collect()
+        unsettled(std::mem::take(&mut self.verdicts))
     }
 }
 
@@ -58,21 +68,31 @@ impl Session {
         Ok(())
     }
 
-    /// tx.commit: all at once, as no step of it can fail; returns come before commit-ok.
+    /// tx.commit: all at once; returns come before commit-ok, which waits until all is durable.
     pub(super) fn commit(&mut self, number: u16, out: &mut Out) -> Result<(), Refusal> {
-        let Tx { publishes, returns, verdicts } = self.end_tx(number)?;
+        self.serve_queues();
+        let Tx { publishes, returns, verdicts, refused } = self.end_tx(number)?;
+        if refused {
+            self.settle_all(number, unsettled(verdicts), Verdict::Requeue);
+            let text = "the transaction cannot be stored";
+            return Err(Refusal::new(ReplyCode::InternalError, text));
+        }
         for (message, queues) in publishes {
             for queue in &queues {
-                self.gather.publish(queue, message.clone());
+                self.gather.publish(queue, message.clone(), false);
             }
         }
         for (_, held, verdict) in verdicts {
             self.settle_one(number, held, verdict);
         }
-        self.serve_queues();
+        let id = self.peer.node.new_transaction();
+        let receipt = self.gather.commit(id, &self.peer.mailbox);
+        let mut reply = Out::default();
         for message in returns {
-            write_return(out, number, &message, self.peer.tuning.frame_max);
+            write_return(&mut reply, number, &message, self.peer.tuning.frame_max);
         }
+        reply.method(number, &AMQPClass::Tx(commit_ok()));
+        self.hold(Hold::Commit { receipt, channel: number, reply }, out)?;
         self.pull(number);
         Ok(())
     }
@@ -93,4 +113,8 @@ impl Session {
         let tx = tx.ok_or_else(|| Refusal::precondition("channel is not transactional"))?;
         Ok(std::mem::take(tx))
     }
+}
+
+fn unsettled(verdicts: Vec<(u64, Held, Verdict)>) -> Vec<(u64, Held)> {
+    verdicts.into_iter().map(|(tag, held, _)| (tag, held)).collect()
 }

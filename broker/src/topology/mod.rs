@@ -4,6 +4,8 @@
 pub mod arguments;
 mod command;
 mod exchange;
+pub mod record;
+mod restore;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +17,11 @@ use amq_protocol::types::FieldTable;
 pub use command::{Command, Outcome};
 pub use exchange::{Exchange, ExchangeSpec};
 
+use crate::declared::Change;
 use crate::error::Refusal;
 use crate::limits::{BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX};
 use crate::routing::{
-    Bindings, Destination, ExchangeGraph, ExchangeId, ExchangeKind, QueueId, route_all,
+    BindingRef, Bindings, Destination, ExchangeGraph, ExchangeId, ExchangeKind, QueueId, route_all,
 };
 use arguments::check_property;
 use lepus_protocol::reply::ReplyCode;
@@ -95,11 +98,22 @@ pub struct Topology<H> {
     /// Exchanges of the kind headers that have bindings: only with them do headers matter.
     headers_in_use: BTreeSet<ExchangeId>,
     bindings: usize,
+    /// What was done to things that survive a restart, and not been collected yet.
+    changes: Vec<Change>,
 }
+
+/// Ids of what is declared begin here; those of predeclared exchanges stand before.
+const FIRST_ID: u64 = 1000;
 
 struct Entry<H> {
     record: Arc<QueueRecord>,
     handle: H,
+}
+
+/// Something that bindings may still lead to.
+struct Gone {
+    destination: Destination,
+    durable: bool,
 }
 
 impl<H> ExchangeGraph for Topology<H> {
@@ -127,6 +141,7 @@ impl<H: Clone> Topology<H> {
             sources: HashMap::new(),
             headers_in_use: BTreeSet::new(),
             bindings: 0,
+            changes: Vec::new(),
         };
         for (name, kind) in [
             ("amq.direct", ExchangeKind::Direct),
@@ -138,12 +153,18 @@ impl<H: Clone> Topology<H> {
             topology.insert_exchange(predeclared(name, kind, false));
         }
         topology.insert_exchange(predeclared("amq.rabbitmq.trace", ExchangeKind::Topic, true));
+        topology.next_id = FIRST_ID;
         topology
     }
 
     fn insert_exchange(&mut self, spec: ExchangeSpec) {
         // A predeclared exchange has no arguments that could be refused.
         let _ = self.create_exchange(spec);
+    }
+
+    /// Takes what was done, since the last call, to things that survive a restart.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 
     /// The virtual host's name.
@@ -213,9 +234,14 @@ impl<H: Clone> Topology<H> {
     fn create_exchange(&mut self, spec: ExchangeSpec) -> Result<(), Refusal> {
         let what = self.what("exchange", &spec.name);
         let exchange = Exchange::new(ExchangeId(self.new_id()), spec, &what)?;
+        self.changes.extend(record::put_exchange(&self.vhost, &exchange));
+        self.keep_exchange(exchange);
+        Ok(())
+    }
+
+    fn keep_exchange(&mut self, exchange: Exchange) {
         self.exchanges.insert(exchange.name.clone(), exchange.id);
         self.exchange.insert(exchange.id, exchange);
-        Ok(())
     }
 
     /// Deletes an exchange; one that does not exist is fine (RabbitMQ since 3.2).
@@ -242,8 +268,16 @@ impl<H: Clone> Topology<H> {
     }
 
     /// Removes an exchange with its bindings as a source; what is left are those as a destination.
-    fn take_exchange(&mut self, id: ExchangeId) -> Option<Destination> {
+    fn take_exchange(&mut self, id: ExchangeId) -> Option<Gone> {
         let exchange = self.exchange.remove(&id)?;
+        self.changes.extend(record::remove_exchange(&self.vhost, &exchange));
+        for binding in exchange.bindings.iter() {
+            let durable =
+                binding.dest == Destination::Exchange(id) || self.is_durable(binding.dest);
+            if exchange.spec.durable && durable {
+                self.changes.push(record::remove_binding(&self.vhost, id, &binding));
+            }
+        }
         self.exchanges.remove(&exchange.name);
         self.headers_in_use.remove(&id);
         self.bindings -= exchange.bindings.len();
@@ -252,16 +286,35 @@ impl<H: Clone> Topology<H> {
                 sources.remove(&id);
             }
         }
-        Some(Destination::Exchange(id))
+        Some(Gone { destination: Destination::Exchange(id), durable: exchange.spec.durable })
+    }
+
+    /// Whether something that exists survives a restart.
+    fn is_durable(&self, destination: Destination) -> bool {
+        match destination {
+            Destination::Queue(id) => {
+                self.queue.get(&id).is_some_and(|entry| entry.record.spec.durable)
+            }
+            Destination::Exchange(id) => {
+                self.exchange.get(&id).is_some_and(|exchange| exchange.spec.durable)
+            }
+        }
     }
 
     /// Removes all bindings to a destination, then the auto-delete exchanges that lose their last
     /// one with it, the bindings to those, and so on: chains may be long, so not by recursion.
-    fn remove_bindings_to(&mut self, destination: impl IntoIterator<Item = Destination>) {
-        let mut gone: Vec<Destination> = destination.into_iter().collect();
-        while let Some(destination) = gone.pop() {
+    fn remove_bindings_to(&mut self, gone: impl IntoIterator<Item = Gone>) {
+        let mut gone: Vec<Gone> = gone.into_iter().collect();
+        while let Some(Gone { destination, durable }) = gone.pop() {
             for source in self.sources.remove(&destination).unwrap_or_default() {
                 let Some(exchange) = self.exchange.get_mut(&source) else { continue };
+                if durable && exchange.spec.durable {
+                    let removed = exchange.bindings.of(destination);
+                    let vhost = &self.vhost;
+                    self.changes.extend(
+                        removed.map(|binding| record::remove_binding(vhost, source, &binding)),
+                    );
+                }
                 self.bindings -= exchange.bindings.remove_destination(destination);
                 gone.extend(self.bindings_changed(source));
             }
@@ -295,11 +348,20 @@ impl<H: Clone> Topology<H> {
         if let Some(owner) = spec.owner {
             self.owned.entry(owner).or_default().insert(id);
         }
-        let record = Arc::new(QueueRecord { id, name: name.clone(), spec });
+        let record = Arc::new(QueueRecord { id, name, spec });
+        self.changes.extend(record::put_queue(&self.vhost, &record));
+        Ok((self.keep_queue(record, make), true))
+    }
+
+    fn keep_queue(
+        &mut self,
+        record: Arc<QueueRecord>,
+        make: impl FnOnce(Arc<QueueRecord>) -> H,
+    ) -> H {
         let handle = make(record.clone());
-        self.queues.insert(name, id);
-        self.queue.insert(id, Entry { record, handle: handle.clone() });
-        Ok((handle, true))
+        self.queues.insert(record.name.clone(), record.id);
+        self.queue.insert(record.id, Entry { record, handle: handle.clone() });
+        handle
     }
 
     fn check_equivalent_queue(&self, old: &QueueRecord, new: &QueueSpec) -> Result<(), Refusal> {
@@ -315,7 +377,10 @@ impl<H: Clone> Topology<H> {
 
     /// Forgets a queue and its bindings; `None` if it is gone.
     pub fn remove_queue(&mut self, id: QueueId) -> Option<H> {
+        let durable = self.queue.get(&id)?.record.spec.durable;
+        self.remove_bindings_to([Gone { destination: Destination::Queue(id), durable }]);
         let Entry { record, handle } = self.queue.remove(&id)?;
+        self.changes.extend(record::remove_queue(&self.vhost, &record));
         self.queues.remove(&record.name);
         if let Some(owner) = record.spec.owner
             && let Some(owned) = self.owned.get_mut(&owner)
@@ -325,7 +390,6 @@ impl<H: Clone> Topology<H> {
                 self.owned.remove(&owner);
             }
         }
-        self.remove_bindings_to([Destination::Queue(id)]);
         Some(handle)
     }
 
@@ -339,9 +403,13 @@ impl<H: Clone> Topology<H> {
                 exchange.bindings.remove(destination, spec.key.as_bytes(), spec.arguments);
                 return Err(Refusal::precondition("limit of bindings reached"));
             }
+            let durable = exchange.spec.durable;
             self.bindings += 1;
             self.sources.entry(destination).or_default().insert(source);
             self.bindings_changed(source);
+            if durable && self.is_durable(destination) {
+                self.changes.push(record::put_binding(&self.vhost, source, destination, &spec));
+            }
         }
         Ok(())
     }
@@ -357,10 +425,16 @@ impl<H: Clone> Topology<H> {
             return Ok(());
         }
         self.bindings -= 1;
+        let durable = exchange.spec.durable;
         if !exchange.bindings.has_destination(destination)
             && let Some(sources) = self.sources.get_mut(&destination)
         {
             sources.remove(&source);
+        }
+        if durable && self.is_durable(destination) {
+            let (key, args) = (spec.key.as_bytes(), spec.arguments);
+            let binding = BindingRef { dest: destination, key, args };
+            self.changes.push(record::remove_binding(&self.vhost, source, &binding));
         }
         let unbound = self.bindings_changed(source);
         self.remove_bindings_to(unbound);
@@ -420,7 +494,7 @@ impl<H: Clone> Topology<H> {
 
     /// After a change to an exchange's bindings: keeps [`Self::headers_in_use`] right, and takes the
     /// exchange away if it is to be deleted with its last binding.
-    fn bindings_changed(&mut self, id: ExchangeId) -> Option<Destination> {
+    fn bindings_changed(&mut self, id: ExchangeId) -> Option<Gone> {
         let exchange = self.exchange.get(&id)?;
         let unbound = exchange.bindings.is_empty();
         if unbound && exchange.spec.auto_delete {
@@ -432,6 +506,12 @@ impl<H: Clone> Topology<H> {
             self.headers_in_use.insert(id);
         }
         None
+    }
+
+    /// The queues that survive a restart.
+    pub fn durable_queues(&self) -> Vec<H> {
+        let durable = self.queue.values().filter(|entry| entry.record.spec.durable);
+        durable.map(|entry| entry.handle.clone()).collect()
     }
 
     /// The queues that only `connection` may use, oldest first.

@@ -2,6 +2,7 @@
 
 mod declarations;
 mod random;
+mod restore;
 mod routes;
 
 use amq_protocol::types::AMQPValue;

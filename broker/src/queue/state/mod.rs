@@ -3,143 +3,31 @@
 //! Commands go in with the time, outcomes and effects come out. There is no clock, no lock, no
 //! socket and no hash order in here, so that the same commands lead every replica to the same state.
 
+mod cold;
+mod command;
 mod consumers;
+mod entry;
+mod hand_out;
 mod ready;
+mod spans;
 #[cfg(test)]
 mod tests;
 
+pub use command::{
+    Command, ConsumerKey, DELIVERY_COST, Delivery, Effects, Notice, Outcome, Seq, SeqRange,
+};
 pub use consumers::ConsumerSpec;
-pub use ready::Entry;
+pub use entry::Entry;
+pub use ready::Past;
 
 use lepus_protocol::method::Verdict;
+use lepus_storage::{Op, QueueId, Seq as At};
 
 use crate::message::Message;
 use crate::window::Window;
 use consumers::{Consumers, Slot};
 use ready::Ready;
-
-/// Octets that a delivery costs a consumer's window besides the message's own: frames, bookkeeping.
-pub const DELIVERY_COST: u32 = 64;
-
-/// A message's position in its queue: ascending, never given twice.
-pub type Seq = u64;
-
-/// A consumer as all nodes know it: its connection, and its number within that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConsumerKey {
-    /// The connection's id; never reused.
-    pub connection: u64,
-    /// Counts consumers within the connection; never reused.
-    pub number: u32,
-}
-
-/// A run of positions, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SeqRange {
-    /// The first.
-    pub first: Seq,
-    /// The last.
-    pub last: Seq,
-}
-
-/// What is asked of a queue.
-#[derive(Debug)]
-pub enum Command {
-    /// Appends messages.
-    Publish(Vec<Message>),
-    /// Messages that were handed out are done, or return to their positions.
-    Settle(Vec<SeqRange>, Verdict),
-    /// Messages that were handed out but never sent return as if nothing had happened.
-    Undo(Vec<Entry>),
-    /// Takes one message.
-    Get {
-        /// It counts as acknowledged.
-        no_ack: bool,
-    },
-    /// Adds a consumer.
-    Consume(ConsumerSpec),
-    /// Removes a consumer; what it holds stays with its channel.
-    Cancel(ConsumerKey),
-    /// Octets of deliveries (with [`DELIVERY_COST`] each) have left for the consumer.
-    Credit(ConsumerKey, u64),
-    /// A pulling consumer takes up to so many messages now.
-    Grant(ConsumerKey, u32),
-    /// Whether a consumer gets only what it is granted.
-    SetPull(ConsumerKey, bool),
-    /// Drops all messages that are ready.
-    Purge,
-    /// Deletes the queue.
-    Delete {
-        /// Only without consumers.
-        if_unused: bool,
-        /// Only without ready messages.
-        if_empty: bool,
-    },
-}
-
-/// What a command led to.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Done.
-    Done,
-    /// The queue had been deleted before.
-    Gone,
-    /// The answer to [`Command::Get`], with the number of messages that are still ready.
-    Got(Option<Entry>, usize),
-    /// An exclusive consumer, one's own or another's, stands against [`Command::Consume`].
-    ExclusiveUse,
-    /// The answer to [`Command::Grant`].
-    Granted {
-        /// Messages handed to the consumer.
-        used: u32,
-        /// More are ready: ask again when there is room.
-        more: bool,
-    },
-    /// The answer to [`Command::SetPull`] and [`Command::Cancel`]: messages that the consumer holds.
-    Unacked(u32),
-    /// The answer to [`Command::Purge`] and [`Command::Delete`]: messages dropped.
-    Dropped(usize),
-    /// The queue has consumers.
-    InUse,
-    /// The queue has messages.
-    NotEmpty,
-}
-
-/// A message on its way to a consumer.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// To whom.
-    pub to: ConsumerKey,
-    /// What.
-    pub entry: Entry,
-}
-
-/// Something that others must hear of.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// The queue went away under this consumer.
-    Cancelled(ConsumerKey),
-    /// Messages are ready for this pulling consumer.
-    Wanted(ConsumerKey),
-    /// The queue deleted itself, as its last consumer left.
-    Deleted,
-}
-
-/// What commands lead to outside of the queue, in order.
-#[derive(Debug, Default)]
-pub struct Effects {
-    /// Messages for consumers.
-    pub deliveries: Vec<Delivery>,
-    /// All else.
-    pub notices: Vec<Notice>,
-}
-
-impl Effects {
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.deliveries.is_empty() && self.notices.is_empty()
-    }
-}
+use spans::Spans;
 
 /// Counts of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -155,16 +43,29 @@ pub struct Counts {
 }
 
 /// What a queue is declared to be, as far as its messages are concerned.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Deleted when its last consumer leaves.
     pub auto_delete: bool,
+    /// The name of a durable queue in the store, which has its persistent messages.
+    pub durable: Option<QueueId>,
+    /// Octets of ready messages that may be held in memory, as far as the store has them too.
+    pub hot_max: usize,
 }
 
 struct Unacked {
     message: Message,
     /// `None`: taken by basic.get.
     consumer: Option<Slot>,
+    returns: u32,
+    stored: bool,
+}
+
+impl Unacked {
+    fn of(entry: &Entry, consumer: Option<Slot>) -> Self {
+        let Entry { message, returns, stored, .. } = entry;
+        Self { message: message.clone(), consumer, returns: *returns, stored: *stored }
+    }
 }
 
 /// A queue.
@@ -174,17 +75,26 @@ pub struct State {
     unacked: Window<Unacked>,
     consumers: Consumers,
     deleted: bool,
+    /// Messages before this position, read from the store, may have been handed out in a former life.
+    handed_out_before: Seq,
+    /// Positions before this one were handed out, and the store knows it.
+    handed_out: Seq,
+    /// Connections that wait for a message to be read.
+    getters: Vec<u64>,
 }
 
 impl State {
-    /// An empty queue.
-    pub fn new(config: Config) -> Self {
+    /// A queue with what it had before a restart.
+    pub fn new(config: Config, past: Past) -> Self {
         Self {
             config,
-            ready: Ready::default(),
+            ready: Ready::new(config.durable.is_some(), past),
             unacked: Window::default(),
             consumers: Consumers::default(),
             deleted: false,
+            handed_out_before: past.delivered,
+            handed_out: past.delivered,
+            getters: Vec::new(),
         }
     }
 
@@ -196,18 +106,37 @@ impl State {
         }
         let outcome = match command {
             Command::Publish(messages) => {
-                self.ready.push(messages);
+                self.publish(messages, effects);
                 Outcome::Done
             }
             Command::Settle(ranges, verdict) => {
-                self.settle(&ranges, verdict);
+                self.settle(&ranges, verdict, effects);
                 Outcome::Done
             }
             Command::Undo(deliveries) => {
                 self.undo(deliveries);
                 Outcome::Done
             }
-            Command::Get { no_ack } => self.get(no_ack),
+            Command::Get { no_ack, connection } => self.get(no_ack, connection, effects),
+            Command::Loaded { from, next, found } => {
+                self.loaded(from, next, found);
+                self.tell_getters(effects);
+                Outcome::Done
+            }
+            Command::Unreadable { from, next } => {
+                self.ready.unreadable(from, next);
+                self.tell_getters(effects);
+                Outcome::Done
+            }
+            Command::Refused(refused) => {
+                self.ready.refused(&refused);
+                Outcome::Done
+            }
+            Command::Trim(hot_max) => {
+                self.config.hot_max = hot_max;
+                self.ready.trim(hot_max);
+                Outcome::Done
+            }
             Command::Consume(spec) => self.consume(spec),
             Command::Cancel(key) => self.cancel(key, effects),
             Command::Credit(key, octets) => {
@@ -218,7 +147,7 @@ impl State {
             Command::SetPull(key, pull) => {
                 Outcome::Unacked(self.consumers.set_pull(key, pull).unwrap_or_default())
             }
-            Command::Purge => Outcome::Dropped(self.ready.clear()),
+            Command::Purge => self.purge(effects),
             Command::Delete { if_unused, if_empty } => self.delete(if_unused, if_empty, effects),
         };
         self.dispatch(effects);
@@ -240,53 +169,57 @@ impl State {
         self.deleted
     }
 
-    /// Hands out messages while there are both messages and consumers that can take one.
-    fn dispatch(&mut self, effects: &mut Effects) {
-        while !self.ready.is_empty()
-            && let Some(slot) = self.consumers.next()
-            && let Some(entry) = self.ready.pop()
-        {
-            self.hand_out(slot, entry, effects);
+    fn publish(&mut self, messages: Vec<Message>, effects: &mut Effects) {
+        if let Some(queue) = self.config.durable {
+            let positions = self.ready.next()..;
+            let stored = positions.zip(&messages).filter(|(_, message)| message.persistent());
+            effects.store.extend(stored.map(|(seq, message)| Op::Publish {
+                queue,
+                seq: At(seq),
+                payload: message.octets(),
+                weight: u32::try_from(message.body_len()).unwrap_or(u32::MAX),
+                shared: message.shared(),
+            }));
         }
-        if !self.ready.is_empty() {
-            let wanted = self.consumers.wake_pulls().into_iter().map(Notice::Wanted);
-            effects.notices.extend(wanted);
-        }
+        self.ready.push(messages, self.config.hot_max);
     }
 
-    fn hand_out(&mut self, slot: Slot, entry: Entry, effects: &mut Effects) {
-        let cost = delivery_cost(&entry.message);
-        let Some((to, no_ack)) = self.consumers.deliver(slot, cost) else {
-            self.ready.put_back(entry);
-            return;
-        };
-        if !no_ack {
-            let message = entry.message.clone();
-            self.unacked.insert(entry.seq, Unacked { message, consumer: Some(slot) });
+    fn loaded(&mut self, from: Seq, next: Seq, mut found: Vec<Entry>) {
+        for entry in &mut found {
+            entry.redelivered |= entry.seq < self.handed_out_before;
         }
-        effects.deliveries.push(Delivery { to, entry });
+        self.ready.loaded(from, next, found);
     }
 
-    fn settle(&mut self, ranges: &[SeqRange], verdict: Verdict) {
+    fn settle(&mut self, ranges: &[SeqRange], verdict: Verdict, effects: &mut Effects) {
+        let mut spans = Spans::default();
         for range in ranges {
             if range.first == range.last {
                 if let Some(unacked) = self.unacked.remove(range.first) {
-                    self.settle_one(range.first, unacked, verdict);
+                    self.settle_one(range.first, unacked, verdict, &mut spans);
                 }
                 continue;
             }
             for (seq, unacked) in self.unacked.remove_range(range.first..=range.last) {
-                self.settle_one(seq, unacked, verdict);
+                self.settle_one(seq, unacked, verdict, &mut spans);
             }
+        }
+        let Some(queue) = self.config.durable else { return };
+        match verdict {
+            Verdict::Requeue => spans.give_back(queue, &mut effects.store),
+            _ => spans.settle(queue, &mut effects.store),
         }
     }
 
-    fn settle_one(&mut self, seq: Seq, unacked: Unacked, verdict: Verdict) {
+    fn settle_one(&mut self, seq: Seq, unacked: Unacked, verdict: Verdict, spans: &mut Spans) {
         if let Some(slot) = unacked.consumer {
             self.consumers.settled(slot);
         }
+        let Unacked { message, returns, stored, .. } = unacked;
+        let entry = Entry { seq, message, redelivered: true, returns: returns + 1, stored };
+        spans.add(&entry);
         if verdict == Verdict::Requeue {
-            self.ready.put_back(Entry { seq, message: unacked.message, redelivered: true });
+            self.ready.put_back(entry);
         }
     }
 
@@ -300,13 +233,14 @@ impl State {
         }
     }
 
-    fn get(&mut self, no_ack: bool) -> Outcome {
-        let Some(entry) = self.ready.pop() else { return Outcome::Got(None, 0) };
-        if !no_ack {
-            let message = entry.message.clone();
-            self.unacked.insert(entry.seq, Unacked { message, consumer: None });
+    fn purge(&mut self, effects: &mut Effects) -> Outcome {
+        let mut stored = Spans::default();
+        let dropped = self.ready.clear(&mut stored);
+        if let Some(queue) = self.config.durable {
+            stored.settle(queue, &mut effects.store);
         }
-        Outcome::Got(Some(entry), self.ready.len())
+        self.tell_getters(effects);
+        Outcome::Dropped(dropped)
     }
 
     fn consume(&mut self, spec: ConsumerSpec) -> Outcome {
@@ -321,7 +255,7 @@ impl State {
     fn cancel(&mut self, key: ConsumerKey, effects: &mut Effects) -> Outcome {
         let Some(unacked) = self.consumers.remove(key) else { return Outcome::Unacked(0) };
         if self.config.auto_delete && self.consumers.is_empty() {
-            self.drop_all();
+            self.drop_all(effects);
             effects.notices.push(Notice::Deleted);
         }
         Outcome::Unacked(unacked)
@@ -330,7 +264,7 @@ impl State {
     fn grant(&mut self, key: ConsumerKey, messages: u32, effects: &mut Effects) -> Outcome {
         self.consumers.grant(key, messages);
         self.dispatch(effects);
-        let more = !self.ready.is_empty();
+        let more = !self.ready.has_none_at_hand();
         match self.consumers.end_grant(key, more) {
             Some(left) => Outcome::Granted { used: messages.saturating_sub(left), more },
             None => Outcome::Granted { used: 0, more: false },
@@ -347,14 +281,18 @@ impl State {
         let dropped = self.ready.len();
         let cancelled = self.consumers.clear().into_iter().map(Notice::Cancelled);
         effects.notices.extend(cancelled);
-        self.drop_all();
+        self.drop_all(effects);
         Outcome::Dropped(dropped)
     }
 
-    fn drop_all(&mut self) {
+    fn drop_all(&mut self, effects: &mut Effects) {
         self.deleted = true;
-        self.ready = Ready::default();
+        self.ready = Ready::new(false, Past::default());
         self.unacked = Window::default();
+        self.tell_getters(effects);
+        if let Some(queue) = self.config.durable {
+            effects.store.push(Op::DropQueue { queue });
+        }
     }
 }
 

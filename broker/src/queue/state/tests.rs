@@ -1,5 +1,6 @@
 //! The queue against a naive model, step by step, and RabbitMQ's rules by example.
 
+mod durable;
 mod fairness;
 mod model;
 mod random;
@@ -45,6 +46,9 @@ fn range(first: Seq, last: Seq) -> Vec<SeqRange> {
     vec![SeqRange { first, last }]
 }
 
+/// A queue that the store knows nothing of.
+const CONFIG: Config = Config { auto_delete: false, durable: None, hot_max: usize::MAX };
+
 /// A queue whose commands answer with what they led to.
 struct Bench {
     state: State,
@@ -52,11 +56,11 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { state: State::new(Config::default()) }
+        Self { state: State::new(CONFIG, Past::default()) }
     }
 
     fn auto_delete() -> Self {
-        Self { state: State::new(Config { auto_delete: true }) }
+        Self { state: State::new(Config { auto_delete: true, ..CONFIG }, Past::default()) }
     }
 
     fn apply(&mut self, command: Command) -> (Outcome, Effects) {
@@ -82,7 +86,9 @@ impl Bench {
     /// Takes all that is ready, as (position, message, redelivered).
     fn drain(&mut self) -> Vec<(Seq, u32, bool)> {
         let mut all = Vec::new();
-        while let (Outcome::Got(Some(entry), _), _) = self.apply(Command::Get { no_ack: true }) {
+        while let (Outcome::Got(Some(entry), _), _) =
+            self.apply(Command::Get { no_ack: true, connection: 0 })
+        {
             all.push((entry.seq, id_of(&entry.message), entry.redelivered));
         }
         all

@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::*;
+use crate::alarm::Alarm;
 
 const PUBLISHERS: u32 = 3;
 const EACH: u32 = 2_000;
@@ -57,7 +58,7 @@ impl Hall {
     /// Counts messages that are done; the last one lets all consumers go, told by an alarm.
     fn count_done(&self, messages: usize) {
         if messages > 0 && self.done.fetch_add(messages, Ordering::SeqCst) + messages == ALL {
-            self.node.set_memory_alarm(true);
+            self.node.set_alarm(Alarm::Memory, true);
         }
     }
 
@@ -155,7 +156,7 @@ impl Connection {
             if !self.mailbox.is_empty() {
                 return self.mailbox.collect(Vec::new());
             }
-            if self.hall.node.memory_alarm() {
+            if self.hall.node.alarms().any() {
                 return vec![Mail::Alarm]; // All was done before this connection was opened.
             }
             let before = std::time::Instant::now();

@@ -19,12 +19,19 @@ pub struct Item {
     pub id: u32,
     pub padding: usize,
     pub redelivered: bool,
+    pub returns: u32,
 }
 
 impl Item {
     pub fn entry(&self) -> Entry {
         let message = message(self.id, self.padding);
-        Entry { seq: self.seq, message, redelivered: self.redelivered }
+        Entry {
+            seq: self.seq,
+            message,
+            redelivered: self.redelivered,
+            returns: self.returns,
+            stored: false,
+        }
     }
 
     /// Octets of a delivery: 64, two empty names, the header (12, and 2 of flags), the body.
@@ -114,7 +121,7 @@ impl Model {
                 for message in messages {
                     let padding = message.body_len() - 4;
                     let (seq, id) = (u64::from(self.published), id_of(&message));
-                    self.ready.push_back(Item { seq, id, padding, redelivered: false });
+                    self.ready.push_back(Item { seq, id, padding, redelivered: false, returns: 0 });
                     self.published += 1;
                 }
             }
@@ -129,7 +136,7 @@ impl Model {
                     self.put_back(taken.item);
                 }
             }
-            Command::Get { no_ack } => return self.get(no_ack),
+            Command::Get { no_ack, .. } => return self.get(no_ack),
             Command::Consume(spec) => return self.consume(spec),
             Command::Cancel(key) => return self.cancel(key),
             Command::Credit(key, octets) => {
@@ -146,6 +153,11 @@ impl Model {
             Command::SetPull(key, pull) => return self.set_pull(key, pull),
             Command::Purge => return Outcome::Dropped(self.drop_ready()),
             Command::Delete { if_unused, if_empty } => return self.delete(if_unused, if_empty),
+            // The queues of this model are not in the store.
+            Command::Loaded { .. }
+            | Command::Unreadable { .. }
+            | Command::Refused(_)
+            | Command::Trim(_) => {}
         }
         Outcome::Done
     }
@@ -161,7 +173,10 @@ impl Model {
             }
             let Some(Taken { item, .. }) = self.taken.remove(&seq) else { continue };
             match verdict {
-                Verdict::Requeue => self.put_back(Item { redelivered: true, ..item }),
+                Verdict::Requeue => {
+                    let returns = item.returns + 1;
+                    self.put_back(Item { redelivered: true, returns, ..item });
+                }
                 Verdict::Ack | Verdict::Discard => self.finish(item),
             }
         }

@@ -78,7 +78,8 @@ struct Trial {
 
 impl Trial {
     fn new(config: Config) -> Self {
-        let (state, twin) = (State::new(config), State::new(config));
+        let new = || State::new(config, Past::default());
+        let (state, twin) = (new(), new());
         Self { state, twin, model: Model::new(config), keys: 0 }
     }
 
@@ -113,7 +114,7 @@ impl Trial {
                 let numbered = (self.model.published..).zip(paddings);
                 Command::Publish(numbered.map(|(id, padding)| message(id, *padding)).collect())
             }
-            Step::Get { no_ack } => Command::Get { no_ack: *no_ack },
+            Step::Get { no_ack } => Command::Get { no_ack: *no_ack, connection: 0 },
             Step::Consume(spec) => {
                 Command::Consume(ConsumerSpec { key: key(self.keys + 1), ..*spec })
             }
@@ -161,7 +162,9 @@ impl Trial {
         self.both(|| Command::Settle(all.clone(), Verdict::Requeue))?;
         let expected = self.model.ready();
         let mut left = Vec::new();
-        while let Outcome::Got(Some(entry), _) = self.both(|| Command::Get { no_ack: true })? {
+        while let Outcome::Got(Some(entry), _) =
+            self.both(|| Command::Get { no_ack: true, connection: 0 })?
+        {
             left.push(entry);
         }
         prop_assert_eq!(left, expected);
@@ -196,7 +199,7 @@ proptest! {
         auto_delete in prop::bool::weighted(0.2),
         steps in vec(any_step(6), 0..120),
     ) {
-        trial(Config { auto_delete }, &steps)?;
+        trial(Config { auto_delete, ..CONFIG }, &steps)?;
     }
 }
 
@@ -204,6 +207,6 @@ proptest! {
     #![proptest_config(cases(12))]
     #[test]
     fn a_queue_of_thousands_does_what_the_model_allows(steps in vec(any_step(400), 0..40)) {
-        trial(Config::default(), &steps)?;
+        trial(CONFIG, &steps)?;
     }
 }

@@ -7,7 +7,7 @@ fn requeued_messages_return_to_their_positions() {
     let mut queue = Bench::new();
     queue.publish(0..5);
     for _ in 0..4 {
-        queue.apply(Command::Get { no_ack: false });
+        queue.apply(Command::Get { no_ack: false, connection: 0 });
     }
     queue.apply(Command::Settle(range(3, 3), Verdict::Requeue));
     queue.apply(Command::Settle(range(1, 1), Verdict::Requeue));
@@ -44,7 +44,7 @@ fn what_was_never_sent_is_not_redelivered() {
 fn what_was_never_sent_keeps_the_mark_of_an_earlier_delivery() {
     let mut queue = Bench::new();
     queue.publish(0..1);
-    queue.apply(Command::Get { no_ack: false });
+    queue.apply(Command::Get { no_ack: false, connection: 0 });
     queue.apply(Command::Settle(range(0, 0), Verdict::Requeue));
     let (_, effects) = queue.apply(Command::Consume(ConsumerSpec { no_ack: true, ..consumer(1) }));
     queue.apply(Command::Cancel(key(1)));
@@ -143,8 +143,8 @@ fn a_window_that_is_used_up_holds_deliveries_back() {
 fn a_purge_leaves_what_consumers_hold() {
     let mut queue = Bench::new();
     queue.publish(0..5);
-    queue.apply(Command::Get { no_ack: false });
-    queue.apply(Command::Get { no_ack: false });
+    queue.apply(Command::Get { no_ack: false, connection: 0 });
+    queue.apply(Command::Get { no_ack: false, connection: 0 });
     queue.apply(Command::Settle(range(1, 1), Verdict::Requeue));
     assert_eq!(queue.apply(Command::Purge).0, Outcome::Dropped(4));
     assert_eq!(queue.state.counts(), Counts { unacked: 1, ..Counts::default() });
@@ -177,7 +177,7 @@ fn deletion_heeds_its_conditions() {
 fn messages_that_are_held_do_not_keep_a_queue_from_being_empty() {
     let mut queue = Bench::new();
     queue.publish(0..1);
-    queue.apply(Command::Get { no_ack: false });
+    queue.apply(Command::Get { no_ack: false, connection: 0 });
     let delete = Command::Delete { if_unused: true, if_empty: true };
     assert_eq!(queue.apply(delete).0, Outcome::Dropped(0));
 }

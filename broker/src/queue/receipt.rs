@@ -1,0 +1,116 @@
+//! What became of what a session has handed to its queues.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use lepus_storage::{Lsn, TxPart};
+use parking_lot::Mutex;
+
+use crate::durability::Durability;
+use crate::mailbox::{Mail, Mailbox};
+
+/// Follows some writes of one session until all of them are durable.
+///
+/// Queues write to the store when they carry out effects, which another thread may do: only then
+/// is the position known that must become durable.
+#[derive(Debug)]
+pub struct Receipt {
+    /// Writes that have not reached the store; the session counts as one until it has added all.
+    open: AtomicU32,
+    lsn: AtomicU64,
+    refused: AtomicBool,
+    mailbox: Arc<Mailbox>,
+}
+
+/// What a [`Receipt`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Not known yet.
+    Open,
+    /// All would survive a crash.
+    Durable,
+    /// Something of it was refused, or will never be durable.
+    Refused,
+}
+
+impl Receipt {
+    /// For writes of the session behind `mailbox`.
+    pub fn new(mailbox: &Arc<Mailbox>) -> Arc<Self> {
+        Arc::new(Self {
+            open: AtomicU32::new(1),
+            lsn: AtomicU64::new(0),
+            refused: AtomicBool::new(false),
+            mailbox: mailbox.clone(),
+        })
+    }
+
+    /// One more write.
+    pub fn await_one(&self) {
+        self.open.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The session will add no more.
+    pub fn complete(&self) {
+        self.open.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// A write has reached the store, or was refused. If it was the last, and is durable already, the
+    /// session hears of it from here.
+    pub fn written(&self, lsn: Option<Lsn>, durability: &Durability) {
+        match lsn {
+            Some(lsn) => drop(self.lsn.fetch_max(lsn.0, Ordering::SeqCst)),
+            None => self.refused.store(true, Ordering::SeqCst),
+        }
+        if self.open.fetch_sub(1, Ordering::SeqCst) == 1 && self.fate(durability) != Fate::Open {
+            let _ = self.mailbox.post(Mail::Durable);
+        }
+    }
+
+    /// What became of it.
+    pub fn fate(&self, durability: &Durability) -> Fate {
+        if self.open.load(Ordering::SeqCst) > 0 {
+            Fate::Open
+        } else if self.refused.load(Ordering::SeqCst) {
+            Fate::Refused
+        } else if durability.has(self.lsn.load(Ordering::SeqCst)) {
+            Fate::Durable
+        } else if durability.has_failed() {
+            Fate::Refused
+        } else {
+            Fate::Open
+        }
+    }
+}
+
+/// Writes of several queues that survive a crash together or not at all.
+#[derive(Debug)]
+pub struct Transaction {
+    id: u64,
+    state: Mutex<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    left: usize,
+    written: bool,
+}
+
+impl Transaction {
+    /// A transaction of so many parts.
+    pub fn new(id: u64, parts: usize) -> Arc<Self> {
+        Arc::new(Self { id, state: Mutex::new(Parts { left: parts, written: false }) })
+    }
+
+    /// Writes one part. The lock makes the last part the last one in the store, too. `empty`: there
+    /// is nothing to write, unless it is the end of what others have written.
+    pub fn part<R>(&self, empty: bool, write: impl FnOnce(TxPart) -> R) -> Option<R> {
+        let mut parts = self.state.lock();
+        parts.left = parts.left.saturating_sub(1);
+        let last = parts.left == 0;
+        if empty && !(last && parts.written) {
+            return None;
+        }
+        parts.written = true;
+        Some(write(TxPart { tx: self.id, last }))
+    }
+}

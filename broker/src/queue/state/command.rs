@@ -1,0 +1,161 @@
+//! What a queue is asked, and what comes of it.
+
+use lepus_protocol::method::Verdict;
+use lepus_storage::Op;
+
+use super::{ConsumerSpec, Entry};
+use crate::message::Message;
+
+/// Octets that a delivery costs a consumer's window besides the message's own: frames, bookkeeping.
+pub const DELIVERY_COST: u32 = 64;
+
+/// A message's position in its queue: ascending, never given twice.
+pub type Seq = u64;
+
+/// A consumer as all nodes know it: its connection, and its number within that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConsumerKey {
+    /// The connection's id; never reused.
+    pub connection: u64,
+    /// Counts consumers within the connection; never reused.
+    pub number: u32,
+}
+
+/// A run of positions, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeqRange {
+    /// The first.
+    pub first: Seq,
+    /// The last.
+    pub last: Seq,
+}
+
+/// What is asked of a queue.
+#[derive(Debug)]
+pub enum Command {
+    /// Appends messages.
+    Publish(Vec<Message>),
+    /// Messages that were handed out are done, or return to their positions.
+    Settle(Vec<SeqRange>, Verdict),
+    /// Messages that were handed out but never sent return as if nothing had happened.
+    Undo(Vec<Entry>),
+    /// Takes one message.
+    Get {
+        /// It counts as acknowledged.
+        no_ack: bool,
+        /// The connection to tell ([`Notice::Loaded`]) if the message must be read first.
+        connection: u64,
+    },
+    /// The answer to [`Notice::Load`]: messages that were read from the store.
+    Loaded {
+        /// Where the reading began.
+        from: Seq,
+        /// Where it ended; the same if the store has nothing from there on.
+        next: Seq,
+        /// What was found.
+        found: Vec<Entry>,
+    },
+    /// The answer to [`Notice::Load`]: the first message, before `next`, cannot be read.
+    Unreadable {
+        /// Where the reading began.
+        from: Seq,
+        /// The position after the message's.
+        next: Seq,
+    },
+    /// The store has refused messages: position, octets of the body, by position.
+    Refused(Vec<(Seq, u64)>),
+    /// From now on so many octets of ready messages may be held in memory, as far as the store has
+    /// them too.
+    Trim(usize),
+    /// Adds a consumer.
+    Consume(ConsumerSpec),
+    /// Removes a consumer; what it holds stays with its channel.
+    Cancel(ConsumerKey),
+    /// Octets of deliveries (with [`DELIVERY_COST`] each) have left for the consumer.
+    Credit(ConsumerKey, u64),
+    /// A pulling consumer takes up to so many messages now.
+    Grant(ConsumerKey, u32),
+    /// Whether a consumer gets only what it is granted.
+    SetPull(ConsumerKey, bool),
+    /// Drops all messages that are ready.
+    Purge,
+    /// Deletes the queue.
+    Delete {
+        /// Only without consumers.
+        if_unused: bool,
+        /// Only without ready messages.
+        if_empty: bool,
+    },
+}
+
+/// What a command led to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// The queue had been deleted before.
+    Gone,
+    /// The answer to [`Command::Get`], with the number of messages that are still ready.
+    Got(Option<Entry>, usize),
+    /// The answer to [`Command::Get`]: ask again after [`Notice::Loaded`].
+    Wait,
+    /// An exclusive consumer, one's own or another's, stands against [`Command::Consume`].
+    ExclusiveUse,
+    /// The answer to [`Command::Grant`].
+    Granted {
+        /// Messages handed to the consumer.
+        used: u32,
+        /// More are ready: ask again when there is room.
+        more: bool,
+    },
+    /// The answer to [`Command::SetPull`] and [`Command::Cancel`]: messages that the consumer holds.
+    Unacked(u32),
+    /// The answer to [`Command::Purge`] and [`Command::Delete`]: messages dropped.
+    Dropped(usize),
+    /// The queue has consumers.
+    InUse,
+    /// The queue has messages.
+    NotEmpty,
+}
+
+/// A message on its way to a consumer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// To whom.
+    pub to: ConsumerKey,
+    /// What.
+    pub entry: Entry,
+}
+
+/// Something that others must hear of.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The queue went away under this consumer.
+    Cancelled(ConsumerKey),
+    /// Messages are ready for this pulling consumer.
+    Wanted(ConsumerKey),
+    /// The queue deleted itself, as its last consumer left.
+    Deleted,
+    /// The store must be read from this position on, so many octets; then [`Command::Loaded`].
+    Load(Seq, usize),
+    /// Messages that this connection has asked for may be there now.
+    Loaded(u64),
+}
+
+/// What commands lead to outside of the queue, in order.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Messages for consumers.
+    pub deliveries: Vec<Delivery>,
+    /// What the store must be told, before anybody is told anything else.
+    pub store: Vec<Op>,
+    /// All else.
+    pub notices: Vec<Notice>,
+}
+
+impl Effects {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.deliveries.is_empty() && self.notices.is_empty() && self.store.is_empty()
+    }
+}

@@ -1,0 +1,95 @@
+//! Messages leave the queue: to consumers in turn, or to whoever asks for one.
+
+use lepus_storage::{Op, Seq as At};
+
+use super::consumers::Slot;
+use super::spans::Spans;
+use super::{Delivery, Effects, Entry, Notice, Outcome, State, Unacked, delivery_cost};
+
+impl State {
+    /// Hands out messages while there are both messages and consumers that can take one.
+    pub(super) fn dispatch(&mut self, effects: &mut Effects) {
+        let mut gone = Spans::default();
+        while !self.ready.has_none_at_hand()
+            && let Some(slot) = self.consumers.next()
+            && let Some(entry) = self.ready.pop()
+        {
+            self.hand_out(slot, entry, &mut gone, effects);
+        }
+        if let Some(queue) = self.config.durable {
+            gone.settle(queue, &mut effects.store);
+        }
+        if !self.ready.has_none_at_hand() {
+            let wanted = self.consumers.wake_pulls().into_iter().map(Notice::Wanted);
+            effects.notices.extend(wanted);
+        }
+        self.load(effects);
+    }
+
+    /// Has the store read before the messages in memory are all gone, if anybody wants them.
+    fn load(&mut self, effects: &mut Effects) {
+        if self.consumers.is_empty() && self.getters.is_empty() {
+            return;
+        }
+        if let Some(from) = self.ready.start_loading(self.config.hot_max / 2) {
+            effects.notices.push(Notice::Load(from, self.config.hot_max / 2));
+        }
+    }
+
+    fn hand_out(&mut self, slot: Slot, mut entry: Entry, gone: &mut Spans, effects: &mut Effects) {
+        let cost = delivery_cost(&entry.message);
+        let Some((to, no_ack)) = self.consumers.deliver(slot, cost) else {
+            self.ready.put_back(entry);
+            return;
+        };
+        self.take(&mut entry, Some(slot), no_ack, gone, effects);
+        effects.deliveries.push(Delivery { to, entry });
+    }
+
+    /// A message leaves: it counts as acknowledged, or as handed out.
+    fn take(
+        &mut self,
+        entry: &mut Entry,
+        consumer: Option<Slot>,
+        no_ack: bool,
+        gone: &mut Spans,
+        effects: &mut Effects,
+    ) {
+        if no_ack {
+            gone.add(entry);
+            entry.stored = false;
+            return;
+        }
+        self.unacked.insert(entry.seq, Unacked::of(entry, consumer));
+        if let Some(queue) = self.config.durable.filter(|_| entry.stored)
+            && entry.seq >= self.handed_out
+        {
+            self.handed_out = entry.seq + 1;
+            // One operation is enough for all that are handed out together.
+            match effects.store.last_mut() {
+                Some(Op::Deliver { up_to, .. }) => *up_to = At(entry.seq),
+                _ => effects.store.push(Op::Deliver { queue, up_to: At(entry.seq) }),
+            }
+        }
+    }
+
+    pub(super) fn get(&mut self, no_ack: bool, connection: u64, effects: &mut Effects) -> Outcome {
+        let Some(mut entry) = self.ready.pop() else {
+            if self.ready.is_empty() {
+                return Outcome::Got(None, 0);
+            }
+            self.getters.push(connection);
+            return Outcome::Wait;
+        };
+        let mut gone = Spans::default();
+        self.take(&mut entry, None, no_ack, &mut gone, effects);
+        if let Some(queue) = self.config.durable {
+            gone.settle(queue, &mut effects.store);
+        }
+        Outcome::Got(Some(entry), self.ready.len())
+    }
+
+    pub(super) fn tell_getters(&mut self, effects: &mut Effects) {
+        effects.notices.extend(self.getters.drain(..).map(Notice::Loaded));
+    }
+}

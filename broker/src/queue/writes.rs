@@ -1,0 +1,100 @@
+//! What a queue has to tell the store, in order.
+
+use std::sync::Arc;
+
+use lepus_storage::{Batch, Lsn, MessageStore, Op, StoreError, TxPart};
+
+use super::receipt::{Receipt, Transaction};
+use super::state::Seq;
+use crate::durability::Durability;
+
+/// Writes that nobody carries out yet.
+#[derive(Debug, Default)]
+pub struct Writes(Vec<Write>);
+
+/// Operations for one batch, and who wants to know what becomes of it.
+#[derive(Debug, Default)]
+pub struct Write {
+    ops: Vec<Op>,
+    receipts: Vec<Arc<Receipt>>,
+    tx: Option<Arc<Transaction>>,
+}
+
+impl Writes {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes all.
+    pub fn take(&mut self) -> Vec<Write> {
+        std::mem::take(&mut self.0)
+    }
+
+    /// Adds operations, with those that came just before if they are in no transaction.
+    pub fn add(
+        &mut self,
+        ops: &mut Vec<Op>,
+        receipt: Option<&Arc<Receipt>>,
+        tx: Option<&Arc<Transaction>>,
+    ) {
+        let (ops, receipt) = (std::mem::take(ops), receipt.cloned());
+        match self.0.last_mut() {
+            Some(last) if last.tx.is_none() && tx.is_none() => {
+                last.ops.extend(ops);
+                last.receipts.extend(receipt);
+            }
+            _ => {
+                let receipts = receipt.into_iter().collect();
+                self.0.push(Write { ops, receipts, tx: tx.cloned() });
+            }
+        }
+    }
+}
+
+impl Write {
+    /// Gives the store its batch. An error tells which messages (position, octets of the body)
+    /// were refused.
+    pub fn carry_out(
+        self,
+        store: &dyn MessageStore,
+        durability: &Durability,
+    ) -> Result<(), Vec<(Seq, u64)>> {
+        let Self { ops, receipts, tx } = self;
+        let published: Vec<(Seq, u64)> = ops.iter().filter_map(published).collect();
+        let empty = ops.is_empty();
+        let append = |part: Option<TxPart>| append(store, ops, part);
+        let done = match tx {
+            None if empty => Ok(Lsn(0)),
+            None => append(None),
+            Some(tx) => tx.part(empty, |part| append(Some(part))).unwrap_or(Ok(Lsn(0))),
+        };
+        for receipt in receipts {
+            receipt.written(done.as_ref().ok().copied(), durability);
+        }
+        match done {
+            Err(error) if !published.is_empty() => {
+                tracing::error!(messages = published.len(), "messages refused: {error}");
+                Err(published)
+            }
+            // That the store is poisoned was said when it happened: what is settled now comes back
+            // after the restart that it needs.
+            _ => Ok(()),
+        }
+    }
+}
+
+fn append(store: &dyn MessageStore, ops: Vec<Op>, part: Option<TxPart>) -> Result<Lsn, StoreError> {
+    let mut batch = Batch::from(ops);
+    if let Some(part) = part {
+        batch.set_part(part);
+    }
+    store.append(batch)
+}
+
+fn published(op: &Op) -> Option<(Seq, u64)> {
+    match op {
+        Op::Publish { seq, weight, .. } => Some((seq.0, u64::from(*weight))),
+        _ => None,
+    }
+}

@@ -1,0 +1,59 @@
+//! A broker takes up what it was when it ended.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use lepus_storage::{Batch, Op, QueueId, QueueStats};
+
+use crate::node::Node;
+use crate::queue::state::Past;
+use crate::stores::Found;
+use crate::topology::record::Record;
+
+impl Node {
+    /// Brings back what was found in the stores. Messages of queues that are not declared any more
+    /// (the broker ended between the two) are dropped.
+    ///
+    /// # Errors
+    /// A record of the catalog that makes no sense.
+    pub fn restore(self: &Arc<Self>, found: Found) -> Result<()> {
+        let decode = |value| Record::decode(value).map_err(|why| anyhow!("{why}"));
+        let records: Vec<Record> =
+            found.entries.values().map(|value| decode(value)).collect::<Result<_>>()?;
+        let declared: HashSet<u64> = records.iter().filter_map(queue_id).collect();
+        let last_stored = found.queues.keys().map(|id| id.0).max();
+        let past = |id: u64| found.queues.get(&QueueId(id)).map(past).unwrap_or_default();
+        let vhost = self.vhost("/").context("there is no virtual host /")?;
+        let restored =
+            vhost.restore(self, &records, last_stored.unwrap_or_default(), |id| past(id.0));
+        restored.map_err(|why| anyhow!("the catalog: {why}"))?;
+        let orphans: Vec<&QueueId> =
+            found.queues.keys().filter(|id| !declared.contains(&id.0)).collect();
+        if !orphans.is_empty() {
+            tracing::warn!(queues = orphans.len(), "messages of deleted queues are dropped");
+            let drops = orphans.into_iter().map(|id| Op::DropQueue { queue: *id });
+            self.store().append(Batch::from(drops.collect::<Vec<_>>()))?;
+        }
+        let messages: u64 = found.queues.values().map(|stats| stats.messages).sum();
+        tracing::info!(queues = declared.len(), messages, "restored");
+        Ok(())
+    }
+}
+
+fn queue_id(record: &Record) -> Option<u64> {
+    match record {
+        Record::Queue { id, .. } => Some(*id),
+        _ => None,
+    }
+}
+
+fn past(stats: &QueueStats) -> Past {
+    Past {
+        first: stats.first.0,
+        next: stats.next.0,
+        messages: stats.messages,
+        bytes: stats.weight,
+        delivered: stats.delivered.0,
+    }
+}

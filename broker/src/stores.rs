@@ -1,0 +1,116 @@
+//! The stores that a broker keeps its state in.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use lepus_storage::{
+    Batch, Catalog, LogStore, MemoryStore, MessageStore, Meta, Op, QueueId, QueueStats, Recovered,
+    SledStore, StoreConfig,
+};
+
+use crate::config::{Config, StorageEngine};
+use crate::declared::{Change, Declared};
+use crate::durability::Durability;
+
+/// Messages, and what is declared.
+pub struct Stores {
+    /// The messages of durable queues.
+    pub messages: Arc<dyn MessageStore>,
+    /// How far that is.
+    pub durability: Arc<Durability>,
+    /// The catalog.
+    pub declared: Declared,
+}
+
+/// What was found in stores when they were opened.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// What is declared.
+    pub entries: BTreeMap<Bytes, Bytes>,
+    /// What the queues have.
+    pub queues: HashMap<QueueId, QueueStats>,
+}
+
+impl Stores {
+    /// Stores that are gone with the process.
+    pub fn in_memory() -> Self {
+        let durability = Arc::new(Durability::default());
+        let config = StoreConfig {
+            on_durable: Some(durability.clone().on_durable()),
+            ..StoreConfig::new("")
+        };
+        let messages = Arc::new(MemoryStore::new(&config));
+        Self { messages, durability, declared: Declared::in_memory() }
+    }
+
+    /// Opens what is in a data directory.
+    pub fn open(directory: &Path, config: &Config) -> Result<(Self, Found)> {
+        let durability = Arc::new(Durability::default());
+        let store_config = StoreConfig {
+            segment_bytes: config.segment_bytes,
+            on_durable: Some(durability.clone().on_durable()),
+            ..StoreConfig::new(directory)
+        };
+        let opened = match config.storage_engine {
+            StorageEngine::Log => open_engine::<LogStore>(&store_config),
+            StorageEngine::Sled => open_engine::<SledStore>(&store_config),
+        };
+        let (messages, recovered) = opened
+            .with_context(|| format!("cannot open the data directory {}", directory.display()))?;
+        durability.advance(Some(recovered.lsn));
+        tell(&recovered.notes);
+        let (declared, entries) = open_catalog(directory, recovered.meta, &*messages)
+            .with_context(|| format!("cannot open the catalog in {}", directory.display()))?;
+        let queues = recovered.queues.into_iter().collect();
+        Ok((Self { messages, durability, declared }, Found { entries, queues }))
+    }
+}
+
+fn open_engine<S: MessageStore + 'static>(
+    config: &StoreConfig,
+) -> Result<(Arc<dyn MessageStore>, Recovered)> {
+    let (store, recovered) = S::open(config)?;
+    Ok((Arc::new(store), recovered))
+}
+
+/// Of the catalog and the message store's copy of it the newer one counts, for both.
+fn open_catalog(
+    directory: &Path,
+    copy: Meta,
+    messages: &dyn MessageStore,
+) -> Result<(Declared, BTreeMap<Bytes, Bytes>)> {
+    let durability = Arc::new(Durability::default());
+    let on_version = durability.clone().on_version();
+    let (catalog, found) = Catalog::open(directory, Some(on_version))?;
+    tell(&found.notes);
+    let Meta { version, entries } = if copy.version > found.meta.version {
+        let (copied, version) = (copy.version, found.meta.version);
+        tracing::warn!(copied, version, "the catalog is rebuilt from the message store's copy");
+        catalog.replace(copy.clone())?;
+        copy
+    } else {
+        let changes = differences(&copy.entries, &found.meta.entries);
+        if !changes.is_empty() {
+            let version = found.meta.version;
+            messages.append(Batch::from(vec![Op::Meta { version, changes }]))?;
+        }
+        found.meta
+    };
+    Ok((Declared::new(catalog, version, durability), entries))
+}
+
+/// What turns `old` into `new`.
+fn differences(old: &BTreeMap<Bytes, Bytes>, new: &BTreeMap<Bytes, Bytes>) -> Vec<Change> {
+    let gone = old.keys().filter(|key| !new.contains_key(*key)).map(|key| (key.clone(), None));
+    let changed = new.iter().filter(|(key, value)| old.get(*key) != Some(*value));
+    gone.chain(changed.map(|(key, value)| (key.clone(), Some(value.clone())))).collect()
+}
+
+fn tell(notes: &[String]) {
+    for note in notes {
+        tracing::warn!("{note}");
+    }
+}

@@ -1,0 +1,217 @@
+//! What is declared, as keys and values of the catalog.
+//!
+//! A key is what kind of thing it is, its virtual host, and what makes it unique there; a value is
+//! JSON, so that it can be read without this program and grow. Arguments are kept as the octets of
+//! their table, which no other form repeats exactly.
+
+use amq_protocol::types::FieldTable;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use lepus_protocol::table;
+use serde::{Deserialize, Serialize};
+
+use super::{BindingSpec, Exchange, QueueRecord, Target};
+use crate::declared::Change;
+use crate::routing::{BindingRef, Destination, ExchangeId};
+
+/// The version of the values.
+const VERSION: u8 = 1;
+
+/// A thing that survives a restart.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    /// An exchange; not a predeclared one.
+    Exchange {
+        /// The version of the value.
+        v: u8,
+        /// The virtual host.
+        vhost: String,
+        /// Its name.
+        name: String,
+        /// Its id, for life.
+        id: u64,
+        /// How it routes, as exchange.declare says it.
+        exchange_type: String,
+        /// Deleted when it is not used any more.
+        auto_delete: bool,
+        /// Closed to publishers.
+        internal: bool,
+        /// Optional arguments: their table, in base64.
+        arguments: String,
+    },
+    /// A queue; its id is its name in the message store.
+    Queue {
+        /// The version of the value.
+        v: u8,
+        /// The virtual host.
+        vhost: String,
+        /// Its name.
+        name: String,
+        /// Its id, for life.
+        id: u64,
+        /// Deleted when it is not used any more.
+        auto_delete: bool,
+        /// Optional arguments: their table, in base64.
+        arguments: String,
+    },
+    /// A binding of durable things.
+    Binding {
+        /// The version of the value.
+        v: u8,
+        /// The virtual host.
+        vhost: String,
+        /// The exchange that messages come from.
+        source: String,
+        /// The queue or exchange that they go to.
+        destination: String,
+        /// Whether that is a queue.
+        to_queue: bool,
+        /// The routing key or pattern.
+        routing_key: String,
+        /// Optional arguments: their table, in base64.
+        arguments: String,
+    },
+}
+
+impl Record {
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn decode(value: &[u8]) -> Result<Self, String> {
+        let record: Self = serde_json::from_slice(value).map_err(|error| error.to_string())?;
+        let (Self::Exchange { v, .. } | Self::Queue { v, .. } | Self::Binding { v, .. }) = &record;
+        if *v > VERSION {
+            return Err(format!("version {v}, of which only {VERSION} is known"));
+        }
+        Ok(record)
+    }
+
+    /// The virtual host that it belongs to.
+    pub fn vhost(&self) -> &str {
+        match self {
+            Self::Exchange { vhost, .. }
+            | Self::Queue { vhost, .. }
+            | Self::Binding { vhost, .. } => vhost,
+        }
+    }
+}
+
+/// Reads arguments.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn arguments(text: &str) -> Result<FieldTable, String> {
+    let octets = STANDARD.decode(text).map_err(|error| error.to_string())?;
+    table::decode_body(&octets).map_err(|error| error.to_string())
+}
+
+fn text(arguments: &FieldTable) -> String {
+    STANDARD.encode(table::encode_body(arguments))
+}
+
+/// Predeclared exchanges are there anyway.
+fn is_recorded(exchange: &Exchange) -> bool {
+    exchange.spec.durable && !exchange.name.starts_with("amq.")
+}
+
+/// An exchange was declared.
+pub fn put_exchange(vhost: &str, exchange: &Exchange) -> Option<Change> {
+    let spec = &exchange.spec;
+    let record = Record::Exchange {
+        v: VERSION,
+        vhost: vhost.to_owned(),
+        name: spec.name.clone(),
+        id: exchange.id.0,
+        exchange_type: spec.kind.name().to_owned(),
+        auto_delete: spec.auto_delete,
+        internal: spec.internal,
+        arguments: text(&spec.arguments),
+    };
+    is_recorded(exchange).then(|| (exchange_key(vhost, exchange), value(&record)))
+}
+
+/// An exchange is gone.
+pub fn remove_exchange(vhost: &str, exchange: &Exchange) -> Option<Change> {
+    is_recorded(exchange).then(|| (exchange_key(vhost, exchange), None))
+}
+
+/// A queue was declared.
+pub fn put_queue(vhost: &str, queue: &QueueRecord) -> Option<Change> {
+    let record = Record::Queue {
+        v: VERSION,
+        vhost: vhost.to_owned(),
+        name: queue.spec.name.clone(),
+        id: queue.id.0,
+        auto_delete: queue.spec.auto_delete,
+        arguments: text(&queue.spec.arguments),
+    };
+    queue.spec.durable.then(|| (queue_key(vhost, queue), value(&record)))
+}
+
+/// A queue is gone.
+pub fn remove_queue(vhost: &str, queue: &QueueRecord) -> Option<Change> {
+    queue.spec.durable.then(|| (queue_key(vhost, queue), None))
+}
+
+/// A binding between durable things was made.
+pub fn put_binding(
+    vhost: &str,
+    source: ExchangeId,
+    destination: Destination,
+    spec: &BindingSpec<'_>,
+) -> Change {
+    let (name, to_queue) = match spec.target {
+        Target::Queue(name) => (name, true),
+        Target::Exchange(name) => (name, false),
+    };
+    let record = Record::Binding {
+        v: VERSION,
+        vhost: vhost.to_owned(),
+        source: spec.source.to_owned(),
+        destination: name.to_owned(),
+        to_queue,
+        routing_key: spec.key.to_owned(),
+        arguments: text(spec.arguments),
+    };
+    let (key, args) = (spec.key.as_bytes(), spec.arguments);
+    let binding = BindingRef { dest: destination, key, args };
+    (binding_key(vhost, source, &binding), value(&record))
+}
+
+/// Such a binding is gone.
+pub fn remove_binding(vhost: &str, source: ExchangeId, binding: &BindingRef<'_>) -> Change {
+    (binding_key(vhost, source, binding), None)
+}
+
+fn value(record: &Record) -> Option<Bytes> {
+    // Strings, numbers and flags always have a JSON form.
+    serde_json::to_vec(record).ok().map(Bytes::from)
+}
+
+fn exchange_key(vhost: &str, exchange: &Exchange) -> Bytes {
+    key(b'e', vhost, &[&exchange.id.0.to_be_bytes()])
+}
+
+fn queue_key(vhost: &str, queue: &QueueRecord) -> Bytes {
+    key(b'q', vhost, &[&queue.id.0.to_be_bytes()])
+}
+
+fn binding_key(vhost: &str, source: ExchangeId, binding: &BindingRef<'_>) -> Bytes {
+    let (kind, id) = match binding.dest {
+        Destination::Queue(id) => (b'q', id.0),
+        Destination::Exchange(id) => (b'e', id.0),
+    };
+    let routing_key = [&[binding.key.len() as u8], binding.key].concat();
+    let (source, id) = (source.0.to_be_bytes(), id.to_be_bytes());
+    let arguments = table::encode_body(binding.args);
+    key(b'b', vhost, &[&source, &[kind], &id, &routing_key, &arguments])
+}
+
+/// The virtual host's length stands before its name, so that no two keys are the same by chance.
+fn key(kind: u8, vhost: &str, parts: &[&[u8]]) -> Bytes {
+    let len = u16::try_from(vhost.len()).unwrap_or(u16::MAX).to_be_bytes();
+    [&[kind], &len[..], vhost.as_bytes(), &parts.concat()].concat().into()
+}
