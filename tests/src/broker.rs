@@ -1,45 +1,28 @@
 //! The broker under test: a process started here, or one that runs already.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use crate::conn::{Conn, Login};
-
-/// How long a broker may take to say `ready`.
-const START: Duration = Duration::from_secs(20);
-
-/// The wrapper ends the broker, and removes its directory (`$0`), when this process ends, however
-/// it ends: its standard input closes. A line with a signal's name passes that signal on.
-const WRAPPER: &str = r#"
-    exec 3<&0
-    "$@" </dev/null 3<&- &
-    pid=$!
-    (while read -r sig <&3; do kill -"$sig" $pid; done; trap '' TERM; kill -KILL $pid; rm -rf "$0") >&- 2>&- &
-    watcher=$!
-    exec >&- 3<&-
-    wait $pid
-    code=$?
-    kill $watcher 2>&-
-    exit $code
-"#;
+use crate::process::Process;
 
 /// A running broker.
 #[derive(Debug)]
 pub struct Broker {
     address: String,
     process: Option<Process>,
+    /// How to start it again; none for a broker that runs already.
+    setup: Option<Setup>,
 }
 
+/// The directory of a broker, removed at the end, and its arguments.
 #[derive(Debug)]
-struct Process {
-    child: Child,
+struct Setup {
     dir: PathBuf,
-    lines: Vec<String>,
+    args: Vec<String>,
 }
 
 impl Broker {
@@ -53,7 +36,7 @@ impl Broker {
     #[must_use]
     pub fn with_config(config: &str) -> Broker {
         match target() {
-            Some(address) => Broker { address, process: None },
+            Some(address) => Broker { address, process: None, setup: None },
             None => Broker::spawn("127.0.0.1", config),
         }
     }
@@ -72,27 +55,22 @@ impl Broker {
             std::fs::write(dir.join("rabbitmq.conf"), config).expect("write the configuration");
             args.extend(["--config".into(), dir.join("rabbitmq.conf").display().to_string()]);
         }
-        let stderr = std::fs::File::create(dir.join("stderr")).expect("create the log file");
-        let mut child = Command::new("sh")
-            .args(["-c", WRAPPER])
-            .arg(&dir)
-            .arg(binary())
-            .args(args)
-            .current_dir(&dir)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .expect("start the broker");
-        let stdout = read_lines(child.stdout.take().expect("a piped stdout"));
-        let mut process = Process { child, dir, lines: Vec::new() };
-        process.wait_until_ready(&stdout);
-        let address = process.lines.iter().find_map(|line| line.strip_prefix("listening amqp "));
-        let address = address.expect("a line `listening amqp ADDRESS`").to_string();
-        Broker { address, process: Some(process) }
+        let mut broker =
+            Broker { address: String::new(), process: None, setup: Some(Setup { dir, args }) };
+        broker.launch();
+        broker
     }
 
-    /// Where it listens, `host:port`.
+    /// Each start takes a free port: one that was free before may be taken by now.
+    fn launch(&mut self) {
+        let setup = self.setup.as_ref().expect("a broker started here");
+        let process = Process::start(&setup.dir, &setup.args).unwrap_or_else(|why| panic!("{why}"));
+        let address = process.lines().iter().find_map(|line| line.strip_prefix("listening amqp "));
+        self.address = address.expect("a line `listening amqp ADDRESS`").to_string();
+        self.process = Some(process);
+    }
+
+    /// Where it listens, `host:port`; another port after each restart.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
@@ -101,7 +79,7 @@ impl Broker {
     /// What it printed up to `ready`.
     #[must_use]
     pub fn lines(&self) -> &[String] {
-        self.process.as_ref().map_or(&[], |process| &process.lines)
+        self.process.as_ref().map_or(&[], Process::lines)
     }
 
     /// What it has logged so far.
@@ -131,63 +109,75 @@ impl Broker {
     /// Sends it a signal (`TERM`, `INT`) and waits for its end.
     #[must_use]
     pub fn signal(mut self, name: &str) -> ExitStatus {
-        let mut process = self.process.take().expect("a broker started here");
-        let mut stdin = process.child.stdin.take().expect("a piped stdin");
-        writeln!(stdin, "{name}").expect("tell the wrapper");
-        let deadline = Instant::now() + START;
-        loop {
-            if let Some(status) = process.child.try_wait().expect("wait for the broker") {
-                return status;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "it did not stop at {name}; its log:\n{}",
-                process.log()
-            );
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        self.process.take().expect("a broker started here").end(name)
     }
-}
 
-impl Process {
-    fn wait_until_ready(&mut self, stdout: &Receiver<String>) {
-        let deadline = Instant::now() + START;
-        while self.lines.last().is_none_or(|line| line != "ready") {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match stdout.recv_timeout(left) {
-                Ok(line) => self.lines.push(line),
-                Err(why) => {
-                    panic!("no `ready` ({why}); printed {:?}; its log:\n{}", self.lines, self.log())
-                }
+    /// Ends it at once (SIGKILL) and starts it again on its directory.
+    pub fn crash(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    /// Ends it at once (SIGKILL); its directory stays.
+    pub fn kill(&mut self) {
+        match self.process.take() {
+            Some(process) => {
+                let _ = process.end("KILL");
             }
+            None => control("kill"),
         }
     }
 
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.join("stderr")).unwrap_or_default()
+    /// Asks it to end (SIGTERM), which it must do with success; its directory stays.
+    pub fn stop(&mut self) {
+        match self.process.take() {
+            Some(process) => {
+                let status = process.end("TERM");
+                assert!(status.success(), "it stopped with {status}");
+            }
+            None => control("stop"),
+        }
+    }
+
+    /// Starts it again on its directory after [`kill`](Self::kill) or [`stop`](Self::stop).
+    pub fn restart(&mut self) {
+        assert!(self.process.is_none(), "it runs");
+        match &self.setup {
+            Some(_) => self.launch(),
+            None => control("start"),
+        }
+    }
+
+    /// Asks it to end (SIGTERM) and starts it again on its directory.
+    pub fn restart_by_stop(&mut self) {
+        self.stop();
+        self.restart();
+    }
+
+    /// Tries to start one more broker on the data of this one: what it says when it cannot.
+    ///
+    /// # Errors
+    /// What it printed and logged.
+    pub fn start_beside(&self) -> Result<(), String> {
+        let setup = self.setup.as_ref().expect("a broker started here");
+        let data = setup.dir.join("lepus-data").display().to_string();
+        let args = ["--bind", "127.0.0.1", "--amqp-port", "0", "--data-dir", &data];
+        // A directory of its own to run in, which goes with it.
+        let dir = std::env::temp_dir().join(unique("beside"));
+        std::fs::create_dir_all(&dir).expect("a temporary directory");
+        let started = Process::start(&dir, &args.map(String::from)).map(drop);
+        let _ = std::fs::remove_dir_all(&dir);
+        started
     }
 }
 
-impl Drop for Process {
+impl Drop for Broker {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the broker's log:\n{}", self.log());
+        drop(self.process.take());
+        if let Some(setup) = &self.setup {
+            let _ = std::fs::remove_dir_all(&setup.dir);
         }
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.dir);
     }
-}
-
-/// Hands over a stream's lines, and reads it to its end so that the broker never blocks on it.
-fn read_lines(stream: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            let _ = sender.send(line);
-        }
-    });
-    receiver
 }
 
 /// The broker shared by the tests of one file.
@@ -197,14 +187,31 @@ pub fn shared() -> &'static Broker {
     SHARED.get_or_init(Broker::start)
 }
 
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 fn target() -> Option<String> {
-    std::env::var("LEPUS_TEST_TARGET").ok().filter(|address| !address.is_empty())
+    env("LEPUS_TEST_TARGET")
 }
 
 /// Whether the tests run against a broker that is not Lepus' own process.
 #[must_use]
 pub fn on_target() -> bool {
     target().is_some()
+}
+
+/// Whether the broker can be killed and started: another one only by a command of its own.
+#[must_use]
+pub fn can_restart() -> bool {
+    !on_target() || env("LEPUS_TEST_CONTROL").is_some()
+}
+
+/// Runs `LEPUS_TEST_CONTROL` with `kill`, `stop` or `start`; it returns when that is done.
+fn control(action: &str) {
+    let command = env("LEPUS_TEST_CONTROL").expect("LEPUS_TEST_CONTROL");
+    let status = Command::new("sh").args(["-c", &format!("{command} {action}")]).status();
+    assert!(status.expect("run LEPUS_TEST_CONTROL").success(), "{command} {action} failed");
 }
 
 /// A name that no other test uses, in this run or in another one.
@@ -215,30 +222,4 @@ pub fn unique(label: &str) -> String {
     let run = RUN.get_or_init(|| SystemTime::UNIX_EPOCH.elapsed().map_or(0, |age| age.as_micros()));
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("lepus-{}-{run:x}-{next}-{label}", std::process::id())
-}
-
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        if let Some(path) = std::env::var_os("LEPUS_BIN") {
-            return path.into();
-        }
-        beside_the_test().unwrap_or_else(build)
-    })
-}
-
-/// `target/PROFILE/deps/test-…` → `target/release/lepus`, else `target/debug/lepus`.
-fn beside_the_test() -> Option<PathBuf> {
-    let exe = std::env::current_exe().ok()?;
-    let target = exe.ancestors().nth(3)?;
-    let candidates = ["release", "debug"].map(|profile| target.join(profile).join("lepus"));
-    candidates.into_iter().find(|path| path.is_file())
-}
-
-fn build() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let status = Command::new(cargo).args(["build", "-p", "lepus"]).current_dir(root).status();
-    assert!(status.expect("run cargo").success(), "the broker does not build");
-    beside_the_test().expect("the broker that was just built")
 }

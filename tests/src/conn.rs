@@ -167,6 +167,14 @@ impl Conn {
         Chan { conn: self, id }
     }
 
+    /// Opens a channel that confirms what is published on it.
+    #[track_caller]
+    pub fn channel_confirming(&mut self, id: u16) -> Chan<'_> {
+        let mut channel = self.channel(id);
+        channel.confirm_select();
+        channel
+    }
+
     /// Reads the next frame of a channel; frames of other channels wait, except a `connection.close`.
     #[track_caller]
     pub fn next_on(&mut self, channel: u16) -> Frame {

@@ -10,13 +10,17 @@
 //! ```
 //!
 //! With `LEPUS_TEST_TARGET=host:port` the tests run against that broker instead of starting one,
-//! so that RabbitMQ itself can be asked whether a test is right.
+//! so that RabbitMQ itself can be asked whether a test is right. Tests that restart the broker need
+//! `LEPUS_TEST_CONTROL` as well, a command that is given `kill`, `stop` or `start`, and one test at
+//! a time (`--test-threads 1`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
 mod ask;
 mod broker;
 mod chan;
 mod conn;
+mod process;
+mod random;
 mod values;
 mod wire;
 
@@ -26,9 +30,10 @@ pub use amq_protocol::protocol::{
 pub use amq_protocol::types::{AMQPValue, DecimalValue, FieldArray, FieldTable, ShortString};
 
 pub use ask::*;
-pub use broker::{Broker, on_target, shared, unique};
+pub use broker::{Broker, can_restart, on_target, shared, unique};
 pub use chan::{Chan, Message};
 pub use conn::{Conn, DEADLINE, Login};
+pub use random::Random;
 pub use values::*;
 pub use wire::{
     BODY, Frame, HEADER, HEARTBEAT, METHOD, Method, body_frame, frame, header_frame, method_frame,
@@ -43,4 +48,17 @@ macro_rules! lepus_only {
             return;
         }
     };
+}
+
+/// Starts a broker that can be killed and started again on its directory. Leaves the test when it
+/// runs against another broker that cannot.
+#[macro_export]
+macro_rules! durable_broker {
+    () => {{
+        if !$crate::can_restart() {
+            println!("skipped: LEPUS_TEST_CONTROL does not say how to restart the other broker");
+            return;
+        }
+        $crate::Broker::start()
+    }};
 }

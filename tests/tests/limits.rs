@@ -102,7 +102,7 @@ fn publish_small_until_blocked(publisher: &mut Conn, mut send: impl FnMut(&mut C
 #[test]
 fn alarm_ends_when_a_backlog_of_small_messages_goes() {
     lepus_only!("the setting is Lepus' here");
-    let broker = Broker::with_config("vm_memory_high_watermark.absolute = 24MiB\n");
+    let broker = Broker::with_config("vm_memory_high_watermark.absolute = 48MiB\n");
     for size in [50, 4000] {
         let mut publisher = broker.connect();
         let queue = publisher.channel(1).queue(&unique("backlog"));
@@ -121,7 +121,7 @@ fn alarm_ends_when_a_backlog_of_small_messages_goes() {
 #[test]
 fn unfinished_bodies_are_held_back_too() {
     lepus_only!("the setting is Lepus' here");
-    let broker = Broker::with_config("vm_memory_high_watermark.absolute = 64MiB\n");
+    let broker = Broker::with_config("vm_memory_high_watermark.absolute = 256MiB\n");
     let mut publisher = broker.connect();
     for channel in 1..=100 {
         publisher.channel(channel);

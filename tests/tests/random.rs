@@ -2,29 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
 
 use lepus_tests::*;
-
-/// A small generator of random numbers (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn new() -> Random {
-        let given = std::env::var("LEPUS_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-        let now = || u64::from(SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos());
-        let seed: u64 = given.unwrap_or_else(now).max(1);
-        println!("LEPUS_TEST_SEED={seed}");
-        Random(seed)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        usize::try_from(self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33).unwrap() % bound
-    }
-}
 
 /// A queue with one channel that gets from it: messages are their numbers.
 #[derive(Default)]
@@ -117,9 +96,9 @@ fn publish_get_and_settle_in_any_order_is_as_the_model_says() {
                 model.ready.insert(model.next);
                 model.next += 1;
             }
-            8..14 => get_both(&mut ch, &queue, &mut model, random.0.is_multiple_of(4)),
+            8..14 => get_both(&mut ch, &queue, &mut model, random.below(4) == 0),
             14..19 => {
-                let mut again = Random(random.0);
+                let mut again = random.clone();
                 settle_both(&mut ch, &mut model, &mut random);
                 settle_model(&mut model, &mut again);
             }

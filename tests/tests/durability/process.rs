@@ -1,0 +1,57 @@
+//! The process and its directory.
+
+use super::*;
+
+#[test]
+fn directory_in_use_is_refused() {
+    lepus_only!("RabbitMQ refuses by its node's name");
+    let broker = Broker::start();
+    let queue = new_queue(&broker, "in-use");
+    let why = broker.start_beside().expect_err("two brokers in one directory");
+    assert!(why.contains("in use"), "{why}");
+    // The first one did not notice.
+    put(&broker, &queue, ["one"]);
+    assert_eq!(drained(&broker, &queue), ["one"]);
+}
+
+#[test]
+fn directory_is_free_after_a_kill_and_after_a_stop() {
+    both_ways(|broker, restart| {
+        for _ in 0..5 {
+            restart(broker);
+        }
+    });
+}
+
+/// Kills it while it starts: it must start all the same in the end, with everything.
+#[test]
+fn kills_in_a_row_lose_nothing() {
+    let mut broker = durable_broker!();
+    let queue = new_queue(&broker, "row");
+    let bodies: Vec<String> = (0..500).map(|number| number.to_string()).collect();
+    put(&broker, &queue, bodies.iter().map(String::as_str));
+    for _ in 0..10 {
+        broker.crash();
+    }
+    assert_eq!(drained(&broker, &queue), bodies);
+    tidy(&broker, &[&queue]);
+}
+
+#[test]
+fn stop_while_a_client_publishes_keeps_what_was_confirmed() {
+    let mut broker = durable_broker!();
+    let queue = new_queue(&broker, "stopped");
+    let mut conn = broker.connect();
+    let mut ch = conn.channel_confirming(1);
+    for number in 0..2_000 {
+        ch.publish_with(publish("", &queue), &persistent(), number.to_string());
+    }
+    let first: basic::Ack = ch.expect();
+    let confirmed = if first.multiple { first.delivery_tag } else { 1 };
+    drop(conn);
+    broker.restart_by_stop();
+    let found = drained(&broker, &queue);
+    assert!(found.len() as u64 >= confirmed, "{} of {confirmed} confirmed", found.len());
+    assert!(found.iter().zip(0..).all(|(body, number)| *body == number.to_string()));
+    tidy(&broker, &[&queue]);
+}
