@@ -68,9 +68,9 @@ impl Engine {
         }
         let began = inner.groups.is_empty();
         let octets = self.place(&mut inner, batch, size, prepared)?;
-        inner.chores.appended += octets;
+        let busy = inner.chores.note_appended(octets, self.tuning.traffic);
         inner.groups.added(octets);
-        let (lsn, chores) = (Lsn(inner.lsn), inner.note_emptied());
+        let (lsn, chores) = (Lsn(inner.lsn), inner.note_emptied() || busy);
         drop(inner);
         if began || size.urgent {
             self.work.notify_one();

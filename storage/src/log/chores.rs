@@ -42,3 +42,12 @@ pub(super) enum Unneeded {
     Segment(SegmentId),
     Big(BigId),
 }
+
+impl Chores {
+    /// Counts what was appended. Whether it is now enough for files to be prepared.
+    pub fn note_appended(&mut self, octets: u64, traffic: u64) -> bool {
+        let before = self.appended;
+        self.appended += octets;
+        before < traffic && self.appended >= traffic
+    }
+}

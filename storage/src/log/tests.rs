@@ -4,11 +4,14 @@ mod faults;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 
 use super::{LogStore, Tuning};
 use crate::conformance;
 use crate::disk::RealDisk;
-use crate::{Recovered, StoreConfig};
+use crate::{Batch, MessageStore, Op, QueueId, Recovered, Seq, StoreConfig};
 
 /// Small enough that a few messages fill a segment.
 fn small(directory: &Path) -> StoreConfig {
@@ -57,4 +60,29 @@ fn conforms_without_threads() {
         LogStore::open_stepped(&cfg, Arc::new(RealDisk), tuning()).unwrap().0
     });
     conformance::reopening(open_stepped);
+}
+
+/// Commits to a file that was written before are quicker: a store in use must not wait for its first
+/// segment to be full until it has such files.
+#[test]
+fn prepares_files_as_soon_as_there_is_traffic() {
+    let held = tempfile::tempdir().unwrap();
+    let cfg = StoreConfig { segment_bytes: 1 << 20, ..StoreConfig::new(held.path()) };
+    let (store, _) = LogStore::open_on(&cfg, Arc::new(RealDisk), tuning()).unwrap();
+    let prepared = || {
+        let written = store.status().written;
+        written.iter().any(|(purpose, octets)| *purpose == "pool" && *octets > 0)
+    };
+    let payload = Bytes::from(vec![7; 1024]);
+    for seq in 0..100 {
+        let mut batch = Batch::new();
+        let (queue, seq, payload) = (QueueId(1), Seq(seq), payload.clone());
+        batch.push(Op::Publish { queue, seq, payload, weight: 1, shared: false });
+        store.append(batch).unwrap();
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !prepared() {
+        assert!(Instant::now() < deadline, "no file was prepared");
+        std::thread::yield_now();
+    }
 }
