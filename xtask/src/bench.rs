@@ -1,9 +1,11 @@
 //! `cargo xtask bench`: Lepus and Debian's RabbitMQ under the same loads, in turn, on this machine.
 
+mod backlog;
 mod docs;
-mod install;
+mod goal;
+pub(crate) mod install;
 mod peer;
-mod rabbitmq;
+pub(crate) mod rabbitmq;
 mod run;
 mod scenario;
 mod scratch;
@@ -12,7 +14,13 @@ mod table;
 use anyhow::{Context, Result, bail, ensure};
 
 use self::run::{Plan, Results};
-use self::scenario::{SCENARIOS, Scenario};
+use self::scenario::Scenario;
+
+pub(crate) use self::docs::replace as replace_table;
+pub(crate) use self::peer::Peer;
+pub(crate) use self::scenario::digits;
+pub(crate) use self::scratch::Scratch;
+pub(crate) use self::table::{machine, today};
 
 /// Most rounds and seconds: every run ends by itself.
 const MAX_ROUNDS: u32 = 100;
@@ -30,6 +38,12 @@ pub struct BenchArgs {
     /// Only this scenario (may be repeated)
     #[arg(long, value_name = "SCENARIO")]
     pub only: Vec<String>,
+    /// Messages in the queue of the scenario `backlog`
+    #[arg(long, default_value_t = 10_000_000)]
+    pub backlog: u64,
+    /// MiB in the queue of the scenario `deep`, which needs half as much again of free disk
+    #[arg(long, value_name = "MIB", default_value_t = 10_240)]
+    pub deep: u64,
     /// Write the tables into docs/benchmarks.md and README.md
     #[arg(long)]
     pub write: bool,
@@ -50,7 +64,9 @@ pub fn run(args: BenchArgs) -> Result<()> {
         None => install::build_lepus()?,
     };
     let rabbitmq = install::rabbitmq()?;
-    let plan = Plan { rounds: args.rounds, seconds: args.seconds, scenarios, lepus };
+    let (rounds, seconds) = (args.rounds, args.seconds);
+    let (backlog, deep) = (args.backlog, args.deep);
+    let plan = Plan { rounds, seconds, backlog, deep, scenarios, lepus };
     let results = run::all(&plan)?;
     let about = table::about(&plan, &rabbitmq);
     let full = table::full(&plan, &results, &rabbitmq);
@@ -63,21 +79,21 @@ pub fn run(args: BenchArgs) -> Result<()> {
 
 fn selected(only: &[String]) -> Result<Vec<&'static Scenario>> {
     for name in only {
-        if !SCENARIOS.iter().any(|scenario| scenario.id == name) {
-            let known: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.id).collect();
+        if !scenario::all().any(|scenario| scenario.id == name) {
+            let known: Vec<_> = scenario::all().map(|scenario| scenario.id).collect();
             bail!("no scenario {name:?}; there are {}", known.join(", "));
         }
     }
     let wanted =
         |scenario: &&Scenario| only.is_empty() || only.iter().any(|name| name == scenario.id);
-    Ok(SCENARIOS.iter().filter(wanted).collect())
+    Ok(scenario::all().filter(wanted).collect())
 }
 
 fn write(args: &BenchArgs, about: &str, full: &str, short: &str) -> Result<()> {
     ensure!(args.only.is_empty(), "--write needs all scenarios, so not with --only");
     let root = crate::tools::root()?;
-    docs::replace(&root.join("docs/benchmarks.md"), &format!("{about}\n\n{full}"))?;
-    docs::replace(&root.join("README.md"), short)
+    docs::replace(&root.join("docs/benchmarks.md"), "bench", &format!("{about}\n\n{full}"))?;
+    docs::replace(&root.join("README.md"), "bench", short)
 }
 
 fn report_failures(results: &Results) -> Result<()> {

@@ -1,5 +1,7 @@
 //! What `lepus bench` can be asked to do.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, ensure};
 
 /// Most connections of one kind: each costs a thread.
@@ -12,6 +14,8 @@ const MAX_IDLE: u32 = 100_000;
 const MAX_BODY: u32 = 128 * 1024 * 1024;
 /// Most unconfirmed messages per producer.
 const MAX_WINDOW: u32 = 1_000_000;
+/// Most messages of a backlog.
+const MAX_BACKLOG: u64 = 1_000_000_000;
 /// Longest run, in seconds: every run ends by itself.
 const MAX_SECONDS: f64 = 86_400.0;
 
@@ -76,10 +80,41 @@ pub struct BenchArgs {
     /// Instead of messages: connect, open a channel, declare a queue and close, over and over
     #[arg(long)]
     pub connects: bool,
+    /// Instead of a steady load: declare durable queues, one after another
+    #[arg(long, conflicts_with_all = ["connects", "idle_connections"])]
+    pub declares: bool,
+    /// Instead of a steady load: fill one queue with this many messages (within --confirm), then
+    /// drain it (with --ack and --prefetch)
+    #[arg(long, value_name = "N", conflicts_with_all = ["connects", "idle_connections", "declares"])]
+    pub backlog: Option<u64>,
+    /// With --backlog: only one step, so that the broker can be started again in between; `first`
+    /// asks for the count and waits for the first delivery
+    #[arg(long, value_name = "STEP", value_enum, default_value_t = BacklogStep::All)]
+    pub backlog_step: BacklogStep,
+    /// A directory of the broker's file system: adds what its device wrote per byte of bodies
+    #[arg(long, value_name = "DIR")]
+    pub device_of: Option<PathBuf>,
+    /// Instead of loading a broker: commit messages of --size to files in this directory, each with
+    /// one write and one fdatasync
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub raw_commits: Option<PathBuf>,
     /// Instead of loading a broker, be the least one: listen on this address and turn each
     /// published frame into a delivery; what remains is the cost of the sockets
     #[arg(long, value_name = "ADDR", hide = true)]
     pub floor: Option<std::net::SocketAddr>,
+}
+
+/// A part of a run with a backlog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BacklogStep {
+    /// Fill, drain, delete.
+    All,
+    /// Fill the queue, which stays.
+    Fill,
+    /// The count, and the first delivery.
+    First,
+    /// Drain it and delete it.
+    Drain,
 }
 
 impl BenchArgs {
@@ -96,6 +131,10 @@ impl BenchArgs {
         ensure!(
             self.idle_connections.unwrap_or(0) <= MAX_IDLE,
             "at most {MAX_IDLE} idle connections"
+        );
+        ensure!(
+            self.backlog.is_none_or(|messages| (1..=MAX_BACKLOG).contains(&messages)),
+            "--backlog is between 1 and {MAX_BACKLOG}"
         );
         ensure!(self.prefix.len() <= 200, "--prefix is at most 200 bytes");
         ensure!(

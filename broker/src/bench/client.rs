@@ -99,6 +99,19 @@ impl Client {
         self.call(declare, wire::QUEUE_DECLARE_OK).map(drop)
     }
 
+    /// Messages that are ready in a queue, by passive declare.
+    pub fn message_count(&mut self, name: &str) -> Result<u32> {
+        const PASSIVE: u8 = 1;
+        let declare = Method::new(CHANNEL, wire::QUEUE_DECLARE)
+            .u16(0)
+            .short_str(name)
+            .u8(PASSIVE)
+            .empty_table();
+        let ok = self.call(declare, wire::QUEUE_DECLARE_OK)?;
+        let name = usize::from(ok.first().copied().unwrap_or(0));
+        Ok(be_u32(ok.get(1 + name..).unwrap_or_default()))
+    }
+
     /// Deletes a queue, whatever it holds.
     pub fn delete_queue(&mut self, name: &str) -> Result<()> {
         let delete = Method::new(CHANNEL, wire::QUEUE_DELETE).u16(0).short_str(name).u8(0);

@@ -192,7 +192,7 @@ impl Deliveries {
 }
 
 /// The ack frames that a consumer owes.
-struct Acks {
+pub(super) struct Acks {
     every: u64,
     acked: u64,
     frame: Vec<u8>,
@@ -200,7 +200,7 @@ struct Acks {
 }
 
 impl Acks {
-    fn new(every: u32) -> Self {
+    pub fn new(every: u32) -> Self {
         let multiple = u8::from(every > 1);
         let frame = Method::new(CHANNEL, wire::BASIC_ACK).u64(0).u8(multiple).finish();
         Self { every: u64::from(every), acked: 0, frame, out: Vec::new() }
@@ -208,7 +208,7 @@ impl Acks {
 
     /// Frames for what has arrived since the last call. Tags count up by one on a channel, so
     /// the last one says it all.
-    fn owed(&mut self, tally: &Tally) -> Option<&[u8]> {
+    pub fn owed(&mut self, tally: &Tally) -> Option<&[u8]> {
         /// Where the delivery tag stands: after the frame's head and the method's id.
         const TAG_AT: usize = FRAME_HEAD + 4;
         if self.every == 0 || tally.complete == 0 {

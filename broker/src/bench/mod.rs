@@ -5,10 +5,13 @@
 //! and a consumer that only walks frame lengths keep its own cost far below any broker's.
 
 mod args;
+mod backlog;
 mod client;
 mod confirms;
 mod connections;
 mod consumer;
+mod declares;
+mod device;
 mod floor;
 mod frames;
 mod latency;
@@ -17,6 +20,7 @@ mod pace;
 mod process;
 mod producer;
 mod publish_buffer;
+mod raw;
 mod report;
 mod shared;
 mod topology;
@@ -37,11 +41,19 @@ pub fn run(args: BenchArgs) -> Result<()> {
     if let Some(addr) = args.floor {
         return floor::serve(addr);
     }
+    if let Some(directory) = &args.raw_commits {
+        return Report::RawCommits(raw::commits(&args, directory)?).print(args.json);
+    }
     let target = Target::parse(&args.url)?;
-    let report = match args.idle_connections {
-        Some(count) => Report::IdleConnections(connections::idle(&args, &target, count)?),
-        None if args.connects => Report::Connects(connections::connects(&args, &target)?),
-        None => Report::Messages(messages::run(&args, &target)?),
-    };
-    report.print(args.json)
+    load(&args, &target)?.print(args.json)
+}
+
+fn load(args: &BenchArgs, target: &Target) -> Result<Report> {
+    Ok(match (args.idle_connections, args.backlog) {
+        (Some(count), _) => Report::IdleConnections(connections::idle(args, target, count)?),
+        (None, Some(count)) => Report::Backlog(backlog::run(args, target, count)?),
+        (None, None) if args.connects => Report::Connects(connections::connects(args, target)?),
+        (None, None) if args.declares => Report::Declares(declares::run(args, target)?),
+        (None, None) => Report::Messages(messages::run(args, target)?),
+    })
 }

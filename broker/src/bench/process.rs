@@ -17,11 +17,20 @@ pub(super) fn cpu_time(pid: Option<u32>) -> Result<Duration> {
 
 /// Resident memory in KiB.
 pub(super) fn resident_kib(pid: u32) -> Result<u64> {
+    status_kib(pid, "VmRSS:")
+}
+
+/// The most resident memory so far, in KiB.
+pub(super) fn peak_kib(pid: u32) -> Result<u64> {
+    status_kib(pid, "VmHWM:")
+}
+
+fn status_kib(pid: u32, field: &str) -> Result<u64> {
     let path = proc_file(Some(pid), "status");
     let status = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
-    kib.with_context(|| format!("{path} has no VmRSS"))
+    kib.with_context(|| format!("{path} has no {field}"))
 }
 
 fn proc_file(pid: Option<u32>, file: &str) -> String {
@@ -50,6 +59,8 @@ mod tests {
     #[test]
     fn reads_this_process() {
         assert!(cpu_time(None).is_ok());
-        assert!(resident_kib(std::process::id()).unwrap() > 100);
+        let own = std::process::id();
+        assert!(resident_kib(own).unwrap() > 100);
+        assert!(peak_kib(own).unwrap() > 100);
     }
 }

@@ -55,15 +55,28 @@ impl PublishBuffer {
     /// The next messages, at most `most`; fewer at the end of the buffer. `stamp` is written
     /// into each body.
     pub fn take(&mut self, most: usize, stamp: Option<u64>) -> (usize, &[u8]) {
+        self.stamped(most, stamp.map(std::iter::repeat))
+    }
+
+    /// As [`Self::take`], with numbers from `first` on in the bodies.
+    pub fn take_numbered(&mut self, most: usize, first: u64) -> (usize, &[u8]) {
+        self.stamped(most, Some(first..))
+    }
+
+    fn stamped(
+        &mut self,
+        most: usize,
+        stamps: Option<impl Iterator<Item = u64>>,
+    ) -> (usize, &[u8]) {
         let count = most.min(self.count - self.next);
         let from = self.next * self.message_len;
         self.next = (self.next + count) % self.count;
         let messages =
             self.bytes.get_mut(from..from + count * self.message_len).unwrap_or_default();
-        if let Some(now) = stamp {
-            for message in messages.chunks_exact_mut(self.message_len) {
+        if let Some(stamps) = stamps {
+            for (message, stamp) in messages.chunks_exact_mut(self.message_len).zip(stamps) {
                 if let Some(at) = message.get_mut(self.stamp_at..self.stamp_at + 8) {
-                    at.copy_from_slice(&now.to_be_bytes());
+                    at.copy_from_slice(&stamp.to_be_bytes());
                 }
             }
         }
@@ -110,6 +123,11 @@ mod tests {
             let mut tally = Tally::default();
             scanner.feed(bytes, &mut tally).unwrap();
             assert_eq!((tally.complete, tally.stamps), (3, vec![77, 77, 77]));
+            let (count, bytes) = buffer.take_numbered(2, 5);
+            assert_eq!(count, 2);
+            let mut tally = Tally::default();
+            scanner.feed(bytes, &mut tally).unwrap();
+            assert_eq!(tally.stamps, [5, 6]);
         }
     }
 

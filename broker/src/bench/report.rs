@@ -5,6 +5,7 @@ use std::fmt;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::device::Written;
 use super::latency::Percentiles;
 
 /// The result of one run.
@@ -14,6 +15,9 @@ pub(super) enum Report {
     Messages(Messages),
     IdleConnections(IdleConnections),
     Connects(Connects),
+    Declares(Declares),
+    Backlog(Backlog),
+    RawCommits(RawCommits),
 }
 
 /// Publishing and consuming.
@@ -28,6 +32,7 @@ pub(super) struct Messages {
     /// From publish to confirm, µs.
     pub confirm_us: Option<Percentiles>,
     pub broker: Option<BrokerCost>,
+    pub device: Option<DeviceCost>,
     /// CPU time of this generator per message, µs; none without messages.
     pub generator_cpu_us_per_msg: Option<f64>,
     /// Cores that this generator kept busy.
@@ -42,6 +47,68 @@ pub(super) struct BrokerCost {
     pub cpu_us_per_msg: Option<f64>,
     pub cores: f64,
     pub rss_kib: u64,
+}
+
+/// What the disk's device wrote, for whomever it was.
+#[derive(Debug, Serialize)]
+pub(super) struct DeviceCost {
+    /// Per byte of published bodies; none without messages.
+    pub bytes_per_body_byte: Option<f64>,
+    pub mb_per_s: f64,
+    pub flushes_per_s: f64,
+}
+
+impl DeviceCost {
+    /// From two readings, and what was published between them.
+    pub fn new(start: Written, end: Written, messages: u64, size: u64, seconds: f64) -> Self {
+        let bytes = end.bytes.saturating_sub(start.bytes) as f64;
+        let bodies = messages * size;
+        Self {
+            bytes_per_body_byte: (bodies > 0).then(|| bytes / bodies as f64),
+            mb_per_s: bytes / 1e6 / seconds,
+            flushes_per_s: end.flushes.saturating_sub(start.flushes) as f64 / seconds,
+        }
+    }
+}
+
+/// Durable queues declared one after another.
+#[derive(Debug, Serialize)]
+pub(super) struct Declares {
+    pub seconds: f64,
+    pub declares_per_s: f64,
+    pub latency_us: Option<Percentiles>,
+    pub broker_cpu_us_per_declare: Option<f64>,
+}
+
+/// A queue filled and drained, or one step of that.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Backlog {
+    pub fill: Option<Phase>,
+    pub drain: Option<Phase>,
+    /// What the queue says it holds.
+    pub count: Option<u64>,
+    /// From connecting to the first delivery, ms.
+    pub first_ms: Option<f64>,
+    /// The broker's memory at the end.
+    pub rss_kib: Option<u64>,
+    /// The most that it ever was.
+    pub peak_rss_kib: Option<u64>,
+}
+
+/// Filling, or draining.
+#[derive(Debug, Serialize)]
+pub(super) struct Phase {
+    pub per_s: f64,
+    pub broker_cpu_us_per_msg: Option<f64>,
+}
+
+/// One write and one fdatasync, over and over.
+#[derive(Debug, Serialize)]
+pub(super) struct RawCommits {
+    /// Into a file that was written before; under the name that confirms have, µs.
+    pub confirm_us: Option<Percentiles>,
+    /// At the end of a file that grows, µs.
+    pub appended_us: Option<Percentiles>,
 }
 
 /// Open connections that do nothing.
@@ -81,6 +148,19 @@ impl fmt::Display for Report {
                 "{} idle connections: {:.1} KiB each ({} → {} KiB)",
                 idle.connections, idle.kib_per_connection, idle.rss_kib_before, idle.rss_kib_after
             ),
+            Self::Declares(declares) => {
+                writeln!(f, "declares   {:>12.0} /s", declares.declares_per_s)?;
+                line(f, "latency", declares.latency_us.as_ref())?;
+                if let Some(cpu) = declares.broker_cpu_us_per_declare {
+                    writeln!(f, "broker     {cpu:>12.1} µs CPU per declare")?;
+                }
+                Ok(())
+            }
+            Self::Backlog(backlog) => backlog.fmt(f),
+            Self::RawCommits(raw) => {
+                line(f, "recycled", raw.confirm_us.as_ref())?;
+                line(f, "appended", raw.appended_us.as_ref())
+            }
             Self::Connects(connects) => {
                 writeln!(f, "connects   {:>12.0} /s", connects.connects_per_s)?;
                 line(f, "latency", connects.latency_us.as_ref())?;
@@ -90,6 +170,23 @@ impl fmt::Display for Report {
                 Ok(())
             }
         }
+    }
+}
+
+impl fmt::Display for Backlog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, phase) in [("filled", &self.fill), ("drained", &self.drain)] {
+            let Some(phase) = phase else { continue };
+            let cpu = phase.broker_cpu_us_per_msg.unwrap_or(f64::NAN);
+            writeln!(f, "{name:<10} {:>12.0} msg/s, {cpu:.3} µs broker CPU/msg", phase.per_s)?;
+        }
+        if let Some((count, first)) = self.count.zip(self.first_ms) {
+            writeln!(f, "{count} messages, the first one after {first:.1} ms")?;
+        }
+        if let Some((kib, peak)) = self.rss_kib.zip(self.peak_rss_kib) {
+            writeln!(f, "broker     {kib:>12} KiB resident, at most {peak}")?;
+        }
+        Ok(())
     }
 }
 
@@ -109,6 +206,15 @@ impl fmt::Display for Messages {
                 broker.cpu_us_per_msg.unwrap_or(f64::NAN),
                 broker.cores,
                 broker.rss_kib
+            )?;
+        }
+        if let Some(device) = &self.device {
+            writeln!(
+                f,
+                "device     {:>12.3} bytes per byte of bodies, {:.1} MB/s, {:.0} flushes/s",
+                device.bytes_per_body_byte.unwrap_or(f64::NAN),
+                device.mb_per_s,
+                device.flushes_per_s
             )?;
         }
         writeln!(

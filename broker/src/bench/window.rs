@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::args::BenchArgs;
+use super::device::{Device, Written};
 use super::latency::Latencies;
 use super::process;
-use super::report::{BrokerCost, Messages};
+use super::report::{BrokerCost, DeviceCost, Messages};
 use super::shared::{Counter, Shared};
 
 /// Everything that is counted, at one moment.
@@ -20,10 +21,11 @@ struct Snapshot {
     consumed: u64,
     broker_cpu: Option<Duration>,
     own_cpu: Duration,
+    device: Option<Written>,
 }
 
 impl Snapshot {
-    fn take(args: &BenchArgs, shared: &Shared) -> Result<Self> {
+    fn take(args: &BenchArgs, shared: &Shared, device: Option<&Device>) -> Result<Self> {
         let sum = |counters: &[Counter]| counters.iter().map(Counter::get).sum();
         Ok(Self {
             at: Instant::now(),
@@ -32,6 +34,7 @@ impl Snapshot {
             consumed: sum(&shared.consumed),
             broker_cpu: args.pid.map(|pid| process::cpu_time(Some(pid))).transpose()?,
             own_cpu: process::cpu_time(None)?,
+            device: device.map(Device::written).transpose()?,
         })
     }
 }
@@ -47,12 +50,13 @@ pub(super) struct Window {
 impl Window {
     /// Lets the run warm up, then counts for its duration or until a thread fails.
     pub fn measure(args: &BenchArgs, shared: &Shared) -> Result<Self> {
+        let device = args.device_of.as_deref().map(Device::under).transpose()?;
         shared.wait(Duration::from_secs_f64(args.warm_up));
-        let start = Snapshot::take(args, shared)?;
+        let start = Snapshot::take(args, shared, device.as_ref())?;
         shared.set_measuring(true);
         shared.wait(Duration::from_secs_f64(args.duration));
         shared.set_measuring(false);
-        let end = Snapshot::take(args, shared)?;
+        let end = Snapshot::take(args, shared, device.as_ref())?;
         let rss_kib = args.pid.map(process::resident_kib).transpose()?;
         Ok(Self { start, end, rss_kib })
     }
@@ -89,6 +93,9 @@ impl Window {
                 cpu_us_per_msg: per_message(cpu),
                 cores: cpu / seconds,
                 rss_kib,
+            }),
+            device: end.device.zip(start.device).map(|(end, start)| {
+                DeviceCost::new(start, end, published, u64::from(args.size), seconds)
             }),
             generator_cpu_us_per_msg: per_message(own_cpu),
             generator_cores: own_cpu / seconds,

@@ -15,9 +15,14 @@ pub(super) fn build_lepus() -> Result<PathBuf> {
     tools::build(&["--release", "--package", "lepus", "--bin", "lepus"])
 }
 
+/// Whether RabbitMQ is there.
+pub(crate) fn has_rabbitmq() -> bool {
+    Path::new(RABBITMQ_SERVER).exists()
+}
+
 /// Installs RabbitMQ if it is missing, and returns its version.
-pub(super) fn rabbitmq() -> Result<String> {
-    if !Path::new(RABBITMQ_SERVER).exists() {
+pub(crate) fn rabbitmq() -> Result<String> {
+    if !has_rabbitmq() {
         tools::install(&["rabbitmq-server"])?;
     }
     let query = ["--showformat=${Version}", "--show", "rabbitmq-server"];

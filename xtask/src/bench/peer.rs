@@ -13,11 +13,13 @@ use super::scratch::Scratch;
 
 /// How long a broker may take until it answers.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// The configuration in a broker's directory.
+pub(super) const CONFIG: &str = "rabbitmq.conf";
 const START_POLL: Duration = Duration::from_millis(1);
 
 /// A child process that does not outlive its owner.
 #[derive(Debug)]
-pub(super) struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
     pub fn spawn(command: &mut Command) -> Result<Self> {
@@ -45,11 +47,11 @@ impl Drop for Process {
 
 /// A broker that answers on a port of 127.0.0.1.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     process: Process,
     /// Processes that the broker needs, ended after it.
     _helpers: Vec<Process>,
-    _scratch: Scratch,
+    scratch: Scratch,
     addr: SocketAddr,
     /// From the start of the process to its first answer.
     pub started_in: Duration,
@@ -70,29 +72,30 @@ impl Peer {
             }
             std::thread::sleep(START_POLL);
         }
-        Ok(Self {
-            process,
-            _helpers: helpers,
-            _scratch: scratch,
-            addr,
-            started_in: began.elapsed(),
-        })
+        Ok(Self { process, _helpers: helpers, scratch, addr, started_in: began.elapsed() })
     }
 
-    /// Starts Lepus on a port that it picks itself.
+    /// Starts Lepus on a port that it picks itself, with an empty directory.
     pub fn lepus(binary: &Path) -> Result<Self> {
-        let args = ["--bind", "127.0.0.1", "--amqp-port", "0"];
-        Self::announced(binary, &args, "lepus")
+        Self::lepus_in(binary, Scratch::new("lepus")?)
+    }
+
+    /// Starts Lepus with what is in a directory, its configuration too if there is one.
+    pub fn lepus_in(binary: &Path, scratch: Scratch) -> Result<Self> {
+        let mut args = vec!["--bind", "127.0.0.1", "--amqp-port", "0"];
+        if scratch.path().join(CONFIG).exists() {
+            args.extend(["--config", CONFIG]);
+        }
+        Self::announced(binary, &args, scratch)
     }
 
     /// Starts the peer that only moves frames from socket to socket.
     pub fn floor(binary: &Path) -> Result<Self> {
-        Self::announced(binary, &["bench", "--floor", "127.0.0.1:0"], "floor")
+        Self::announced(binary, &["bench", "--floor", "127.0.0.1:0"], Scratch::new("floor")?)
     }
 
     /// Starts a process that prints `listening amqp ADDRESS`.
-    fn announced(binary: &Path, args: &[&str], name: &str) -> Result<Self> {
-        let scratch = Scratch::new(name)?;
+    fn announced(binary: &Path, args: &[&str], scratch: Scratch) -> Result<Self> {
         let mut command = Command::new(binary);
         command.args(args).current_dir(scratch.path());
         command.stdout(Stdio::piped()).stderr(log_file(scratch.path())?);
@@ -110,14 +113,40 @@ impl Peer {
             }
         });
         let Ok(addr) = announced.recv_timeout(START_TIMEOUT) else {
-            bail!("{name} did not start; it said:\n{}", tail(scratch.path()));
+            bail!("{args:?} did not start; it said:\n{}", tail(scratch.path()));
         };
-        let addr = addr.parse().with_context(|| format!("{name} listens on {addr:?}"))?;
+        let addr = addr.parse().with_context(|| format!("it listens on {addr:?}"))?;
         Self::wait_for(process, Vec::new(), scratch, addr, began)
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     pub fn url(&self) -> String {
         format!("amqp://guest:guest@{}/", self.addr)
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Asks it to end, waits until it has, and hands over its directory.
+    pub fn stop(mut self) -> Result<Scratch> {
+        self.signal("TERM")?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        while !self.process.exited()? {
+            ensure!(Instant::now() < deadline, "the broker did not stop in {START_TIMEOUT:?}");
+            std::thread::sleep(START_POLL);
+        }
+        Ok(self.scratch)
+    }
+
+    /// Ends it at once, as `kill -9` does, and hands over its directory.
+    pub fn kill(self) -> Scratch {
+        drop(self.process);
+        self.scratch
     }
 
     pub fn pid(&self) -> u32 {

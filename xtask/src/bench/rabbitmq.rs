@@ -14,8 +14,12 @@ use super::scratch::{Scratch, free_port};
 const EPMD_START: Duration = Duration::from_millis(300);
 
 /// Starts a node and waits until it answers. A system-wide RabbitMQ is neither used nor disturbed.
-pub(super) fn start() -> Result<Peer> {
-    let scratch = Scratch::new("rabbitmq")?;
+pub(crate) fn start() -> Result<Peer> {
+    start_in(Scratch::new("rabbitmq")?)
+}
+
+/// Starts a node with what an earlier one has left in its directory.
+pub(crate) fn start_in(scratch: Scratch) -> Result<Peer> {
     let dir = scratch.path();
     let (port, epmd_port) = (free_port()?, free_port()?.to_string());
     std::fs::write(dir.join("enabled_plugins"), "[].\n")?;
@@ -33,7 +37,7 @@ pub(super) fn start() -> Result<Peer> {
         .env("HOME", dir)
         .env("ERL_EPMD_PORT", epmd_port)
         .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-        .env("RABBITMQ_NODENAME", format!("lepus_bench_{port}@localhost"))
+        .env("RABBITMQ_NODENAME", "lepus_bench@localhost")
         .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
         .env("RABBITMQ_NODE_PORT", port.to_string())
         .env("RABBITMQ_DIST_PORT", free_port()?.to_string())

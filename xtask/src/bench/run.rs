@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::peer::Peer;
-use super::rabbitmq;
-use super::scenario::{Load, Metric, Scenario};
+use super::scenario::{Floor, Load, Metric, Scenario};
+use super::{backlog, rabbitmq};
 
 /// Seconds of each load before measuring.
 const WARM_UP: &str = "2";
@@ -22,6 +22,10 @@ const REST: Duration = Duration::from_millis(500);
 pub(super) struct Plan {
     pub rounds: u32,
     pub seconds: u32,
+    /// Messages in the longest queue.
+    pub backlog: u64,
+    /// MiB in the deepest one.
+    pub deep: u64,
     pub scenarios: Vec<&'static Scenario>,
     /// Both the broker and, as `lepus bench`, the generator.
     pub lepus: PathBuf,
@@ -55,7 +59,7 @@ impl Results {
         match report {
             Ok(report) => self.reports.entry((scenario.id, who)).or_default().push(report),
             Err(error) => {
-                eprintln!("  {:<9} {who:?}: {error:#}", scenario.id);
+                eprintln!("  {:<14} {who:?}: {error:#}", scenario.id);
                 self.failures.push(format!("{}, {who:?}: {error:#}", scenario.id));
             }
         }
@@ -77,12 +81,12 @@ pub(super) fn all(plan: &Plan) -> Result<Results> {
     let mut results = Results::default();
     for round in 1..=plan.rounds {
         eprintln!("round {round} of {}", plan.rounds);
-        self::round(plan, &mut results)?;
+        self::round(plan, round, &mut results)?;
     }
     Ok(results)
 }
 
-fn round(plan: &Plan, results: &mut Results) -> Result<()> {
+fn round(plan: &Plan, round: u32, results: &mut Results) -> Result<()> {
     // Fresh brokers each round: none is helped or hurt by what earlier rounds left in it.
     let peers = [
         (Who::RabbitMq, rabbitmq::start().context("RabbitMQ did not start")?),
@@ -94,9 +98,13 @@ fn round(plan: &Plan, results: &mut Results) -> Result<()> {
     }
     let mut scenarios = plan.scenarios.clone();
     scenarios.sort_by_key(|scenario| scenario.turn);
+    // Long queues take minutes, and are measured once.
+    scenarios.retain(|scenario| {
+        round == 1 || !matches!(scenario.load, Load::Backlog(_) | Load::Deep(_))
+    });
     for scenario in scenarios {
         for (who, peer) in &peers {
-            if *who != Who::Floor || scenario.floor {
+            if *who != Who::Floor || scenario.floor != Floor::None {
                 results.add(scenario, *who, measure(plan, scenario, *who, peer));
             }
         }
@@ -105,21 +113,28 @@ fn round(plan: &Plan, results: &mut Results) -> Result<()> {
 }
 
 fn measure(plan: &Plan, scenario: &Scenario, who: Who, peer: &Peer) -> Result<Value> {
-    let report = match scenario.load {
-        Load::Start => json!({ "seconds": peer.started_in.as_secs_f64() }),
-        Load::Bench(options) => {
-            peer.resume()?;
-            std::thread::sleep(REST);
-            let report = generate(&plan.lepus, peer, options, plan.seconds);
-            peer.pause()?;
-            report?
+    let report = match (scenario.load, scenario.floor) {
+        (_, Floor::Disk(options)) if who == Who::Floor => {
+            let directory = peer.directory().display().to_string();
+            let raw = [&["--raw-commits", &directory], options].concat();
+            generate(&plan.lepus, &raw, plan.seconds)?
         }
+        (Load::Start, _) => json!({ "seconds": peer.started_in.as_secs_f64() }),
+        (Load::Bench(options), _) => load(plan, peer, options)?,
+        (Load::Device(options), _) => {
+            let directory = peer.directory().display().to_string();
+            load(plan, peer, &[options, &["--device-of", &directory]].concat())?
+        }
+        // RabbitMQ would take minutes to fill the queue, and to start with it.
+        (Load::Backlog(_) | Load::Deep(_), _) if who != Who::Lepus => return Ok(json!({})),
+        (Load::Backlog(options), _) => backlog::long(plan, options)?,
+        (Load::Deep(options), _) => backlog::deep(plan, options)?,
     };
     let figures = scenario.metrics.iter().filter_map(|metric| {
         report.pointer(metric.pointer)?.as_f64().map(|value| metric.unit.show(value))
     });
     eprintln!(
-        "  {:<9} {:<9} {}",
+        "  {:<14} {:<9} {}",
         scenario.id,
         format!("{who:?}"),
         figures.collect::<Vec<_>>().join(", ")
@@ -127,10 +142,22 @@ fn measure(plan: &Plan, scenario: &Scenario, who: Who, peer: &Peer) -> Result<Va
     Ok(report)
 }
 
-fn generate(lepus: &Path, peer: &Peer, options: &[&str], seconds: u32) -> Result<Value> {
+/// Lets a broker run for one load.
+fn load(plan: &Plan, peer: &Peer, options: &[&str]) -> Result<Value> {
+    peer.resume()?;
+    std::thread::sleep(REST);
+    let pid = peer.pid().to_string();
+    let report =
+        generate(&plan.lepus, &[options, &[&peer.url(), "--pid", &pid]].concat(), plan.seconds);
+    peer.pause()?;
+    report
+}
+
+/// Runs `lepus bench` and returns its report.
+pub(super) fn generate(lepus: &Path, options: &[&str], seconds: u32) -> Result<Value> {
     let output = Command::new(lepus)
-        .args(["bench", &peer.url(), "--json", "--warm-up", WARM_UP])
-        .args(["--duration", &seconds.to_string(), "--pid", &peer.pid().to_string()])
+        .args(["bench", "--json", "--warm-up", WARM_UP])
+        .args(["--duration", &seconds.to_string()])
         .args(options)
         .env("RUST_BACKTRACE", "0")
         .stderr(Stdio::piped())

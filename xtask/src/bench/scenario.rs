@@ -1,5 +1,9 @@
 //! The loads, and which figures of each are shown.
 
+mod durable;
+
+use super::goal::Goal;
+
 /// One load.
 #[derive(Debug)]
 pub(super) struct Scenario {
@@ -7,12 +11,12 @@ pub(super) struct Scenario {
     pub id: &'static str,
     pub title: &'static str,
     /// What Lepus is to reach.
-    pub goal: &'static str,
+    pub goals: &'static [Goal],
     pub load: Load,
     /// The first one makes the ratio.
     pub metrics: &'static [Metric],
-    /// Whether the socket floor is measured too.
-    pub floor: bool,
+    /// What is measured beside the brokers.
+    pub floor: Floor,
     /// Loads run in this order, lowest first: memory before anything has grown it, quiet before heavy.
     pub turn: u8,
 }
@@ -22,8 +26,24 @@ pub(super) struct Scenario {
 pub(super) enum Load {
     /// `lepus bench` with these options, for the chosen time.
     Bench(&'static [&'static str]),
+    /// As `Bench`, with the counts of the device under the broker's directory.
+    Device(&'static [&'static str]),
     /// From the start of the process to its first answer.
     Start,
+    /// A long queue, a stop, a start: `lepus bench` with these options.
+    Backlog(&'static [&'static str]),
+    /// A queue far longer than the memory that the broker is given, a kill, a start, a drain.
+    Deep(&'static [&'static str]),
+}
+
+/// The least that there can be, measured with each load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Floor {
+    None,
+    /// A peer that only moves frames from socket to socket.
+    Sockets,
+    /// One write and one fdatasync for each message of these options, without a broker.
+    Disk(&'static [&'static str]),
 }
 
 /// One figure.
@@ -43,6 +63,18 @@ pub(super) enum Unit {
     LatencyMicros(&'static str),
     Kib,
     Seconds,
+    /// Milliseconds, shown as seconds.
+    Millis(&'static str),
+    /// KiB, shown as MiB.
+    Mib(&'static str),
+    /// So many times; less is better.
+    Times,
+    /// A rate with a name.
+    Rate(&'static str),
+    /// A number with a name.
+    Count(&'static str),
+    /// Octets for each of something.
+    Bytes(&'static str),
 }
 
 const CONSUMED: Metric = Metric { pointer: "/consumed_per_s", unit: Unit::PerSecond };
@@ -54,56 +86,61 @@ const CONNECTS: Metric = Metric { pointer: "/connects_per_s", unit: Unit::PerSec
 const START: Metric = Metric { pointer: "/seconds", unit: Unit::Seconds };
 
 /// Every row of the table.
-pub(super) const SCENARIOS: &[Scenario] = &[
+pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
+    TRANSIENT.iter().chain(durable::SCENARIOS)
+}
+
+/// Transient messages in transient queues, and what is not about messages.
+const TRANSIENT: &[Scenario] = &[
     Scenario {
         id: "small",
         title: "16 B, 1 producer, 1 consumer, auto-ack",
-        goal: "≥ 4 M/s, ≥ 20 ×, ≤ 0.20 µs",
+        goals: &[Goal::Least(CONSUMED, 4e6), Goal::Ratio(20.0), Goal::Most(CPU, 0.20)],
         load: Load::Bench(&["--size", "16"]),
         metrics: &[CONSUMED, CPU],
-        floor: true,
+        floor: Floor::Sockets,
         turn: 3,
     },
     Scenario {
         id: "ack",
         title: "16 B, ack each, prefetch 1000",
-        goal: "≥ 2 M/s",
+        goals: &[Goal::Least(CONSUMED, 2e6)],
         load: Load::Bench(&["--size", "16", "--ack", "1", "--prefetch", "1000"]),
         metrics: &[CONSUMED, CPU],
-        floor: false,
+        floor: Floor::None,
         turn: 3,
     },
     Scenario {
         id: "1k",
         title: "1 KiB, auto-ack",
-        goal: "≥ 1 M/s, ≤ 0.9 µs",
+        goals: &[Goal::Least(CONSUMED, 1e6), Goal::Most(CPU, 0.9)],
         load: Load::Bench(&["--size", "1024"]),
         metrics: &[CONSUMED, CPU],
-        floor: true,
+        floor: Floor::Sockets,
         turn: 3,
     },
     Scenario {
         id: "64k",
         title: "64 KiB, auto-ack",
-        goal: "≥ 25 k/s, ≤ 30 µs",
+        goals: &[Goal::Least(CONSUMED, 25e3), Goal::Most(CPU, 30.0)],
         load: Load::Bench(&["--size", "65536"]),
         metrics: &[CONSUMED, CPU],
-        floor: true,
+        floor: Floor::Sockets,
         turn: 3,
     },
     Scenario {
         id: "fanout",
         title: "fan-out to 10 queues, 16 B: deliveries",
-        goal: "≥ 5 M/s",
+        goals: &[Goal::Least(CONSUMED, 5e6)],
         load: Load::Bench(&["--size", "16", "--fanout", "10", "--consumers", "10"]),
         metrics: &[CONSUMED, CPU],
-        floor: false,
+        floor: Floor::None,
         turn: 3,
     },
     Scenario {
         id: "20x20",
         title: "20 producers, 20 consumers, 20 queues, 16 B",
-        goal: "≥ 3.5 M/s",
+        goals: &[Goal::Least(CONSUMED, 3.5e6)],
         load: Load::Bench(&[
             "--size",
             "16",
@@ -115,43 +152,43 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             "20",
         ]),
         metrics: &[CONSUMED, CPU],
-        floor: false,
+        floor: Floor::None,
         turn: 3,
     },
     Scenario {
         id: "paced",
         title: "2,000 msg/s paced, ack each: publish to delivery",
-        goal: "p50 ≤ 0.030 ms, p99 ≤ 0.10 ms",
+        goals: &[Goal::Most(P50, 30.0), Goal::Most(P99, 100.0)],
         load: Load::Bench(&["--size", "16", "--rate", "2000", "--ack", "1", "--prefetch", "1000"]),
         metrics: &[P50, P99],
-        floor: true,
+        floor: Floor::Sockets,
         turn: 2,
     },
     Scenario {
         id: "idle",
         title: "idle connection with one channel",
-        goal: "≤ 8 KiB",
+        goals: &[Goal::Most(IDLE, 8.0)],
         load: Load::Bench(&["--idle-connections", "1000"]),
         metrics: &[IDLE],
-        floor: false,
+        floor: Floor::None,
         turn: 0,
     },
     Scenario {
         id: "connects",
         title: "connect + open + declare + close, one after another",
-        goal: "≥ 3,500 /s",
+        goals: &[Goal::Least(CONNECTS, 3500.0)],
         load: Load::Bench(&["--connects"]),
         metrics: &[CONNECTS],
-        floor: true,
+        floor: Floor::Sockets,
         turn: 1,
     },
     Scenario {
         id: "start",
         title: "start to listening (empty)",
-        goal: "≤ 0.02 s",
+        goals: &[Goal::Most(START, 0.02)],
         load: Load::Start,
         metrics: &[START],
-        floor: false,
+        floor: Floor::None,
         turn: 0,
     },
 ];
@@ -159,21 +196,43 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 impl Unit {
     /// A figure as the table shows it.
     pub fn show(self, value: f64) -> String {
+        match self.parts(value) {
+            ("", figure) => figure,
+            (name, figure) => format!("{name} {figure}"),
+        }
+    }
+
+    /// A bound for the figure, with its sign.
+    pub fn bound(self, sign: &str, value: f64) -> String {
+        match self.parts(value) {
+            ("", figure) => format!("{sign} {figure}"),
+            (name, figure) => format!("{name} {sign} {figure}"),
+        }
+    }
+
+    /// The name of the figure, if it has one, and the figure with its unit.
+    fn parts(self, value: f64) -> (&'static str, String) {
         match self {
-            Self::PerSecond if value >= 1e5 => format!("{} M/s", digits(value / 1e6)),
-            Self::PerSecond if value >= 1e4 => format!("{} k/s", digits(value / 1e3)),
-            Self::PerSecond => format!("{value:.0} /s"),
-            Self::CpuMicros => format!("{} µs", digits(value)),
-            Self::LatencyMicros(name) => format!("{name} {} ms", digits(value / 1e3)),
-            Self::Kib => format!("{} KiB", digits(value)),
-            Self::Seconds => format!("{value:.3} s"),
+            Self::PerSecond if value >= 1e5 => ("", format!("{} M/s", digits(value / 1e6))),
+            Self::PerSecond if value >= 1e4 => ("", format!("{} k/s", digits(value / 1e3))),
+            Self::PerSecond => ("", format!("{value:.0} /s")),
+            Self::Rate(name) => (name, Self::PerSecond.parts(value).1),
+            Self::Count(name) => ("", format!("{value:.0} {name}")),
+            Self::Times => ("", format!("{value:.2} ×")),
+            Self::Millis(name) => (name, format!("{:.3} s", value / 1e3)),
+            Self::Mib(name) => (name, format!("{} MiB", digits(value / 1024.0))),
+            Self::CpuMicros => ("", format!("{} µs", digits(value))),
+            Self::LatencyMicros(name) => (name, format!("{} ms", digits(value / 1e3))),
+            Self::Bytes(name) => ("", format!("{value:.2} B {name}")),
+            Self::Kib => ("", format!("{} KiB", digits(value))),
+            Self::Seconds => ("", format!("{value:.3} s")),
         }
     }
 
     /// How many times better `ours` is than `theirs`.
     pub fn advantage(self, ours: f64, theirs: f64) -> Option<f64> {
         let (high, low) = match self {
-            Self::PerSecond => (ours, theirs),
+            Self::PerSecond | Self::Rate(_) | Self::Count(_) => (ours, theirs),
             _ => (theirs, ours),
         };
         (low > 0.0).then(|| high / low)
@@ -181,7 +240,7 @@ impl Unit {
 }
 
 /// Two significant digits or, from 100 on, none after the point.
-pub(super) fn digits(value: f64) -> String {
+pub(crate) fn digits(value: f64) -> String {
     let decimals = match value.abs() {
         v if v >= 10.0 => 0,
         v if v >= 1.0 => 1,
@@ -203,6 +262,7 @@ mod tests {
         assert_eq!(Unit::PerSecond.show(570.4), "570 /s");
         assert_eq!(Unit::CpuMicros.show(0.1834), "0.18 µs");
         assert_eq!(Unit::LatencyMicros("p50").show(28.0), "p50 0.028 ms");
+        assert_eq!(Unit::LatencyMicros("p50").bound("≤", 30.0), "p50 ≤ 0.030 ms");
     }
 
     #[test]

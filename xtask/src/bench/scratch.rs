@@ -8,14 +8,19 @@ use anyhow::{Context, Result};
 
 /// A temporary directory, removed when dropped.
 #[derive(Debug)]
-pub(super) struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
+    /// In the system's temporary directory.
     pub fn new(name: &str) -> Result<Self> {
+        Self::within(&std::env::temp_dir(), name)
+    }
+
+    /// In a directory that exists.
+    pub fn within(parent: &Path, name: &str) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir()
-            .join(format!("lepus-bench-{}-{number}-{name}", std::process::id()));
+        let path = parent.join(format!("lepus-bench-{}-{number}-{name}", std::process::id()));
         std::fs::create_dir_all(&path)
             .with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Self(path))

@@ -3,26 +3,31 @@
 use std::fmt::Write;
 use std::process::Command;
 
+use super::goal;
 use super::run::{Plan, Results, Who};
 use super::scenario::{Metric, Scenario, digits};
 
 const GENERATOR_CPU: &str = "/generator_cpu_us_per_msg";
 const NO_FIGURE: &str = "—";
 /// The rows of the README's table.
-const SHORT: &[&str] = &["small", "1k", "paced", "idle", "start"];
+const SHORT: &[&str] = &["small", "1k", "paced", "durable-1k", "durable-16", "idle", "start"];
 
 /// Where and how the figures were taken.
 pub(super) fn about(plan: &Plan, rabbitmq: &str) -> String {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
     format!(
-        "{}: Lepus and RabbitMQ {rabbitmq} in turn on one machine ({cores} cores, {}, Linux {}), generator \
+        "{}: Lepus and RabbitMQ {rabbitmq} in turn on one machine ({}), generator \
          included; median of {} rounds of {} s.",
         today(),
-        cpu_model(),
-        kernel(),
+        machine(),
         plan.rounds,
         plan.seconds,
     )
+}
+
+/// Cores, CPU and kernel.
+pub(crate) fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{cores} cores, {}, Linux {}", cpu_model(), kernel())
 }
 
 /// Every scenario with every figure.
@@ -34,13 +39,29 @@ pub(super) fn full(plan: &Plan, results: &Results, rabbitmq: &str) -> String {
     for scenario in &plan.scenarios {
         let [theirs, ours, floor] =
             [Who::RabbitMq, Who::Lepus, Who::Floor].map(|who| figures(results, scenario, who));
-        let ratio = ratio(results, scenario);
-        let (title, goal, own) = (scenario.title, scenario.goal, generator(results, scenario));
+        let (ratio, goals) = (ratio(results, scenario), goal::all(results, scenario));
+        let (title, own) = (scenario.title, generator(results, scenario));
         // Writing to a String cannot fail.
         let _ =
-            writeln!(out, "| {title} | {theirs} | {ours} | {floor} | {ratio} | {goal} | {own} |");
+            writeln!(out, "| {title} | {theirs} | {ours} | {floor} | {ratio} | {goals} | {own} |");
     }
-    out.trim_end().to_owned()
+    out.push('\n');
+    out.push_str(&missed(plan, results));
+    out
+}
+
+fn missed(plan: &Plan, results: &Results) -> String {
+    let missed: Vec<String> = plan
+        .scenarios
+        .iter()
+        .map(|scenario| (scenario.id, goal::missed(results, scenario)))
+        .filter(|(_, goals)| !goals.is_empty())
+        .map(|(id, goals)| format!("`{id}` ({})", goals.join(", ")))
+        .collect();
+    match missed.as_slice() {
+        [] => "Every target was reached in this run.".to_owned(),
+        _ => format!("**Not reached in this run**: {}.", missed.join("; ")),
+    }
 }
 
 /// The rows and columns that say most.
@@ -66,12 +87,8 @@ fn figures(results: &Results, scenario: &Scenario, who: Who) -> String {
 }
 
 fn ratio(results: &Results, scenario: &Scenario) -> String {
-    let advantage = || {
-        let metric = *scenario.metrics.first()?;
-        let of = |who| results.median(scenario, who, metric);
-        metric.unit.advantage(of(Who::Lepus)?, of(Who::RabbitMq)?)
-    };
-    advantage().map_or_else(|| NO_FIGURE.to_owned(), |times| format!("{} ×", digits(times)))
+    let times = goal::ratio(results, scenario);
+    times.map_or_else(|| NO_FIGURE.to_owned(), |times| format!("{} ×", digits(times)))
 }
 
 /// The generator's own CPU per message while it drove Lepus.
@@ -92,7 +109,8 @@ fn kernel() -> String {
     std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
 }
 
-fn today() -> String {
+/// The date, as in 2026-01-31.
+pub(crate) fn today() -> String {
     let output = Command::new("date").args(["-u", "+%Y-%m-%d"]).output();
     output.map_or_else(
         |_| String::new(),
