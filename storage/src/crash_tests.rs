@@ -4,7 +4,8 @@
 //! opened and compared with the model: everything that had been promised is there, no batch without
 //! those before it, no batch or transaction in part. Then life goes on there, and crashes again.
 //!
-//! `LEPUS_CRASH_SEED` repeats one life; `LEPUS_CRASH_POINTS` says how many crashes there should be.
+//! `LEPUS_CRASH_SEED` repeats one life; `LEPUS_CRASH_POINTS` says how many crashes there should be,
+//! and `LEPUS_CRASH_FROM` with which seed to begin.
 
 mod engine;
 mod faults;

@@ -18,6 +18,21 @@ impl Random {
         Random(seed)
     }
 
+    /// One with this seed; those of neighbouring seeds have nothing in common.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Random {
+        // The finaliser of splitmix64.
+        let mut state = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        Random((state ^ (state >> 31)).max(1))
+    }
+
+    /// Any octet.
+    pub fn octet(&mut self) -> u8 {
+        self.below(256).to_le_bytes()[0]
+    }
+
     /// A number below `bound`.
     pub fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 >> 12;

@@ -1,9 +1,13 @@
-//! What a developer or CI runs: `cargo xtask test`, `cargo xtask bench`, `cargo xtask deny`.
+//! What a developer or CI runs: `cargo xtask test`, `cargo xtask bench`, `cargo xtask crash`, …
 
 mod bench;
+mod bench_storage;
 mod broker;
+mod crash;
 mod deny;
+mod differential;
 mod interop;
+mod soak;
 mod steps;
 mod tools;
 
@@ -20,10 +24,18 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Everything, in order: fmt, clippy, build, unit+blackbox, interop, deny
+    /// Everything, in order: fmt, clippy, build, unit+blackbox, interop, crash, differential, deny
     Test(steps::TestArgs),
     /// Lepus and RabbitMQ under the same loads, side by side
     Bench(bench::BenchArgs),
+    /// The message log, sled and the bare disk under the same batches, side by side
+    BenchStorage(bench_storage::BenchStorageArgs),
+    /// Kills the broker over and over under real clients, and checks what it kept
+    Crash(crash::CrashArgs),
+    /// The same random requests to Lepus and RabbitMQ, a restart of both, and their answers compared
+    Differential(differential::DifferentialArgs),
+    /// A million crashes of a simulated disk, then of real processes, until the time is over
+    Soak(soak::SoakArgs),
     /// Licences, bans, sources and known vulnerabilities of every dependency
     Deny,
 }
@@ -32,6 +44,10 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Task::Test(args) => steps::test(&args),
         Task::Bench(args) => bench::run(args),
+        Task::BenchStorage(args) => bench_storage::run(&args),
+        Task::Crash(args) => crash::run(&args),
+        Task::Differential(args) => differential::run(&args),
+        Task::Soak(args) => soak::run(&args),
         Task::Deny => deny::run(),
     };
     match outcome {

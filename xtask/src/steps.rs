@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{deny, interop, tools};
+use crate::{crash, deny, differential, interop, tools};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
@@ -39,6 +39,8 @@ const STEPS: &[Step] = &[
     ("build", |_| build_lepus().map(|_| Outcome::Passed)),
     ("unit+blackbox", |_| unit_and_blackbox()),
     ("interop", interop_step),
+    ("crash", |_| crash_step()),
+    ("differential", |_| differential_step()),
     ("deny", |_| deny_step()),
 ];
 
@@ -121,6 +123,21 @@ fn interop_step(args: &TestArgs) -> Result<Outcome> {
         Some(url) => interop::run(url, &args.client)?,
         None => interop::run_against(&build_lepus()?, &args.client)?,
     }
+    Ok(Outcome::Passed)
+}
+
+fn crash_step() -> Result<Outcome> {
+    crash::rounds(&build_lepus()?, &crash::CrashArgs::of(10, 3))?;
+    Ok(Outcome::Passed)
+}
+
+fn differential_step() -> Result<Outcome> {
+    if !differential::has_rabbitmq() {
+        return Ok(Outcome::Skipped(
+            "RabbitMQ is not installed, and only root can: `sudo apt-get install rabbitmq-server`",
+        ));
+    }
+    differential::compare(&build_lepus()?, &differential::DifferentialArgs::few())?;
     Ok(Outcome::Passed)
 }
 

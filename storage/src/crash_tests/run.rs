@@ -34,7 +34,8 @@ pub(super) fn lives<S: Stepped>(points: u64) -> u64 {
         return life::<S>(seed, S::setup(seed)).max(points);
     }
     let points = variable("LEPUS_CRASH_POINTS").unwrap_or(points);
-    let (seeds, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let first = variable("LEPUS_CRASH_FROM").unwrap_or(0);
+    let (seeds, done) = (AtomicU64::new(first), AtomicU64::new(0));
     let work = || {
         while done.load(Ordering::Relaxed) < points {
             let seed = seeds.fetch_add(1, Ordering::Relaxed);
@@ -43,8 +44,9 @@ pub(super) fn lives<S: Stepped>(points: u64) -> u64 {
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
-    println!("{} crashes in {} lives", done.load(Ordering::Relaxed), seeds.load(Ordering::Relaxed));
-    done.load(Ordering::Relaxed)
+    let (done, next) = (done.into_inner(), seeds.into_inner());
+    println!("{done} crashes in the lives with the seeds {first} to {}", next - 1);
+    done
 }
 
 /// A new store on a new disk; images are taken in so many steps out of a hundred.
