@@ -81,11 +81,16 @@ pub(crate) fn ensure_program(program: &str, probe: &[&str], packages: &[&str]) -
     Ok(())
 }
 
+/// Whether Debian packages can be installed: by root, on Debian.
+pub(crate) fn can_install() -> bool {
+    let root_user = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    root_user && answers("apt-get", &["--version"])
+}
+
 /// Installs Debian packages, or names the command that does.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let command = format!("apt-get install --yes {}", packages.join(" "));
-    let root_user = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
-    if !root_user || !answers("apt-get", &["--version"]) {
+    if !can_install() {
         bail!("run `sudo {command}`, or get it another way, and try again");
     }
     let apt_get = |args: &[&str]| {
@@ -104,4 +109,10 @@ pub(crate) fn once(stamp: &Path, input: &Path, work: impl FnOnce() -> Result<()>
     }
     work()?;
     std::fs::write(stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+/// A seed by the clock, short enough to be typed.
+pub(crate) fn seed() -> u64 {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    since.as_millis() as u64 % 1_000_000_000
 }
