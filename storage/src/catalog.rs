@@ -2,13 +2,14 @@
 //! to read. The message store holds a full copy of them ([`crate::Op::Meta`]), so that a damaged
 //! catalog can be written anew.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::disk::embedded::copy_of;
 use crate::{Meta, StoreError};
 
 mod digest;
@@ -27,6 +28,45 @@ const FOLDER: &str = "meta";
 /// Called after each advance of [`Catalog::durable`] with the new version, and with `None` when a
 /// failure of the disk has ended them. Must be quick and never wait.
 pub type OnVersion = Arc<dyn Fn(Option<u64>) + Send + Sync>;
+
+/// What a catalog that nobody has open looks like.
+#[derive(Debug)]
+pub(crate) enum Looked {
+    /// There is none.
+    Missing,
+    /// It can be read.
+    Sound(Meta),
+    /// It cannot, for this reason.
+    Damaged(String),
+}
+
+impl Looked {
+    /// What it has, if it can be read.
+    pub(crate) fn meta(&self) -> Option<&Meta> {
+        match self {
+            Self::Sound(meta) => Some(meta),
+            Self::Missing | Self::Damaged(_) => None,
+        }
+    }
+}
+
+/// Reads the catalog in a data directory from a copy, since opening it may write to it.
+///
+/// # Errors
+/// [`StoreError::Io`], [`StoreError::InUse`], [`StoreError::Format`].
+pub(crate) fn look(directory: &Path) -> Result<Looked, StoreError> {
+    let Some(copy) = copy_of(&directory.join(FOLDER))? else { return Ok(Looked::Missing) };
+    match Records::read_only(copy.path()) {
+        Ok(meta) => Ok(Looked::Sound(meta)),
+        Err(StoreError::Corrupt { detail, .. }) => Ok(Looked::Damaged(detail)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Where the catalog in a data directory is.
+pub(crate) fn folder(directory: &Path) -> PathBuf {
+    directory.join(FOLDER)
+}
 
 /// Keys and values with a version.
 pub struct Catalog {

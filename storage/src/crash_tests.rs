@@ -12,6 +12,7 @@ mod faults;
 mod life;
 mod log;
 mod naive;
+mod repairs;
 mod run;
 mod script;
 mod witness;
@@ -65,4 +66,15 @@ fn the_log_survives_a_failing_disk() {
 #[test]
 fn the_log_notices_damage() {
     (0..300).for_each(faults::damaged_file::<LogStore>);
+}
+
+#[test]
+fn a_damaged_log_is_repaired_and_says_what_is_lost() {
+    let outcomes: Vec<repairs::Outcome> = (0..400).map(repairs::repaired).collect();
+    let count = |outcome| outcomes.iter().filter(|other| **other == outcome).count();
+    use repairs::Outcome::{Lossless, Lossy, Sound};
+    // Chance must not have avoided what is to be tested.
+    for outcome in [Lossless, Lossy, Sound] {
+        assert!(count(outcome) > 30, "{outcome:?}: {}", count(outcome));
+    }
 }

@@ -13,6 +13,7 @@ mod crash_tests;
 pub mod disk;
 mod embedded;
 mod error;
+mod inspect;
 pub mod log;
 mod memory;
 mod sled_store;
@@ -21,7 +22,9 @@ mod store;
 pub use batch::{Batch, Op, SeqRange, TxPart};
 pub use catalog::{Catalog, FoundCatalog, OnVersion};
 pub use error::StoreError;
+pub use inspect::{Inspection, Report, SegmentReport, StoreKind, repair};
 pub use log::LogStore;
+pub use log::salvage::{Fault, Lost};
 pub use memory::MemoryStore;
 pub use sled_store::SledStore;
 pub use store::{

@@ -13,6 +13,7 @@ mod announce;
 mod append;
 mod big;
 mod bytes_le;
+mod carve;
 mod checkpoint;
 mod chores;
 mod engine;
@@ -21,6 +22,7 @@ mod files;
 mod frame;
 mod group;
 mod index;
+pub(crate) mod inspect;
 mod leftovers;
 mod maintain;
 mod meta;
@@ -30,7 +32,10 @@ mod prepare;
 mod read;
 mod record;
 mod recover;
+mod reindex;
+pub(crate) mod repair;
 mod replay;
+pub(crate) mod salvage;
 mod scan;
 mod seal;
 mod segment;
@@ -45,6 +50,7 @@ mod writer;
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -109,13 +115,7 @@ impl LogStore {
         threads: bool,
     ) -> Result<(Self, Recovered), StoreError> {
         disk.create_dir(&cfg.directory)?;
-        let lock = disk.lock(&cfg.directory.join("lock")).map_err(|error| {
-            if error.kind() == io::ErrorKind::WouldBlock {
-                StoreError::InUse(cfg.directory.display().to_string())
-            } else {
-                StoreError::Io(error)
-            }
-        })?;
+        let lock = lock(&*disk, &cfg.directory)?;
         let (engine, recovered) = Engine::open(cfg, disk, tuning, threads)?;
         let (engine, threads) = (Arc::new(engine), Mutex::new(Vec::new()));
         Ok((Self { engine, threads, _lock: lock }, recovered))
@@ -140,6 +140,20 @@ impl LogStore {
             let _ = thread.join();
         }
     }
+}
+
+/// Takes the directory for this process alone.
+fn lock(
+    disk: &dyn Disk,
+    directory: &Path,
+) -> Result<Box<dyn fmt::Debug + Send + Sync>, StoreError> {
+    disk.lock(&directory.join("lock")).map_err(|error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            StoreError::InUse(directory.display().to_string())
+        } else {
+            StoreError::Io(error)
+        }
+    })
 }
 
 impl MessageStore for LogStore {

@@ -48,6 +48,11 @@ impl Records {
         Ok((records, FoundCatalog { meta, notes }))
     }
 
+    /// What is in a catalog.
+    pub(super) fn read_only(directory: &Path) -> Result<Meta, StoreError> {
+        Self::open(directory).map(|(_, meta)| meta)
+    }
+
     fn open(directory: &Path) -> Result<(Self, Meta), StoreError> {
         let mut records = Self { store: Embedded::open(directory)?, digest: Digest::default() };
         let header = checked(directory, || records.store.db().get(VERSION))?;

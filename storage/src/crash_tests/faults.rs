@@ -166,8 +166,6 @@ pub(super) fn damaged_file<S: Stepped>(seed: u64) {
     }
     match S::open_on(&setup, std::sync::Arc::new(disk)) {
         Err(StoreError::Corrupt { .. } | StoreError::Format { .. }) => {}
-        // A file that is gone is named as well.
-        Err(StoreError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(other) => panic!("{other:?}"),
         Ok((store, recovered)) => {
             assert_eq!(recovered.lsn, model.latest(), "{:?}", recovered.notes);

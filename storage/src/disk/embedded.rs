@@ -57,8 +57,17 @@ pub(crate) fn move_aside(directory: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// What a directory holds now.
-#[cfg(test)]
+/// A copy of a directory that lasts as long as the value; none if there is no such directory.
+pub(crate) fn copy_of(directory: &Path) -> io::Result<Option<tempfile::TempDir>> {
+    if !directory.is_dir() {
+        return Ok(None);
+    }
+    let copy = tempfile::tempdir()?;
+    copy_directory(directory, copy.path())?;
+    Ok(Some(copy))
+}
+
+/// Copies what a directory holds now.
 pub(crate) fn copy_directory(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {

@@ -187,7 +187,9 @@ impl Engine {
         };
         if let Some(len) = len {
             self.open_part(piece, found, Part::Records)?;
-            piece.fill(at, len.min(u64::from(u32::MAX)) as usize)?;
+            // What would be read along with it may be in a bad sector.
+            let len = len.min(u64::from(u32::MAX)) as usize;
+            piece.fill(at, len).or_else(|_| piece.fill(at, record::PREFIX))?;
             if let Some((len, false)) = here(piece) {
                 if len > LONGEST {
                     return Err("a record there is longer than any".to_owned());
@@ -198,13 +200,42 @@ impl Engine {
         Ok(piece.get(found.segment, at).unwrap_or_default())
     }
 
+    /// Positions of a queue from one on, with what the messages there weigh; only as far as their
+    /// records can be read. Not all of them at once.
+    pub(super) fn weights(&self, queue: QueueId, from: Seq) -> Vec<(Seq, u32)> {
+        let mut pieces = Pieces::default();
+        let weigh = |found: Found| {
+            let offset = match &found.source {
+                Source::Entry(entry) => self.entry(&mut pieces.index, &found, *entry),
+                _ => self.offset_of(&found),
+            };
+            let weight = offset.and_then(|offset| {
+                let bytes = self.record(&mut pieces.records, &found, offset, || AT_ONCE)?;
+                Ok(record::weight(bytes).unwrap_or(0))
+            });
+            (found.seq, weight.unwrap_or(0))
+        };
+        self.locate(queue, from, ENTRIES, usize::MAX).into_iter().map(weigh).collect()
+    }
+
+    /// Where the record of a message is in its segment.
+    pub(super) fn offset_of(&self, found: &Found) -> Result<u32, String> {
+        match &found.source {
+            Source::Offset(offset) | Source::Group(_, offset) | Source::Copied(_, offset) => {
+                Ok(*offset)
+            }
+            Source::Entry(entry) => self.entry(&mut Piece::default(), found, *entry),
+        }
+    }
+
     /// What an entry of the segment's index says.
     fn entry(&self, piece: &mut Piece, found: &Found, entry: u32) -> Result<u32, String> {
         if let Some(offset) = entry_in(piece, found.segment, entry) {
             return Ok(offset);
         }
         self.open_part(piece, found, Part::Index)?;
-        piece.fill(super::seal::entry_at(entry), 4 * ENTRIES)?;
+        let at = super::seal::entry_at(entry);
+        piece.fill(at, 4 * ENTRIES).or_else(|_| piece.fill(at, 4))?;
         entry_in(piece, found.segment, entry).ok_or_else(|| "its index ends before it".to_owned())
     }
 

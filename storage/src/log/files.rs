@@ -54,7 +54,11 @@ impl Files {
 
     /// The names in the log's directory, and in that of big payloads.
     pub fn list(&self) -> io::Result<(Vec<String>, Vec<String>)> {
-        Ok((self.disk.list(&self.log)?, self.disk.list(&self.big)?))
+        let big = match self.disk.list(&self.big) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            listed => listed?,
+        };
+        Ok((self.disk.list(&self.log)?, big))
     }
 
     /// A file of the log.

@@ -63,6 +63,12 @@ impl FrameHeader {
         (right && found.generation == generation).then_some(found)
     }
 
+    /// The header at the beginning of `bytes`, of whatever generation it says that it is.
+    pub fn decode_any(bytes: &[u8]) -> Option<Self> {
+        let generation = Reader(bytes.get(8..)?).u64()?;
+        Self::decode(bytes, generation)
+    }
+
     /// Octets from this frame to the next one.
     pub fn size(&self) -> u64 {
         size(self.len as usize) as u64

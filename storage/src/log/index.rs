@@ -23,7 +23,7 @@ pub(crate) use bits::Bits;
 pub(crate) use image::{Image, PlacesImage, QueueImage, RunImage};
 pub(crate) use present::Present;
 pub(crate) use queues::Queues;
-pub(crate) use seal::SealTable;
+pub(crate) use seal::{SealPart, SealTable};
 pub(crate) use settled::Settled;
 
 use crate::Seq;

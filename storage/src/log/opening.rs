@@ -30,7 +30,18 @@ impl Engine {
     ) -> Result<(Self, Recovered), StoreError> {
         let files = Files::new(disk, &cfg.directory);
         files.make_directories()?;
-        let mut found = recover::recover(&files, cfg.segment_bytes)?;
+        let found = recover::recover(&files, cfg.segment_bytes)?;
+        Ok(Self::of_found(cfg, files, found, tuning, threads))
+    }
+
+    /// A store of what was found in a directory.
+    pub(super) fn of_found(
+        cfg: &StoreConfig,
+        files: Files,
+        mut found: Found,
+        tuning: Tuning,
+        threads: bool,
+    ) -> (Self, Recovered) {
         let queues = found.index.all_stats();
         let recovered = Recovered {
             lsn: found.lsn,
@@ -57,7 +68,7 @@ impl Engine {
             steps: if threads { None } else { Some(Mutex::new(())) },
             inner: Mutex::new(inner(found, random, tuning)),
         };
-        Ok((engine, recovered))
+        (engine, recovered)
     }
 
     /// Takes one step of the writer, or if it has none, of maintenance.

@@ -4,6 +4,7 @@
 //! what is then found there does not fit, and the message is looked for again.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::engine::Engine;
@@ -84,6 +85,12 @@ impl Engine {
             }
         }
         match failure {
+            Some((lost, _))
+                if matches!(lost.source, Source::Entry(_))
+                    && self.mend_index(lost.segment, lost.kind) =>
+            {
+                self.read(queue, from, max, reading.out)
+            }
             Some((lost, detail)) => Err(StoreError::Unreadable {
                 queue,
                 seq: lost.seq,
@@ -111,7 +118,7 @@ impl Engine {
     }
 
     /// Places of the next messages; those in the open group are copied.
-    fn locate(&self, queue: QueueId, from: Seq, max: usize, bytes: usize) -> Vec<Found> {
+    pub(super) fn locate(&self, queue: QueueId, from: Seq, max: usize, bytes: usize) -> Vec<Found> {
         let mut located: Vec<Located> = Vec::new();
         let inner = self.inner.lock();
         inner.index.locate(queue, from, max, &mut located);
@@ -152,12 +159,17 @@ impl Engine {
     /// For people.
     fn place_of(&self, found: &Found) -> String {
         let path = self.files.segment(found.segment, found.kind);
-        match &found.source {
-            Source::Offset(offset) | Source::Group(_, offset) | Source::Copied(_, offset) => {
-                format!("{} at {offset}", path.display())
-            }
-            Source::Entry(entry) => format!("{} by entry {entry} of its index", path.display()),
+        match self.offset_of(found) {
+            Ok(offset) => format!("{} at {offset}", path.display()),
+            Err(why) => format!("{} ({why})", path.display()),
         }
+    }
+
+    /// The segment's file that a message is in, and where.
+    pub(super) fn place_in_file(&self, queue: QueueId, seq: Seq) -> Option<(PathBuf, Option<u64>)> {
+        let found = self.locate(queue, seq, 1, 0).pop().filter(|found| found.seq == seq)?;
+        let offset = self.offset_of(&found).ok().map(u64::from);
+        Some((self.files.segment(found.segment, found.kind), offset))
     }
 }
 

@@ -149,6 +149,20 @@ pub(super) fn decode_checked(bytes: &[u8]) -> Option<(Record<'_>, usize)> {
     parse(bytes.get(..len)?).map(|record| (record, len))
 }
 
+/// What the message weighs whose record begins here, if it is one.
+pub(super) fn weight(bytes: &[u8]) -> Option<u32> {
+    matches!(bytes.get(8)?, kind::PUBLISH..=kind::BIG).then_some(())?;
+    position(&mut Reader(bytes.get(PREFIX..)?)).map(|at| at.weight)
+}
+
+/// Whether `bytes` may begin with a record, without looking at its crc.
+pub(super) fn is_plausible(bytes: &[u8]) -> bool {
+    let known = bytes
+        .get(8..PREFIX)
+        .is_some_and(|rest| matches!(rest, [kind::PUBLISH..=kind::PART, 0 | LAST]));
+    known && length(bytes).is_some_and(|len| len <= bytes.len())
+}
+
 fn parse(record: &[u8]) -> Option<Record<'_>> {
     let mut reader = Reader(record.get(8..)?);
     let kind = reader.u8()?;

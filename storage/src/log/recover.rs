@@ -11,7 +11,7 @@ use super::replay::Replay;
 use super::scan::Frames;
 use super::segment::{self, HEADER, Kind, SegmentHeader};
 use super::state::{Segment, Stage};
-use super::{leftovers, meta, seal, snapshot};
+use super::{leftovers, meta, reindex, snapshot};
 use crate::{Lsn, Meta, QueueId, StoreError};
 
 /// What was found in a directory.
@@ -45,7 +45,7 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    fn read(files: &Files) -> io::Result<Self> {
+    pub fn read(files: &Files) -> io::Result<Self> {
         let (log, big) = files.list()?;
         let mut listing = Self::default();
         for name in log {
@@ -148,11 +148,17 @@ fn newest_checkpoint(
     Ok(newest.unwrap_or(Snapshot { at, ..Snapshot::default() }))
 }
 
-fn read_meta(files: &Files, reference: Option<MetaRef>) -> Result<Meta, StoreError> {
+pub(super) fn read_meta(files: &Files, reference: Option<MetaRef>) -> Result<Meta, StoreError> {
     let Some(reference) = reference else { return Ok(Meta::default()) };
     let path = files.path(&snapshot::meta_name(reference.file));
     let place = path.display().to_string();
-    let bytes = files.read(&path)?;
+    let bytes = match files.read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let detail = "the copy of the catalog is missing".to_owned();
+            return Err(StoreError::Corrupt { place, detail });
+        }
+        read => read?,
+    };
     let crc = bytes.last_chunk().map(|crc| u32::from_le_bytes(*crc));
     let meta = meta::decode(&bytes, &place)?;
     if crc == Some(reference.crc) && meta.version == reference.version {
@@ -191,7 +197,7 @@ fn listed_segment(
     }
     let mut index_bytes = 0;
     if sealed && index.usage(record.id).live > 0 {
-        index_bytes = seal::ensure(files, index, &header, file)?;
+        index_bytes = reindex::ensure(files, index, &header, file)?;
     }
     let stage = if sealed { Stage::Sealed } else { Stage::Rolled };
     let recyclable = record.recyclable;

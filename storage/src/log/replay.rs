@@ -55,7 +55,11 @@ impl Replay {
         Ok(())
     }
 
-    fn apply_record(
+    /// Applies a record, whatever transaction it is a part of.
+    ///
+    /// # Errors
+    /// What makes no sense in it.
+    pub fn apply_record(
         &mut self,
         segment: SegmentId,
         offset: u32,

@@ -67,18 +67,24 @@ impl Frames {
     }
 
     /// Whether behind a place without a whole frame there is one that was begun later: then what is
-    /// missing was there once.
-    pub fn later(&mut self, group: u64) -> io::Result<Option<FrameHeader>> {
+    /// missing was there once. Returns its place.
+    pub fn later(&mut self, group: u64) -> io::Result<Option<u64>> {
         let mut at = self.at;
         while at < self.end {
             let bytes = self.window.get(at, frame::HEADER)?;
             let found = FrameHeader::decode(bytes, self.header.generation);
-            if let Some(found) = found.filter(|found| found.group > group) {
-                return Ok(Some(found));
+            if found.is_some_and(|found| found.group > group) {
+                return Ok(Some(at));
             }
             at += SECTOR as u64;
         }
         Ok(None)
+    }
+
+    /// What lies between two places.
+    pub fn bytes(&mut self, at: u64, end: u64) -> io::Result<&[u8]> {
+        let len = end.min(self.end).saturating_sub(at);
+        self.window.get(at, usize::try_from(len).map_err(io::Error::other)?)
     }
 
     /// The queues that records of the segment name, as far as these can be read.
@@ -98,7 +104,7 @@ impl Frames {
 }
 
 /// The queue that a record is about.
-fn queue(record: &Record<'_>) -> Option<QueueId> {
+pub(super) fn queue(record: &Record<'_>) -> Option<QueueId> {
     match record {
         Record::Publish { at, .. } | Record::Shared { at, .. } | Record::Big { at, .. } => {
             Some(at.queue)

@@ -7,26 +7,19 @@
 //! ```
 //! The checkpoint says which entries are whose; the parts are for people who look into the file.
 
-use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
 
 use bytes::BufMut;
 
 use super::bytes_le::Reader;
 use super::engine::{Engine, Step, count};
-use super::files::{Files, Part};
-use super::frame;
-use super::index::{Place, Queues, SealTable, SegmentId};
-use super::record::Record;
-use super::scan::Frames;
+use super::files::Part;
+use super::index::{SealTable, SegmentId};
 use super::segment::SegmentHeader;
-use crate::disk::DiskFile;
-use crate::{Seq, StoreError};
 
 const MAGIC: &[u8; 8] = b"LepusIdx";
 const FORMAT: u32 = 1;
-const HEADER: usize = 64;
+pub(super) const HEADER: usize = 64;
 /// Of a segment, so much has to be used that its file is as good as one that was fully written.
 const MOSTLY: u64 = 15;
 
@@ -66,6 +59,22 @@ fn finish(mut bytes: Vec<u8>) -> Vec<u8> {
     let crc = crc32c::crc32c(bytes.get(HEADER..).unwrap_or_default());
     bytes.put_u32_le(crc);
     bytes
+}
+
+/// The file with such entries, without parts.
+pub(super) fn encode_offsets(segment: &SegmentHeader, offsets: &[u32]) -> Vec<u8> {
+    let entries = offsets.len() as u32;
+    let mut bytes = header(SegmentId(segment.id), segment.generation, entries, 0);
+    offsets.iter().for_each(|&offset| bytes.put_u32_le(offset));
+    finish(bytes)
+}
+
+/// Whether a file is the segment's index, as it was written.
+pub(super) fn is_whole(bytes: &[u8], segment: &SegmentHeader) -> bool {
+    let Some((covered, crc)) = bytes.split_last_chunk() else { return false };
+    let body = covered.get(HEADER..).unwrap_or_default();
+    fits(bytes, bytes.len() as u64, segment) == Some(true)
+        && u32::from_le_bytes(*crc) == crc32c::crc32c(body)
 }
 
 /// Whether the first bytes of a file are those of the segment's index, and its length fits.
@@ -133,89 +142,4 @@ impl Engine {
         let file = self.files.open(SegmentId(header.id), header.kind, Part::Records)?;
         if file.len()? > used { file.set_len(used) } else { Ok(()) }
     }
-}
-
-/// Makes sure that a sealed segment has its index. Returns the octets of its file.
-pub(super) fn ensure(
-    files: &Files,
-    index: &Queues,
-    segment: &SegmentHeader,
-    records: Arc<dyn DiskFile>,
-) -> Result<u64, StoreError> {
-    let path = files.index(SegmentId(segment.id), segment.kind);
-    match files.disk.open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        opened => {
-            let file = opened?;
-            let mut bytes = [0; HEADER];
-            let read = file.read_at(&mut bytes, 0)?;
-            let len = file.len()?;
-            if fits(bytes.get(..read).unwrap_or_default(), len, segment) == Some(true) {
-                return Ok(len);
-            }
-        }
-    }
-    let place = files.segment(SegmentId(segment.id), segment.kind).display().to_string();
-    let bytes = rebuild(index, *segment, records, &place)?;
-    files.replace(&path, &bytes)?;
-    Ok(bytes.len() as u64)
-}
-
-/// Makes the index of a sealed segment anew, from its records and what is live in it.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] if a message is not in the segment.
-pub(super) fn rebuild(
-    index: &Queues,
-    header: SegmentHeader,
-    file: Arc<dyn DiskFile>,
-    place: &str,
-) -> Result<Vec<u8>, StoreError> {
-    let id = SegmentId(header.id);
-    let mut wanted = HashMap::new();
-    let mut entries = 0;
-    for queue in index.queues_of(id) {
-        let (mut from, mut located) = (Seq(0), Vec::new());
-        loop {
-            located.clear();
-            index.locate(queue, from, 4096, &mut located);
-            let Some(last) = located.last() else { break };
-            from = Seq(last.seq.0 + 1);
-            for found in located.iter().filter(|found| found.segment == id) {
-                if let Place::Entry(entry) = found.place {
-                    wanted.insert((queue, found.seq), entry);
-                    entries = entries.max(entry + 1);
-                }
-            }
-        }
-    }
-    let mut offsets = vec![0_u32; entries as usize];
-    let mut frames = Frames::new(header, file, None)?;
-    loop {
-        let base = frames.at as u32 + frame::HEADER as u32;
-        let Some((_, body)) = frames.next()? else { break };
-        for (offset, record) in frame::records_checked(body) {
-            let (Record::Publish { at, .. } | Record::Shared { at, .. } | Record::Big { at, .. }) =
-                record
-            else {
-                continue;
-            };
-            // If a queue was dropped and began again, the last one counts.
-            let entry =
-                wanted.get(&(at.queue, at.seq)).and_then(|&entry| offsets.get_mut(entry as usize));
-            if let Some(entry) = entry {
-                *entry = base + offset;
-            }
-        }
-    }
-    let lost = wanted.iter().find(|(_, entry)| offsets.get(**entry as usize) == Some(&0));
-    if let Some(((queue, seq), _)) = lost {
-        return Err(StoreError::Corrupt {
-            place: place.to_owned(),
-            detail: format!("message {} of queue {} is not there", seq.0, queue.0),
-        });
-    }
-    let mut bytes = self::header(id, header.generation, entries, 0);
-    offsets.iter().for_each(|&offset| bytes.put_u32_le(offset));
-    Ok(finish(bytes))
 }

@@ -1,6 +1,9 @@
 //! The places of all messages of a segment that nothing is added to any more.
 
+use std::sync::Arc;
+
 use super::SegmentId;
+use super::queues::Queues;
 use crate::{QueueId, Seq};
 
 /// Offsets by queue and position: what the `.idx` file of the segment holds.
@@ -36,5 +39,14 @@ impl SealTable {
         let behind = self.parts.partition_point(|part| part.entry <= entry);
         let part = self.parts.get(behind.checked_sub(1)?)?;
         part.offsets.get((entry - part.entry) as usize).copied()
+    }
+}
+
+impl Queues {
+    /// The table of a sealed segment, from now on in memory instead of its file.
+    pub(crate) fn put_table(&mut self, table: SealTable) {
+        if let Some(account) = self.segments.by_id_mut(table.segment) {
+            account.table = Some(Arc::new(table));
+        }
     }
 }
