@@ -23,6 +23,7 @@ pub mod restore;
 pub mod routing;
 pub mod server;
 pub mod session;
+pub mod store_cli;
 pub mod stores;
 pub mod topology;
 pub mod vhost;

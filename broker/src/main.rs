@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -12,6 +13,7 @@ use lepus::bench::{self, BenchArgs};
 use lepus::config::Config;
 use lepus::node::Node;
 use lepus::server;
+use lepus::store_cli::{self, StoreArgs};
 use lepus::stores::Stores;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -43,6 +45,8 @@ enum Command {
     Server(ServerArgs),
     /// Drive an AMQP 0-9-1 broker with load and measure it.
     Bench(BenchArgs),
+    /// Look into the data directory of a stopped broker, or repair it.
+    Store(StoreArgs),
 }
 
 #[derive(Args)]
@@ -64,13 +68,15 @@ struct ServerArgs {
     log_level: String,
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let Cli { command, server } = Cli::parse();
-    match command {
+    let done = match command {
+        Some(Command::Store(args)) => return Ok(store_cli::run(args)),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Server(args)) => serve(&args),
         None => serve(&server),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 fn serve(args: &ServerArgs) -> Result<()> {

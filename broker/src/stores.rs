@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use lepus_storage::{
     Batch, Catalog, LogStore, MemoryStore, MessageStore, Meta, Op, QueueId, QueueStats, Recovered,
-    SledStore, StoreConfig,
+    SledStore, StoreConfig, StoreError, StoreKind,
 };
 
 use crate::config::{Config, StorageEngine};
 use crate::declared::{Change, Declared};
 use crate::durability::Durability;
+use crate::store_cli;
 
 /// Messages, and what is declared.
 pub struct Stores {
@@ -58,8 +59,10 @@ impl Stores {
             StorageEngine::Log => open_engine::<LogStore>(&store_config),
             StorageEngine::Sled => open_engine::<SledStore>(&store_config),
         };
-        let (messages, recovered) = opened
-            .with_context(|| format!("cannot open the data directory {}", directory.display()))?;
+        let (messages, recovered) =
+            opened.map_err(|error| with_damage(error, directory, config)).with_context(|| {
+                format!("cannot open the data directory {}", directory.display())
+            })?;
         durability.advance(Some(recovered.lsn));
         tell(&recovered.notes);
         let (declared, entries) = open_catalog(directory, recovered.meta, &*messages)
@@ -69,9 +72,23 @@ impl Stores {
     }
 }
 
+/// Adds what is damaged, with the names of the queues, and what to do.
+fn with_damage(error: StoreError, directory: &Path, config: &Config) -> anyhow::Error {
+    let repairable = config.storage_engine == StorageEngine::Log;
+    if !repairable || !matches!(error, StoreError::Corrupt { .. }) {
+        return error.into();
+    }
+    let damage = store_cli::explain(directory, StoreKind::Log);
+    anyhow!(
+        "{error}\n\n{damage}\nNothing was changed. `lepus store repair {}` sets aside what is \
+         damaged, says what is lost, and makes the rest a store that opens.",
+        directory.display()
+    )
+}
+
 fn open_engine<S: MessageStore + 'static>(
     config: &StoreConfig,
-) -> Result<(Arc<dyn MessageStore>, Recovered)> {
+) -> Result<(Arc<dyn MessageStore>, Recovered), StoreError> {
     let (store, recovered) = S::open(config)?;
     Ok((Arc::new(store), recovered))
 }

@@ -1,13 +1,13 @@
 //! The broker under test: a process started here, or one that runs already.
 
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use crate::conn::{Conn, Login};
-use crate::process::Process;
+use crate::process::{Process, binary};
 
 /// A running broker.
 #[derive(Debug)]
@@ -154,7 +154,22 @@ impl Broker {
         self.restart();
     }
 
-    /// Tries to start one more broker on the data of this one: what it says when it cannot.
+    /// Where it keeps its data.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.setup.as_ref().expect("a broker started here").dir.join("lepus-data")
+    }
+
+    /// Runs `lepus store COMMAND DIR` on its data, with more arguments.
+    #[must_use]
+    pub fn store(&self, command: &str, args: &[&str]) -> Output {
+        let directory = self.data_dir();
+        let mut store = Command::new(binary());
+        store.args(["store", command]).arg(directory).args(args);
+        store.output().expect("run lepus store")
+    }
+
+    /// Tries to start another broker on the data of this one: what it says when it cannot.
     ///
     /// # Errors
     /// What it printed and logged.

@@ -122,7 +122,7 @@ fn read_lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         if let Some(path) = std::env::var_os("LEPUS_BIN") {

@@ -3,6 +3,8 @@
 
 mod bindings;
 mod confirms;
+mod damage;
+mod dump;
 mod messages;
 mod process;
 mod settling;
