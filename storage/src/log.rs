@@ -16,6 +16,7 @@ mod bytes_le;
 mod carve;
 mod checkpoint;
 mod chores;
+mod compact;
 mod engine;
 mod fetch;
 mod files;
@@ -52,6 +53,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
@@ -205,6 +207,7 @@ impl MessageStore for LogStore {
             file_bytes,
             live_bytes: live + inner.index.big_bytes(),
             commits: engine.counters.commits(),
+            compactions: engine.counters.compactions.load(Ordering::Relaxed),
             written: engine.counters.written(),
         }
     }

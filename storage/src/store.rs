@@ -184,6 +184,8 @@ pub struct StoreStatus {
     pub live_bytes: u64,
     /// Group commits since it was opened.
     pub commits: u64,
+    /// How often messages that are left in old files were gathered in new ones.
+    pub compactions: u64,
     /// Bytes written since it was opened, by purpose: `log`, `index`, `checkpoint`, `compaction`, …
     pub written: Vec<(&'static str, u64)>,
 }

@@ -63,11 +63,10 @@ impl Write {
         let Self { ops, receipts, tx } = self;
         let published: Vec<(Seq, u64)> = ops.iter().filter_map(published).collect();
         let empty = ops.is_empty();
-        let append = |part: Option<TxPart>| append(store, ops, part);
         let done = match tx {
             None if empty => Ok(Lsn(0)),
-            None => append(None),
-            Some(tx) => tx.part(empty, |part| append(Some(part))).unwrap_or(Ok(Lsn(0))),
+            None => append(store, ops, None),
+            Some(tx) => tx.part(empty, |part| append_part(store, ops, part)).unwrap_or(Ok(Lsn(0))),
         };
         for receipt in receipts {
             receipt.written(done.as_ref().ok().copied(), durability);
@@ -90,6 +89,17 @@ fn append(store: &dyn MessageStore, ops: Vec<Op>, part: Option<TxPart>) -> Resul
         batch.set_part(part);
     }
     store.append(batch)
+}
+
+/// A part of a transaction. If the last one is refused, an empty one takes its place: a transaction
+/// without an end would keep the store from checkpoints.
+fn append_part(store: &dyn MessageStore, ops: Vec<Op>, part: TxPart) -> Result<Lsn, StoreError> {
+    let done = append(store, ops, Some(part));
+    if done.is_err() && part.last {
+        // Only a store that is poisoned refuses it, and then nothing counts any more.
+        let _ = append(store, Vec::new(), Some(part));
+    }
+    done
 }
 
 fn published(op: &Op) -> Option<(Seq, u64)> {

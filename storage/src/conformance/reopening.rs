@@ -21,6 +21,7 @@ pub(crate) fn reopening<S: MessageStore>(open: impl Fn(&Path) -> (S, Recovered))
     a_checkpoint_is_enough(&open);
     large_payloads_come_back(&open);
     transactions_come_back_whole_or_not_at_all(&open);
+    a_refused_last_part_is_made_up_for_by_an_empty_one(&open);
     a_number_of_a_transaction_serves_again(&open);
     random_lives_equal_the_model(&open);
 }
@@ -211,6 +212,22 @@ fn transactions_come_back_whole_or_not_at_all<S: MessageStore>(
         assert_eq!(recovered.queues.len(), 2);
         store.close().unwrap();
     }
+}
+
+/// Nobody could take back what the other parts have done: it stays.
+fn a_refused_last_part_is_made_up_for_by_an_empty_one<S: MessageStore>(
+    open: impl Fn(&Path) -> (S, Recovered),
+) {
+    let directory = Directory::new();
+    let (store, _) = open(&directory.path);
+    store.append(part([publish(A, 5, 1)], 1, false)).unwrap();
+    store.append(part([publish(A, 5, 1)], 1, true)).unwrap_err();
+    let latest = store.append(part([], 1, true)).unwrap();
+    store.close().unwrap();
+    drop(store);
+    let (store, recovered) = open(&directory.path);
+    assert_eq!((recovered.lsn, seqs(&store, A)), (latest, vec![5]));
+    store.close().unwrap();
 }
 
 fn a_number_of_a_transaction_serves_again<S: MessageStore>(open: impl Fn(&Path) -> (S, Recovered)) {

@@ -247,6 +247,7 @@ pub(super) fn refuses_publishes_and_only_those_when_full(store: &impl MessageSto
     let ops = [settle(A, [one(0)], 10_000), publish(A, filled, 1 << 20)];
     assert!(matches!(store.append(batch(ops)), Err(StoreError::Full { .. })));
     assert_eq!(store.stats(A).first, Seq(0));
+    ends_a_transaction_whose_last_part_was_refused(store, filled);
     // What publishes nothing is done.
     let returned = give_back(A, [range(0, 9)]);
     let meta = Op::Meta { version: 1, changes: vec![(body(4), Some(body(100)))] };
@@ -265,6 +266,18 @@ pub(super) fn refuses_publishes_and_only_those_when_full(store: &impl MessageSto
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     panic!("no room was given back");
+}
+
+fn ends_a_transaction_whose_last_part_was_refused(store: &impl MessageStore, next: u64) {
+    let part = |ops: Vec<Op>, last| {
+        let mut part = batch(ops);
+        part.set_part(TxPart { tx: 1, last });
+        store.append(part)
+    };
+    part(vec![deliver(A, 0)], false).unwrap();
+    let refusal = part(vec![publish(A, next, 1 << 20)], true).unwrap_err();
+    assert!(matches!(refusal, StoreError::Full { .. }), "{refusal}");
+    part(vec![], true).unwrap();
 }
 
 pub(super) fn reports_that_it_is_well(store: &impl MessageStore) {

@@ -17,6 +17,8 @@ pub(super) struct Life<S: Stepped> {
     pub script: Script,
     pub setup: S::Setup,
     pub witness: Witness,
+    /// How often segments were compacted, but for the store that is open.
+    compacted: u64,
 }
 
 impl<S: Stepped> Life<S> {
@@ -32,12 +34,14 @@ impl<S: Stepped> Life<S> {
         witness: Witness,
         least: Lsn,
     ) -> Result<Self, StoreError> {
-        let mut life = Self { disk, store: None, model, script, setup, witness };
+        let compacted = 0;
+        let mut life = Self { disk, store: None, model, script, setup, witness, compacted };
         life.reopen(least)?;
         Ok(life)
     }
 
     fn reopen(&mut self, least: Lsn) -> Result<(), StoreError> {
+        self.compacted = self.compacted();
         self.store = None;
         self.witness.closed(least);
         let (store, recovered) = S::open_on(&self.setup, Arc::new(self.disk.clone()))?;
@@ -57,6 +61,11 @@ impl<S: Stepped> Life<S> {
 
     pub fn store(&self) -> &S {
         self.store.as_ref().unwrap()
+    }
+
+    /// How often segments were compacted.
+    pub fn compacted(&self) -> u64 {
+        self.compacted + self.store.as_ref().map_or(0, |store| store.status().compactions)
     }
 
     pub fn durable(&self) -> Lsn {
@@ -124,7 +133,7 @@ impl<S: Stepped> Life<S> {
         self.store = None;
         let latest = self.model.latest();
         self.model.crash(latest);
-        Ok(self.model)
+        Ok(std::mem::take(&mut self.model))
     }
 
     /// What the store holds is what the model holds.
@@ -146,6 +155,13 @@ impl<S: Stepped> Life<S> {
             }
             assert!(found == expected, "{queue:?}: {}", difference(&found, &expected));
         }
+    }
+}
+
+impl<S: Stepped> Drop for Life<S> {
+    /// Who looks at a disk has it, and the other way round: without this, neither would ever go.
+    fn drop(&mut self) {
+        self.disk.on_step(None);
     }
 }
 

@@ -29,9 +29,10 @@ impl Stepped for LogStore {
             largest_group: 16_000,
             traffic: 10_000,
             emptied: 1 + random.index(4),
+            garbage: 1,
             ..Tuning::default()
         };
-        Setup { segment_bytes: 8192 << random.below(3), tuning, openings }
+        Setup { segment_bytes: 4096 << random.below(4), tuning, openings }
     }
 
     fn big(setup: &Setup) -> u64 {

@@ -81,7 +81,7 @@ fn ended(mut life: Life<LogStore>, random: &mut Random) -> (SimDisk, Setup, Mode
         return (disk, setup, model);
     }
     life.rest();
-    (disk.image_after_kill(random.number()), setup, life.model)
+    (disk.image_after_kill(random.number()), setup, life.model.clone())
 }
 
 /// Damages a file that the store needs to open.

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 use super::engine::Stepped;
 use super::life::Life;
 use super::script::{Event, Script};
@@ -28,25 +30,37 @@ fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Lives with at least so many crashes, or as many as the environment says. Returns their number.
-pub(super) fn lives<S: Stepped>(points: u64) -> u64 {
+/// What has happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Tally {
+    pub crashes: u64,
+    pub compactions: u64,
+}
+
+/// Lives with at least so many crashes, or as many as the environment says; nothing is returned for
+/// a single one that it asks for.
+pub(super) fn lives<S: Stepped>(crashes: u64) -> Option<Tally> {
     if let Some(seed) = variable("LEPUS_CRASH_SEED") {
-        return life::<S>(seed, S::setup(seed)).max(points);
+        life::<S>(seed, S::setup(seed));
+        return None;
     }
-    let points = variable("LEPUS_CRASH_POINTS").unwrap_or(points);
+    let wanted = variable("LEPUS_CRASH_POINTS").unwrap_or(crashes);
     let first = variable("LEPUS_CRASH_FROM").unwrap_or(0);
-    let (seeds, done) = (AtomicU64::new(first), AtomicU64::new(0));
+    let (seeds, done) = (AtomicU64::new(first), Mutex::new(Tally::default()));
     let work = || {
-        while done.load(Ordering::Relaxed) < points {
+        while done.lock().crashes < wanted {
             let seed = seeds.fetch_add(1, Ordering::Relaxed);
-            done.fetch_add(life::<S>(seed, S::setup(seed)), Ordering::Relaxed);
+            let Tally { crashes, compactions } = life::<S>(seed, S::setup(seed));
+            let mut done = done.lock();
+            done.crashes += crashes;
+            done.compactions += compactions;
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
-    let (done, next) = (done.into_inner(), seeds.into_inner());
-    println!("{done} crashes in the lives with the seeds {first} to {}", next - 1);
-    done
+    let done = done.into_inner();
+    println!("{done:?} in the lives from {first} to {}", seeds.into_inner() - 1);
+    Some(done)
 }
 
 /// A new store on a new disk; images are taken in so many steps out of a hundred.
@@ -59,19 +73,19 @@ pub(super) fn begin<S: Stepped>(seed: u64, setup: S::Setup, percent: u64) -> Lif
     Life::open(disk, setup, (Model::default(), script), witness, Lsn(0)).unwrap()
 }
 
-/// One life. Returns how many crashes there were.
-pub(super) fn life<S: Stepped>(seed: u64, setup: S::Setup) -> u64 {
+/// One life.
+pub(super) fn life<S: Stepped>(seed: u64, setup: S::Setup) -> Tally {
     let _place = Place(format!("LEPUS_CRASH_SEED={seed}"));
     let mut life = begin::<S>(seed, setup, 100);
-    let mut points = 0;
+    let mut crashes = 0;
     for number in 0..EVENTS {
         let place = Place(format!("event {number}"));
         let before = life.model.clone();
         life.go_on().unwrap();
         drop(place);
-        points += crashes(&life, &before, number);
+        crashes += self::crashes(&life, &before, number);
     }
-    points
+    Tally { crashes, compactions: life.compacted() }
 }
 
 /// Looks at the crashes in an event. The model before it has all that may be found after them, but

@@ -20,6 +20,9 @@ pub(super) struct Crash {
     pub seed: u64,
 }
 
+/// The most images in one event: more would fill the memory.
+const MOST: usize = 3000;
+
 /// Takes images of a disk.
 #[derive(Clone)]
 pub(super) struct Witness(Arc<Mutex<Inner>>);
@@ -88,6 +91,7 @@ impl Inner {
         let seed = self.random.number();
         let kill = self.random.chance(self.kills);
         let image = if kill { disk.image_after_kill(seed) } else { disk.image_after_crash(seed) };
+        assert!(self.taken.len() < MOST, "it never ends");
         self.taken.push(Crash { step, image, kill, least, seed });
     }
 }

@@ -191,7 +191,8 @@ impl Engine {
         let free = self.cfg.max_bytes.saturating_sub(inner.used());
         if needed > free {
             // What is settled may give room.
-            inner.chores.checkpoint_due |= inner.chores.emptied > 0 || inner.has_retired();
+            inner.chores.checkpoint_due |= inner.has_something_to_give_back();
+            inner.chores.refused = true;
             return Err(StoreError::Full { needed, free });
         }
         Ok(())
@@ -203,9 +204,7 @@ impl Engine {
         if size.big == 0 {
             return Ok(());
         }
-        let pending = self.inner.lock().groups.pending();
-        let margin = pending + 2 * u64::from(self.cfg.segment_bytes);
-        let free = self.files.free_bytes()?.saturating_sub(margin);
+        let free = self.room()?;
         if size.big > free {
             return Err(StoreError::Full { needed: size.big, free });
         }

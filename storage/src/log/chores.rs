@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::compact::{Compaction, Failed};
 use super::index::{BigId, SealTable, SegmentId};
 use super::snapshot::{Job, WrittenMeta};
 
@@ -32,6 +33,11 @@ pub(super) struct Chores {
     pub emptied: usize,
     /// How often the disk was found full.
     pub refusals: u64,
+    pub compaction: Option<Box<Compaction>>,
+    /// What keeps from compacting.
+    pub compaction_failed: Failed,
+    /// Messages were refused for want of room: the least that compaction gives is worth it.
+    pub refused: bool,
     /// Octets appended since the store was opened.
     pub appended: u64,
 }

@@ -49,6 +49,7 @@ pub(super) enum Step {
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub commits: AtomicU64,
+    pub compactions: AtomicU64,
     pub log: AtomicU64,
     pub big: AtomicU64,
     pub index: AtomicU64,

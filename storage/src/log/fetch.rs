@@ -114,36 +114,67 @@ impl Engine {
         behind: &[Found],
         most: usize,
     ) -> Result<Bytes, String> {
-        let Found { seq, mix, .. } = *found;
         let Pieces { records, index, block } = pieces;
-        let bytes = match &found.source {
-            Source::Copied(bytes, _) => bytes.as_ref(),
-            Source::Group(group, offset) => group.find(found.segment, *offset).unwrap_or_default(),
+        match self.message(records, index, queue, found, (behind, most))?.1 {
+            Record::Publish { payload, .. } => Ok(copy(block, payload, behind.len())),
+            Record::Big { file, .. } => self.read_big(file),
+            Record::Shared { target, .. } => self.target(pieces, found, target),
+            _ => Err("it is not a message".to_owned()),
+        }
+    }
+
+    /// The record of a message in a sealed segment, and where it begins.
+    pub(super) fn sealed_message<'a>(
+        &self,
+        pieces: &'a mut Pieces,
+        queue: QueueId,
+        found: &'a Found,
+        behind: &[Found],
+    ) -> Result<(u32, Record<'a>), String> {
+        let Pieces { records, index, .. } = pieces;
+        self.message(records, index, queue, found, (behind, usize::MAX))
+    }
+
+    fn message<'a>(
+        &self,
+        records: &'a mut Piece,
+        index: &mut Piece,
+        queue: QueueId,
+        found: &'a Found,
+        (behind, most): (&[Found], usize),
+    ) -> Result<(u32, Record<'a>), String> {
+        let (offset, bytes) = match &found.source {
+            Source::Copied(bytes, offset) => (*offset, bytes.as_ref()),
+            Source::Group(group, offset) => {
+                (*offset, group.find(found.segment, *offset).unwrap_or_default())
+            }
             Source::Offset(offset) => {
-                self.record(records, found, *offset, || ahead(found, behind, most))?
+                (*offset, self.record(records, found, *offset, || ahead(found, behind, most))?)
             }
             Source::Entry(entry) => {
                 let offset = self.entry(index, found, *entry)?;
                 let ahead = || ahead_by_entries(index, found, offset, behind, most);
-                self.record(records, found, offset, ahead)?
+                (offset, self.record(records, found, offset, ahead)?)
             }
         };
-        let not_it = || "the record there is not that of the message".to_owned();
-        let (found_record, _) = record::decode(bytes, mix).ok_or_else(not_it)?;
-        match found_record {
-            Record::Publish { at, payload } if (at.queue, at.seq) == (queue, seq) => {
-                Ok(copy(block, payload, behind.len()))
-            }
-            Record::Big { at, file } if (at.queue, at.seq) == (queue, seq) => self.read_big(file),
-            Record::Shared { at, target } if (at.queue, at.seq) == (queue, seq) => {
-                self.target(pieces, found, target)
-            }
-            _ => Err(not_it()),
+        match record::decode(bytes, found.mix) {
+            Some((
+                record @ (Record::Publish { at, .. }
+                | Record::Big { at, .. }
+                | Record::Shared { at, .. }),
+                _,
+            )) if (at.queue, at.seq) == (queue, found.seq) => Ok((offset, record)),
+            _ => Err("the record there is not that of the message".to_owned()),
         }
     }
 
     /// The payload that another record of the segment has.
-    fn target(&self, pieces: &mut Pieces, found: &Found, target: u32) -> Result<Bytes, String> {
+    pub(super) fn target(
+        &self,
+        pieces: &mut Pieces,
+        found: &Found,
+        target: u32,
+    ) -> Result<Bytes, String> {
         let Found { segment, mix, .. } = *found;
         let payload = |bytes: &[u8], block: &mut BytesMut| match record::decode(bytes, mix) {
             Some((Record::Publish { payload, .. }, _)) => Ok(copy(block, payload, 0)),

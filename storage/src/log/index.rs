@@ -12,6 +12,7 @@ mod order;
 mod present;
 mod queue;
 mod queues;
+mod relocate;
 mod returns;
 mod run;
 mod seal;
@@ -23,6 +24,7 @@ pub(crate) use bits::Bits;
 pub(crate) use image::{Image, PlacesImage, QueueImage, RunImage};
 pub(crate) use present::Present;
 pub(crate) use queues::Queues;
+pub(crate) use relocate::{Moved, Source};
 pub(crate) use seal::{SealPart, SealTable};
 pub(crate) use settled::Settled;
 

@@ -1,11 +1,16 @@
 //! Maintenance: all that need not happen at once.
 
+use std::time::Duration;
+
 use super::chores::Unneeded;
 use super::engine::{Engine, Step};
 use super::index::SegmentId;
 use super::pool::{self, PoolFile};
 use super::prepare::PAUSE;
 use super::writer::RETRY;
+
+/// How often to look, when nothing happens, whether compaction is worth it by now.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Does what there is to do until the store is closed or poisoned.
@@ -21,6 +26,15 @@ impl Engine {
                 Step::Stalled => {
                     self.chores.wait_for(&mut inner, RETRY);
                 }
+                Step::Idle if inner.chores.compaction.is_some() => {
+                    let waiting = inner.chores.compaction.as_ref();
+                    let pause = waiting.map_or(PAUSE, |compaction| compaction.pause);
+                    self.chores.wait_for(&mut inner, pause);
+                    inner.pool.slice_due = true;
+                    if let Some(compaction) = &mut inner.chores.compaction {
+                        compaction.is_due = true;
+                    }
+                }
                 Step::Idle if inner.trouble.full => {
                     self.chores.wait_for(&mut inner, RETRY);
                 }
@@ -29,7 +43,9 @@ impl Engine {
                     inner.pool.slice_due = true;
                 }
                 Step::Idle if inner.has_chores() => {}
-                Step::Idle => self.chores.wait(&mut inner),
+                Step::Idle => {
+                    self.chores.wait_for(&mut inner, LOOK);
+                }
             }
         }
     }
@@ -63,7 +79,10 @@ impl Engine {
             return self.make_way(|| self.write_checkpoint());
         }
         drop(inner);
-        self.prepare_files()
+        match self.prepare_files() {
+            Step::Idle => self.compact(),
+            step => step,
+        }
     }
 
     /// Does something that needs room, if need be that of a file that was kept for it: what is

@@ -100,7 +100,21 @@ impl Engine {
             segment.made = true;
             segment.recyclable = usual && taken.written;
         }
+        if self.room()? == 0 {
+            self.inner.lock().trouble.full = true;
+        }
         Ok(file)
+    }
+
+    /// Octets that the disk has for more messages. What has been appended is to be written yet, and
+    /// settlements and checkpoints, which make room, need some first.
+    pub(super) fn room(&self) -> io::Result<u64> {
+        let free = self.files.free_bytes()?;
+        let inner = self.inner.lock();
+        let segment = u64::from(self.cfg.segment_bytes);
+        let needed = inner.groups.pending() + inner.chores.checkpoint_bytes + 2 * segment;
+        let spare = inner.pool.len() as u64 * segment;
+        Ok(free.saturating_add(spare).saturating_sub(needed))
     }
 
     /// Makes a file of that length, for which the disk promises room.

@@ -77,16 +77,15 @@ impl Engine {
         match wanted {
             Some(Wanted::Try) if waiting > 0 => {
                 // Nothing was done: what was refused is tried again in due time.
-                self.inner.lock().trouble.full = false;
-                self.work.notify_one();
+                if self.room().is_ok_and(|room| room > 0) {
+                    self.inner.lock().trouble.full = false;
+                    self.work.notify_one();
+                }
                 Step::Idle
             }
             Some(Wanted::Try | Wanted::Reserve) => match self.make_free(self.cfg.segment_bytes) {
                 Ok(file) => {
-                    let mut inner = self.inner.lock();
-                    inner.pool.add(file);
-                    inner.trouble.full = false;
-                    drop(inner);
+                    self.inner.lock().pool.add(file);
                     self.work.notify_one();
                     Step::Did
                 }

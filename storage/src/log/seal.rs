@@ -28,7 +28,7 @@ pub(super) fn entry_at(entry: u32) -> u64 {
     HEADER as u64 + 4 * u64::from(entry)
 }
 
-fn encode(table: &SealTable, generation: u64) -> Vec<u8> {
+pub(super) fn encode(table: &SealTable, generation: u64) -> Vec<u8> {
     let mut bytes = header(table.segment, generation, table.entries(), table.parts.len() as u32);
     for part in &table.parts {
         part.offsets.iter().for_each(|&offset| bytes.put_u32_le(offset));

@@ -51,10 +51,15 @@ impl Inner {
     /// Whether a checkpoint can be taken: parts of a transaction that is not finished are not to
     /// be in it, and what is on its way into an index file would only be copied.
     pub fn can_take_checkpoint(&self) -> bool {
-        self.chores.checkpoint_due
+        self.is_checkpoint_due()
             && self.chores.job.is_none()
             && self.chores.rolled.is_empty()
             && self.transactions.is_empty()
+    }
+
+    /// On a full disk the least that a checkpoint gives back is worth one.
+    fn is_checkpoint_due(&self) -> bool {
+        self.chores.checkpoint_due || (self.trouble.full && self.has_something_to_give_back())
     }
 
     /// Takes a checkpoint of what has been appended so far.
@@ -124,7 +129,11 @@ impl Engine {
                 Step::Did
             }
             Err(error) => {
-                self.inner.lock().chores.job = Some(job);
+                // It is taken anew: what has been settled since makes it smaller.
+                let mut inner = self.inner.lock();
+                inner.chores.checkpoint_due = true;
+                inner.index.keep_freed_big(job.freed);
+                drop(inner);
                 self.failed("writing a checkpoint", &error)
             }
         }
@@ -166,17 +175,18 @@ impl Engine {
                 chores.unneeded.push_back(Unneeded::Segment(*id));
             }
         }
+        let mut retired = 0;
         for id in job.retiring {
             if let Some(segment) = segments.get_mut(&id)
                 && !matches!(segment.stage, Stage::Retired(_))
             {
                 segment.stage = Stage::Retired(number);
+                retired += 1;
             }
         }
+        // So many do not wait until the log has grown by a segment.
+        chores.checkpoint_due |= retired >= self.tuning.emptied;
         chores.unneeded.extend(job.freed.into_iter().map(Unneeded::Big));
-        // A full disk does not wait for the next one.
-        let again = inner.trouble.full && inner.has_retired();
-        inner.chores.checkpoint_due |= again;
         drop(inner);
         self.progress.notify_all();
     }

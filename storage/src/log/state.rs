@@ -195,9 +195,14 @@ impl Inner {
         self.chores.checkpoint_due
     }
 
-    /// Whether a segment waits for another checkpoint before it can go.
-    pub fn has_retired(&self) -> bool {
-        self.segments.values().any(|segment| matches!(segment.stage, Stage::Retired(_)))
+    /// Whether files wait for a checkpoint before they can go, or for one more.
+    pub fn has_something_to_give_back(&self) -> bool {
+        let waits = |(id, segment): (&SegmentId, &Segment)| match segment.stage {
+            Stage::Active => false,
+            Stage::Rolled | Stage::Sealed => self.index.usage(*id).live == 0,
+            Stage::Retired(_) => true,
+        };
+        self.index.has_freed_big() || self.segments.iter().any(waits)
     }
 
     /// Octets of segments and big payloads, as far as they are used.

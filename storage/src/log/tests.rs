@@ -1,5 +1,6 @@
 //! What is promised, on the real disk and on one that fails.
 
+mod compaction;
 mod faults;
 
 use std::path::Path;

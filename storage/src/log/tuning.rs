@@ -18,6 +18,8 @@ pub struct Tuning {
     pub traffic: u64,
     /// Emptied segments that are worth a checkpoint, after which their files are free.
     pub emptied: usize,
+    /// Segments' worth of what nobody needs that compaction is worth.
+    pub garbage: u64,
 }
 
 impl Default for Tuning {
@@ -30,6 +32,7 @@ impl Default for Tuning {
             most_pending: 256 << 20,
             traffic: 1 << 20,
             emptied: 4,
+            garbage: 4,
         }
     }
 }

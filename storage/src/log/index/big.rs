@@ -46,6 +46,14 @@ impl BigFiles {
         std::mem::take(&mut self.freed)
     }
 
+    pub(super) fn keep_freed(&mut self, mut freed: Vec<BigId>) {
+        self.freed.append(&mut freed);
+    }
+
+    pub(super) fn has_freed(&self) -> bool {
+        !self.freed.is_empty()
+    }
+
     /// The files with their lengths.
     pub(super) fn all(&self) -> impl Iterator<Item = (BigId, u64)> {
         self.files.iter().map(|(&id, file)| (id, file.len))

@@ -228,7 +228,7 @@ pub(super) enum Added {
 }
 
 /// The first run that ends above `seq`.
-fn find(runs: &VecDeque<Run>, seq: u64) -> usize {
+pub(super) fn find(runs: &VecDeque<Run>, seq: u64) -> usize {
     // Queues are mostly read and settled at the front, and drained to the end.
     match (runs.front(), runs.back()) {
         (Some(front), _) if front.end() > seq => 0,

@@ -208,6 +208,16 @@ impl Queues {
         self.big.take_freed()
     }
 
+    /// Takes back what [`take_freed_big`](Self::take_freed_big) gave.
+    pub(crate) fn keep_freed_big(&mut self, freed: Vec<BigId>) {
+        self.big.keep_freed(freed);
+    }
+
+    /// Whether there are any.
+    pub(crate) fn has_freed_big(&self) -> bool {
+        self.big.has_freed()
+    }
+
     /// Files of payloads that messages point to, with their lengths.
     pub(crate) fn big_files(&self) -> Vec<(BigId, u64)> {
         self.big.all().collect()
@@ -231,7 +241,7 @@ impl Queues {
     }
 
     /// Queues that may have runs in a segment, each once, by ascending id.
-    fn members(&self, segment: SegmentId) -> Vec<QueueId> {
+    pub(super) fn members(&self, segment: SegmentId) -> Vec<QueueId> {
         let account = self.segments.by_id(segment);
         let mut members = account.map(|account| account.queues.clone()).unwrap_or_default();
         members.sort_unstable();
@@ -250,7 +260,7 @@ impl Queues {
         Some(slot)
     }
 
-    fn get_mut(&mut self, id: QueueId) -> Option<&mut Queue> {
+    pub(super) fn get_mut(&mut self, id: QueueId) -> Option<&mut Queue> {
         let slot = self.slot(id)?;
         self.queues.get_mut(slot as usize)?.as_deref_mut()
     }

@@ -187,6 +187,16 @@ impl Run {
         present & !settled
     }
 
+    /// The bits of messages that are not settled.
+    pub(super) fn live_bits(&self, index: usize) -> u64 {
+        let first = index as u64 * 64;
+        let below = |end: u32| match u64::from(end).saturating_sub(first) {
+            bits @ 0..64 => (1 << bits) - 1,
+            _ => u64::MAX,
+        };
+        self.live_word(index) & below(self.span) & !below(self.low)
+    }
+
     /// The first message at `from` or above that is not settled.
     pub(super) fn next_live(&self, from: u32) -> Option<u32> {
         let from = from.max(self.low);

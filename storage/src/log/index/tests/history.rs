@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::model::{Message, Model};
-use crate::log::index::{At, BigId, Place, Queues, SealTable, SegmentId};
+use crate::log::index::{At, BigId, Moved, Place, Queues, SealPart, SealTable, SegmentId};
 use crate::{QueueId, Seq, SeqRange};
 
 #[derive(Clone, Debug)]
@@ -51,6 +51,12 @@ enum Step {
     Roll,
     /// The table of the oldest sealed segment is in its file.
     Sealed,
+    /// What is left of old segments is gathered in a new one; something is settled meanwhile.
+    Compact {
+        queue: u64,
+        meanwhile: (u64, u64),
+        drop: bool,
+    },
     /// The index is made again from its image.
     Restore,
 }
@@ -69,13 +75,18 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => queue.clone().prop_map(|queue| Step::SettleThirds { queue }),
         1 => queue.clone().prop_map(|queue| Step::Purge { queue }),
         1 => (queue.clone(), 0..1200_u64).prop_map(|(queue, at)| Step::Deliver { queue, at }),
-        3 => (queue.clone(), at).prop_map(|(queue, range)| Step::Return { queue, range }),
-        1 => queue.prop_map(|queue| Step::Drop { queue }),
+        3 => (queue.clone(), at.clone()).prop_map(|(queue, range)| Step::Return { queue, range }),
+        1 => queue.clone().prop_map(|queue| Step::Drop { queue }),
         3 => Just(Step::Roll),
         2 => Just(Step::Sealed),
+        3 => (queue.clone(), at, prop::bool::weighted(0.2))
+            .prop_map(|(queue, meanwhile, drop)| Step::Compact { queue, meanwhile, drop }),
         2 => Just(Step::Restore),
     ]
 }
+
+/// Where the numbers of new segments begin.
+const COLD: u64 = 1 << 40;
 
 struct Pair {
     index: Queues,
@@ -157,6 +168,7 @@ impl Pair {
                     self.index.sealed(segment);
                 }
             }
+            Step::Compact { queue, meanwhile, drop } => self.compact(queue, meanwhile, drop),
             Step::Restore => {
                 let image = self.index.image();
                 self.freed.extend(self.index.take_freed_big());
@@ -164,6 +176,55 @@ impl Pair {
                 assert_eq!(self.index.image(), image);
                 self.unsealed.clear();
             }
+        }
+    }
+
+    fn compact(&mut self, queue: u64, meanwhile: (u64, u64), drop: bool) {
+        let old: Vec<_> = self.tables.keys().copied().filter(|id| id.0 % 3 != 1).collect();
+        let target = SegmentId(COLD + self.tables.len() as u64);
+        let (mut table, mut runs) = (SealTable { segment: target, parts: Vec::new() }, Vec::new());
+        let (mut entries, mut places) = (0, BTreeMap::new());
+        for queue in self.index.members_of(&old) {
+            let mut from = Seq(0);
+            let mut located = Vec::new();
+            while let Some(source) =
+                self.index.locate_within(&old, (queue, from), 100, &mut located)
+            {
+                if runs.last().is_none_or(|last: &Moved| last.source() != source) {
+                    runs.push(Moved::new(source));
+                }
+                let moved = runs.last_mut().unwrap();
+                for found in located.drain(..) {
+                    assert!(self.index.is_within(source, found.seq));
+                    let offset = 512 + 60 * entries;
+                    if moved.push(found.seq, entries, 50) {
+                        let (first, entry, offsets) = (found.seq, entries, Vec::new());
+                        table.parts.push(SealPart { queue, first, entry, offsets });
+                    }
+                    table.parts.last_mut().unwrap().offsets.push(offset);
+                    places.insert((queue.0, found.seq.0), (found.segment, offset));
+                    entries += 1;
+                    from = Seq(found.seq.0 + 1);
+                }
+            }
+        }
+        let range = self.range(queue, meanwhile);
+        self.settle(queue, &[range], 5);
+        if drop {
+            self.run(Step::Drop { queue });
+            self.publish(queue, 0, None);
+        }
+        runs.iter().for_each(|moved| self.index.relocate(moved, target));
+        self.tables.insert(target, Arc::new(table));
+        for ((queue, seq), (segment, offset)) in places {
+            let queue = self.model.queues.get_mut(&queue);
+            let message = queue.and_then(|queue| queue.messages.get_mut(&seq));
+            if let Some(message) = message.filter(|message| message.segment == segment) {
+                (message.segment, message.offset) = (target, offset);
+            }
+        }
+        for id in old {
+            assert_eq!(self.model.live(id), 0);
         }
     }
 
@@ -216,7 +277,8 @@ impl Pair {
         }
         let ids: Vec<_> = self.index.all_stats().iter().map(|(id, _)| id.0).collect();
         assert_eq!(ids, self.model.queues.keys().copied().collect::<Vec<_>>());
-        for segment in (0..=self.segment).map(SegmentId) {
+        let cold = self.tables.keys().filter(|id| id.0 >= COLD).copied();
+        for segment in (0..=self.segment).map(SegmentId).chain(cold) {
             self.model.check_usage(segment, self.index.usage(segment));
             let queues = self.model.queues.iter();
             let queues = queues.filter(|(_, q)| q.messages.values().any(|m| m.segment == segment));
