@@ -15,12 +15,16 @@ use crate::{Meta, StoreError};
 mod digest;
 mod pending;
 mod records;
+#[cfg(any(test, feature = "sim"))]
+mod stepped;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use pending::Pending;
 use records::Records;
+#[cfg(any(test, feature = "sim"))]
+pub use stepped::CatalogSteps;
 
 /// The folder of the catalog in the data directory.
 const FOLDER: &str = "meta";

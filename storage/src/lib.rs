@@ -20,6 +20,8 @@ mod sled_store;
 mod store;
 
 pub use batch::{Batch, Op, SeqRange, TxPart};
+#[cfg(any(test, feature = "sim"))]
+pub use catalog::CatalogSteps;
 pub use catalog::{Catalog, FoundCatalog, OnVersion};
 pub use error::StoreError;
 pub use inspect::{Inspection, Report, SegmentReport, StoreKind, repair};

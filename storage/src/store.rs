@@ -24,7 +24,8 @@ pub trait MessageStore: Send + Sync {
     /// [`durable`](Self::durable) has reached the position returned. An empty batch that is no part
     /// of a transaction changes nothing and returns the position of the latest one.
     ///
-    /// Only publishes are refused for want of room; a batch of all else never is.
+    /// Only publishes are refused for want of room; a batch of all else never is, nor one that
+    /// continues a transaction.
     ///
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::OutOfOrder`], [`StoreError::Poisoned`]; nothing changed.

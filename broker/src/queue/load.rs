@@ -57,14 +57,28 @@ impl Loader {
                     }
                 }
             };
-            run(&job);
+            if !self.attempt(job) {
+                std::thread::sleep(RETRY);
+            }
         }
     }
 
-    /// Does one job on this thread; `false` if there is none.
+    /// Does one job on this thread, or tries to; `false` if there is none.
     pub fn step(&self) -> bool {
         let job = self.inner.lock().jobs.pop_front();
-        job.as_ref().map(run).is_some()
+        job.map(|job| self.attempt(job)).is_some()
+    }
+
+    /// Does a job; one that fails waits for another turn, and that is `false`.
+    fn attempt(&self, job: Job) -> bool {
+        let done = run(&job);
+        if !done {
+            let mut inner = self.inner.lock();
+            if !inner.stopped {
+                inner.jobs.push_back(job);
+            }
+        }
+        done
     }
 
     /// Ends [`Self::work`] on all threads.
@@ -76,23 +90,23 @@ impl Loader {
     }
 }
 
-fn run(job: &Job) {
+fn run(job: &Job) -> bool {
     let Job { queue, from, octets } = job;
-    let Some(id) = queue.stored_as() else { return };
-    let command = loop {
-        match read(queue.store(), id, *from, *octets) {
-            Ok(command) => break command,
-            Err(error) if queue.is_deleted() => {
-                tracing::debug!(queue = queue.name(), "{error}");
-                return;
-            }
-            Err(error) => {
-                tracing::error!(queue = queue.name(), "cannot read messages: {error}");
-                std::thread::sleep(RETRY);
-            }
+    let Some(id) = queue.stored_as() else { return true };
+    match read(queue.store(), id, *from, *octets) {
+        Ok(command) => {
+            queue.apply(command);
+            true
         }
-    };
-    queue.apply(command);
+        Err(error) if queue.is_deleted() => {
+            tracing::debug!(queue = queue.name(), "{error}");
+            true
+        }
+        Err(error) => {
+            tracing::error!(queue = queue.name(), "cannot read messages: {error}");
+            false
+        }
+    }
 }
 
 fn read(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use lepus_storage::{Lsn, TxPart};
+use lepus_storage::{Lsn, StoreError, TxPart};
 use parking_lot::Mutex;
 
 use crate::durability::Durability;
@@ -66,6 +66,11 @@ impl Receipt {
         }
     }
 
+    /// Whether something of it is known to be refused.
+    pub fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::SeqCst)
+    }
+
     /// What became of it.
     pub fn fate(&self, durability: &Durability) -> Fate {
         if self.open.load(Ordering::SeqCst) > 0 {
@@ -93,24 +98,39 @@ pub struct Transaction {
 struct Parts {
     left: usize,
     written: bool,
+    /// The store did not take one: none of the others may become valid.
+    refused: bool,
 }
 
 impl Transaction {
     /// A transaction of so many parts.
     pub fn new(id: u64, parts: usize) -> Arc<Self> {
-        Arc::new(Self { id, state: Mutex::new(Parts { left: parts, written: false }) })
+        Arc::new(Self {
+            id,
+            state: Mutex::new(Parts { left: parts, written: false, refused: false }),
+        })
     }
 
     /// Writes one part. The lock makes the last part the last one in the store, too. `empty`: there
-    /// is nothing to write, unless it is the end of what others have written.
-    pub fn part<R>(&self, empty: bool, write: impl FnOnce(TxPart) -> R) -> Option<R> {
+    /// is nothing to write, unless it is the end of what others have written. After a part that was
+    /// refused no other is written.
+    pub fn part(
+        &self,
+        empty: bool,
+        write: impl FnOnce(TxPart) -> Result<Lsn, StoreError>,
+    ) -> Result<Lsn, StoreError> {
         let mut parts = self.state.lock();
         parts.left = parts.left.saturating_sub(1);
         let last = parts.left == 0;
-        if empty && !(last && parts.written) {
-            return None;
+        if parts.refused {
+            return Err(StoreError::Poisoned("another part of the transaction was".to_owned()));
         }
+        if empty && !(last && parts.written) {
+            return Ok(Lsn(0));
+        }
+        let done = write(TxPart { tx: self.id, last });
+        parts.refused = done.is_err();
         parts.written = true;
-        Some(write(TxPart { tx: self.id, last }))
+        done
     }
 }

@@ -62,12 +62,17 @@ impl Write {
     ) -> Result<(), Vec<(Seq, u64)>> {
         let Self { ops, receipts, tx } = self;
         let published: Vec<(Seq, u64)> = ops.iter().filter_map(published).collect();
-        let empty = ops.is_empty();
-        let done = match tx {
-            None if empty => Ok(Lsn(0)),
+        let others = if published.is_empty() { Vec::new() } else { others(&ops) };
+        let done = match &tx {
+            None if ops.is_empty() => Ok(Lsn(0)),
             None => append(store, ops, None),
-            Some(tx) => tx.part(empty, |part| append_part(store, ops, part)).unwrap_or(Ok(Lsn(0))),
+            Some(tx) => tx.part(ops.is_empty(), |part| append_part(store, ops, part)),
         };
+        if done.is_err() && !others.is_empty() {
+            // Only messages are refused, and what else they have led to is no part of a transaction.
+            // A store that has failed has said so.
+            let _ = append(store, without(others, &published), None);
+        }
         for receipt in receipts {
             receipt.written(done.as_ref().ok().copied(), durability);
         }
@@ -107,4 +112,22 @@ fn published(op: &Op) -> Option<(Seq, u64)> {
         Op::Publish { seq, weight, .. } => Some((seq.0, u64::from(*weight))),
         _ => None,
     }
+}
+
+/// All but messages.
+fn others(ops: &[Op]) -> Vec<Op> {
+    ops.iter().filter(|op| !matches!(op, Op::Publish { .. })).cloned().collect()
+}
+
+/// Operations that do not count messages which the store does not have.
+fn without(mut ops: Vec<Op>, messages: &[(Seq, u64)]) -> Vec<Op> {
+    for op in &mut ops {
+        if let Op::Settle { ranges, weight, .. } = op {
+            let has =
+                |seq: Seq| ranges.iter().any(|range| range.first.0 <= seq && seq <= range.last.0);
+            let missing = messages.iter().filter(|(seq, _)| has(*seq));
+            *weight = weight.saturating_sub(missing.map(|(_, octets)| octets).sum());
+        }
+    }
+    ops
 }

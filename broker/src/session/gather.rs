@@ -103,16 +103,19 @@ impl Gather {
         let parts = self.publishes.len() + self.verdicts.len();
         let tx = Transaction::new(id, parts);
         let receipt = Receipt::new(mailbox);
-        let publishes = self.publishes.drain(..);
-        let publishes = publishes.map(|of| (of.queue, Command::Publish(of.messages)));
-        let verdicts = self.verdicts.drain(..);
-        let verdicts =
-            verdicts.map(|(queue, verdict, ranges)| (queue, Command::Settle(ranges, verdict)));
-        for (queue, command) in publishes.chain(verdicts) {
+        let hand_over = |queue: Arc<Queue>, command| {
             receipt.await_one();
             // A transaction of one queue is one batch anyway.
             let part = (parts > 1).then_some(&tx);
             queue.apply_for(command, Some(&receipt), part);
+        };
+        for Publishes { queue, messages, .. } in self.publishes.drain(..) {
+            hand_over(queue, Command::Publish(messages));
+        }
+        for (queue, verdict, ranges) in self.verdicts.drain(..) {
+            // What is not settled with the messages stays.
+            let verdict = if receipt.is_refused() { Verdict::Requeue } else { verdict };
+            hand_over(queue, Command::Settle(ranges, verdict));
         }
         receipt.complete();
         (self.messages, self.bytes) = (0, 0);

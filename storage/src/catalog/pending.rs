@@ -77,6 +77,12 @@ impl Pending {
         }
     }
 
+    /// What there is to do now.
+    #[cfg(any(test, feature = "sim"))]
+    pub(super) fn try_take(&self) -> Option<Work> {
+        self.gathered.lock().work.take()
+    }
+
     pub(super) fn stop(&self) {
         self.gathered.lock().stopping = true;
         self.changed.notify_one();

@@ -45,7 +45,7 @@ impl Engine {
         PREPARED.with_borrow_mut(|prepared| {
             prepared.clear();
             let size = prepare(&batch, self.tuning.big_from, prepared);
-            self.check_room_for_big(size)?;
+            self.check_room_for_big(&batch, size)?;
             self.append_prepared(&batch, size, prepared)
         })
     }
@@ -60,6 +60,7 @@ impl Engine {
         inner.writable()?;
         inner.index.check(batch.ops())?;
         if size.publishes
+            && !inner.continues(batch)
             && let Err(refusal) = self.check_room(&mut inner, size)
         {
             drop(inner);
@@ -200,8 +201,11 @@ impl Engine {
 
     /// A big payload that the disk has no room for would keep all that is behind it from being
     /// written, also the settlements that make room.
-    fn check_room_for_big(&self, size: Size) -> Result<(), StoreError> {
+    fn check_room_for_big(&self, batch: &Batch, size: Size) -> Result<(), StoreError> {
         if size.big == 0 {
+            return Ok(());
+        }
+        if self.inner.lock().continues(batch) {
             return Ok(());
         }
         let free = self.room()?;

@@ -12,7 +12,7 @@ use super::pool::Pool;
 use super::segment::{HEADER, Kind, SegmentHeader};
 use super::shared::SharedPayloads;
 use super::tuning::Tuning;
-use crate::{Meta, StoreError};
+use crate::{Batch, Meta, StoreError};
 
 /// The state of a store.
 #[derive(Debug)]
@@ -133,6 +133,12 @@ impl Inner {
             Trouble { closed: true, .. } => Err(StoreError::Poisoned("it was closed".to_owned())),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a batch is part of a transaction of which there is another part already. That one
+    /// must not be left alone: as long as it waits for the others, there is no checkpoint.
+    pub fn continues(&self, batch: &Batch) -> bool {
+        batch.part().is_some_and(|part| self.transactions.contains(&part.tx))
     }
 
     /// Ends the active segment, and begins one of at least that many octets.

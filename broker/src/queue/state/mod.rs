@@ -129,7 +129,7 @@ impl State {
                 Outcome::Done
             }
             Command::Refused(refused) => {
-                self.ready.refused(&refused);
+                self.refused(&refused);
                 Outcome::Done
             }
             Command::Trim(hot_max) => {
@@ -223,11 +223,21 @@ impl State {
         }
     }
 
+    /// The store did not take messages: they go, or are nobody's but their holders'.
+    fn refused(&mut self, refused: &[(Seq, u64)]) {
+        self.ready.refused(refused);
+        for (seq, _) in refused {
+            if let Some(unacked) = self.unacked.remove(*seq) {
+                self.unacked.insert(*seq, Unacked { stored: false, ..unacked });
+            }
+        }
+    }
+
     fn undo(&mut self, entries: Vec<Entry>) {
-        for entry in entries {
-            let unacked = self.unacked.remove(entry.seq);
-            if let Some(slot) = unacked.and_then(|unacked| unacked.consumer) {
-                self.consumers.settled(slot);
+        for mut entry in entries {
+            if let Some(unacked) = self.unacked.remove(entry.seq) {
+                unacked.consumer.into_iter().for_each(|slot| self.consumers.settled(slot));
+                entry.stored = unacked.stored;
             }
             self.ready.put_back(entry);
         }

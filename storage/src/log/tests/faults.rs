@@ -9,6 +9,7 @@ use crate::disk::sim::{Fault, SimDisk};
 use crate::log::LogStore;
 use crate::{
     Health, Lsn, MessageStore, QueueId, ReadMax, Recovered, Seq, SeqRange, StoreConfig, StoreError,
+    TxPart,
 };
 
 const A: QueueId = QueueId(1);
@@ -145,6 +146,29 @@ fn a_full_disk_takes_settlements_and_recovers() {
     store.append(batch([publish(A, next, 9000)])).unwrap();
     store.checkpoint().unwrap();
     assert_eq!(seqs(&store), [next]);
+}
+
+#[test]
+fn a_full_disk_refuses_transactions_as_they_begin() {
+    let disk = SimDisk::new(7);
+    let (store, _) = open(&disk).unwrap();
+    let part = |tx, seq, last| {
+        let mut part = batch([publish(A, seq, 9000)]);
+        part.set_part(TxPart { tx, last });
+        part
+    };
+    store.append(part(1, 0, false)).unwrap();
+    disk.set_capacity(Some(disk.used_bytes()));
+    run(&store);
+    assert_eq!(store.status().health, Health::Full);
+    assert!(matches!(store.append(part(2, 1, false)), Err(StoreError::Full { .. })));
+    store.append(part(1, 1, true)).unwrap();
+    disk.set_capacity(None);
+    run(&store);
+    store.checkpoint().unwrap();
+    drop(store);
+    let (store, _) = open(&disk.image_after_crash(1)).unwrap();
+    assert_eq!(seqs(&store), [0, 1]);
 }
 
 #[test]

@@ -254,3 +254,19 @@ proptest! {
         trial.finish()?;
     }
 }
+
+#[test]
+fn of_a_refused_message_that_was_handed_out_the_store_hears_nothing_more() {
+    let mut state = State::new(config(1 << 20), Past::default());
+    let mut effects = Effects::default();
+    let body = [7; 10];
+    let message = crate::message::Builder::whole(b"\0\0", &[0, 0], &body, true);
+    state.apply(0, Command::Publish(vec![message]), &mut effects);
+    let got = state.apply(0, Command::Get { no_ack: false, connection: 1 }, &mut effects);
+    assert!(matches!(got, Outcome::Got(Some(_), 0)));
+    state.apply(0, Command::Refused(vec![(0, 10)]), &mut effects);
+    effects.store.clear();
+    let held = vec![SeqRange { first: 0, last: 0 }];
+    state.apply(0, Command::Settle(held, Verdict::Ack), &mut effects);
+    assert_eq!((effects.store, state.counts().unacked), (Vec::new(), 0));
+}

@@ -1,0 +1,63 @@
+//! A store that is full refuses messages, and nothing else.
+
+use lepus_storage::disk::sim::SimDisk;
+use lepus_storage::log::Tuning;
+use lepus_storage::{Batch, Health, LogStore, Op, Seq as At, SeqRange as Span, StoreConfig};
+
+use super::super::writes::Writes;
+use super::*;
+use crate::durability::Durability;
+
+const QUEUE: QueueId = QueueId(1);
+
+fn stored(seq: u64) -> Op {
+    let payload = vec![7; 100].into();
+    Op::Publish { queue: QUEUE, seq: At(seq), payload, weight: 100, shared: false }
+}
+
+fn settled(last: u64, weight: u64) -> Op {
+    let ranges = vec![Span { first: At(0), last: At(last) }];
+    Op::Settle { queue: QUEUE, ranges, weight }
+}
+
+/// A store with one message, and no room for another.
+fn full() -> LogStore {
+    let disk = SimDisk::new(1);
+    let config = StoreConfig { segment_bytes: 16_384, ..StoreConfig::new("/store") };
+    let tuning = Tuning { seed: Some(1), ..Tuning::default() };
+    let (store, _) =
+        LogStore::open_stepped(&config, Arc::new(disk.clone()), tuning).expect("a new store");
+    store.append(Batch::from(vec![stored(0)])).expect("room for one message");
+    disk.set_capacity(Some(disk.used_bytes()));
+    while store.step() {}
+    assert_eq!(store.status().health, Health::Full);
+    store
+}
+
+#[test]
+fn what_was_told_together_with_a_refused_message_is_told_without_it() {
+    let (store, durability) = (full(), Durability::default());
+    let mut writes = Writes::default();
+    writes.add(&mut vec![stored(1), settled(1, 200)], None, None);
+    let refused = writes.take().remove(0).carry_out(&store, &durability);
+    assert_eq!(refused, Err(vec![(1, 100)]));
+    let stats = store.stats(QUEUE);
+    assert_eq!((stats.messages, stats.weight), (0, 0));
+}
+
+#[test]
+fn a_transaction_whose_message_is_refused_settles_nothing() {
+    let (store, durability) = (full(), Durability::default());
+    let (_, mailbox) = node().connect();
+    let (receipt, tx) = (Receipt::new(&mailbox), Transaction::new(1, 2));
+    let mut writes = Writes::default();
+    for op in [stored(1), settled(0, 100)] {
+        receipt.await_one();
+        writes.add(&mut vec![op], Some(&receipt), Some(&tx));
+    }
+    receipt.complete();
+    let refused = writes.take().into_iter().map(|write| write.carry_out(&store, &durability));
+    assert_eq!(refused.collect::<Vec<_>>(), [Err(vec![(1, 100)]), Ok(())]);
+    assert_eq!(receipt.fate(&durability), Fate::Refused);
+    assert_eq!(store.stats(QUEUE).messages, 1);
+}
