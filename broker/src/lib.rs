@@ -23,6 +23,8 @@ pub mod restore;
 pub mod routing;
 pub mod server;
 pub mod session;
+#[cfg(test)]
+mod simulation;
 pub mod store_cli;
 pub mod stores;
 pub mod topology;

@@ -185,6 +185,12 @@ impl Node {
         self.mailboxes.len()
     }
 
+    /// Lets go of the queues, which hold on to the broker: what is left is freed with its users.
+    #[cfg(test)]
+    pub fn dismantle(&self) {
+        self.vhosts.write().clear();
+    }
+
     fn tell_all(&self, mail: impl Fn() -> Mail) {
         let all: Vec<_> = self.mailboxes.iter().map(|entry| entry.value().clone()).collect();
         for mailbox in all {

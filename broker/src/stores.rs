@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use lepus_storage::{
-    Batch, Catalog, LogStore, MemoryStore, MessageStore, Meta, Op, QueueId, QueueStats, Recovered,
-    SledStore, StoreConfig, StoreError, StoreKind,
+    Batch, Catalog, FoundCatalog, LogStore, MemoryStore, MessageStore, Meta, Op, QueueId,
+    QueueStats, Recovered, SledStore, StoreConfig, StoreError, StoreKind,
 };
 
 use crate::config::{Config, StorageEngine};
@@ -24,6 +24,26 @@ pub struct Stores {
     pub durability: Arc<Durability>,
     /// The catalog.
     pub declared: Declared,
+}
+
+/// A message store that has just been opened.
+pub struct OpenedMessages {
+    /// The store, which tells `durability` how far it is.
+    pub store: Arc<dyn MessageStore>,
+    /// What it has found.
+    pub recovered: Recovered,
+    /// How far it is.
+    pub durability: Arc<Durability>,
+}
+
+/// A catalog that has just been opened.
+pub struct OpenedCatalog {
+    /// The catalog, which tells `durability` how far it is.
+    pub catalog: Catalog,
+    /// What it has found.
+    pub found: FoundCatalog,
+    /// How far it is.
+    pub durability: Arc<Durability>,
 }
 
 /// What was found in stores when they were opened.
@@ -59,16 +79,27 @@ impl Stores {
             StorageEngine::Log => open_engine::<LogStore>(&store_config),
             StorageEngine::Sled => open_engine::<SledStore>(&store_config),
         };
-        let (messages, recovered) =
-            opened.map_err(|error| with_damage(error, directory, config)).with_context(|| {
-                format!("cannot open the data directory {}", directory.display())
-            })?;
+        let (store, recovered) = opened
+            .map_err(|error| with_damage(error, directory, config))
+            .with_context(|| format!("cannot open the data directory {}", directory.display()))?;
+        let messages = OpenedMessages { store, recovered, durability };
+        let durability = Arc::new(Durability::default());
+        let on_version = durability.clone().on_version();
+        let in_directory = || format!("cannot open the catalog in {}", directory.display());
+        let (catalog, found) =
+            Catalog::open(directory, Some(on_version)).with_context(in_directory)?;
+        let catalog = OpenedCatalog { catalog, found, durability };
+        Self::take_up(messages, catalog).with_context(in_directory)
+    }
+
+    /// Begins with stores that have just been opened.
+    pub fn take_up(messages: OpenedMessages, catalog: OpenedCatalog) -> Result<(Self, Found)> {
+        let OpenedMessages { store, recovered, durability } = messages;
         durability.advance(Some(recovered.lsn));
         tell(&recovered.notes);
-        let (declared, entries) = open_catalog(directory, recovered.meta, &*messages)
-            .with_context(|| format!("cannot open the catalog in {}", directory.display()))?;
+        let (declared, entries) = agree(catalog, recovered.meta, &*store)?;
         let queues = recovered.queues.into_iter().collect();
-        Ok((Self { messages, durability, declared }, Found { entries, queues }))
+        Ok((Self { messages: store, durability, declared }, Found { entries, queues }))
     }
 }
 
@@ -94,14 +125,12 @@ fn open_engine<S: MessageStore + 'static>(
 }
 
 /// Of the catalog and the message store's copy of it the newer one counts, for both.
-fn open_catalog(
-    directory: &Path,
+fn agree(
+    catalog: OpenedCatalog,
     copy: Meta,
     messages: &dyn MessageStore,
 ) -> Result<(Declared, BTreeMap<Bytes, Bytes>)> {
-    let durability = Arc::new(Durability::default());
-    let on_version = durability.clone().on_version();
-    let (catalog, found) = Catalog::open(directory, Some(on_version))?;
+    let OpenedCatalog { catalog, found, durability } = catalog;
     tell(&found.notes);
     let Meta { version, entries } = if copy.version > found.meta.version {
         let (copied, version) = (copy.version, found.meta.version);

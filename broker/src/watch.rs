@@ -27,7 +27,7 @@ pub async fn watch(node: Arc<Node>) {
 /// Looks once.
 pub fn check(node: &Node) {
     check_memory(node);
-    check_disk(node);
+    check_disk(node, &RealDisk);
     check_store(node);
 }
 
@@ -46,16 +46,18 @@ fn check_memory(node: &Node) {
     }
 }
 
-fn check_disk(node: &Node) {
+/// Compares the room on the disk with its limit.
+pub fn check_disk(node: &Node, disk: &dyn Disk) {
     let limit = node.config.disk_free_limit;
     let Some(directory) = &node.config.data_dir else { return };
-    let Ok(free) = RealDisk.free_bytes(directory) else { return };
+    let Ok(free) = disk.free_bytes(directory) else { return };
     if node.set_alarm(Alarm::Disk, free < limit) {
         tracing::warn!(free, limit, "disk alarm {}", state(free < limit));
     }
 }
 
-fn check_store(node: &Node) {
+/// Asks the message store how it is.
+pub fn check_store(node: &Node) {
     let health = node.store().status().health;
     let ready = health == Health::Ready;
     if node.set_alarm(Alarm::Store, !ready) {

@@ -10,19 +10,27 @@ use crate::{crash, tools};
 struct Simulation {
     package: &'static str,
     test: &'static str,
-    /// The variables for the first seed and for how many crashes there should be.
+    /// The variables for the first seed and for how many crashes, or lives, there should be.
     first: &'static str,
-    crashes: &'static str,
+    count: &'static str,
 }
 
 const STORAGE: Simulation = Simulation {
     package: "lepus-storage",
     test: "the_log_survives_crashes",
     first: "LEPUS_CRASH_FROM",
-    crashes: "LEPUS_CRASH_POINTS",
+    count: "LEPUS_CRASH_POINTS",
 };
 /// Crash points of one run of it.
 const STEP: u64 = 50_000;
+const BROKER: Simulation = Simulation {
+    package: "lepus",
+    test: "simulation",
+    first: "LEPUS_SIM_FROM",
+    count: "LEPUS_SIM_SEEDS",
+};
+/// Lives of one run of it; each has a dozen crashes.
+const LIVES: u64 = 1000;
 
 /// Options of `cargo xtask soak`.
 #[derive(Debug, Clone, clap::Args)]
@@ -45,6 +53,7 @@ pub(crate) fn run(args: &SoakArgs) -> Result<()> {
     while points < args.points && Instant::now() < end {
         let step = STEP.min(args.points - points);
         STORAGE.run(step)?;
+        BROKER.run(LIVES)?;
         points += step;
     }
     let mut rounds = 0;
@@ -60,15 +69,15 @@ pub(crate) fn run(args: &SoakArgs) -> Result<()> {
 }
 
 impl Simulation {
-    fn run(&self, crashes: u64) -> Result<()> {
-        let (seed, crashes) = (tools::seed().to_string(), crashes.to_string());
+    fn run(&self, count: u64) -> Result<()> {
+        let (seed, count) = (tools::seed().to_string(), count.to_string());
         println!("{}: crashes from seed {seed} on", self.test);
         let mut test = tools::cargo();
         test.args(["test", "--package", self.package, "--lib", self.test, "--", "--nocapture"]);
-        test.env(self.first, &seed).env(self.crashes, &crashes);
+        test.env(self.first, &seed).env(self.count, &count);
         tools::run(&mut test).with_context(|| {
-            let (first, count) = (self.first, self.crashes);
-            format!("it names the seed of the life that failed; all again: {first}={seed} {count}={crashes}")
+            let (first, lives) = (self.first, self.count);
+            format!("it names the seed of the life that failed; all again: {first}={seed} {lives}={count}")
         })
     }
 }

@@ -130,6 +130,12 @@ impl Link {
         matches!(&self.phase, Phase::Running(session) if session.is_holding())
     }
 
+    /// Whether what arrives is carried out.
+    #[cfg(test)]
+    pub fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Running(_))
+    }
+
     /// Whether the socket can go: all is said.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Ended { silently: false }) && self.out.is_empty()
@@ -189,6 +195,10 @@ impl Link {
         if let Phase::Running(session) = &mut self.phase {
             // What was published before the alarm does not count.
             session.forget_published();
+        }
+        if matches!(self.phase, Phase::Header) {
+            // What has come of the protocol header must not be taken for a frame.
+            return Ok(());
         }
         while self.wants_input() && !self.block_if_due() {
             let rest = input.get(*used..).unwrap_or_default();
@@ -559,4 +569,22 @@ fn unexpected_frame(piece: &Piece<'_>) -> Refusal {
 fn out_of_state(state: &str, id: MethodId) -> Refusal {
     let text = format_args!("unexpected method in connection state {state}");
     Refusal::new(ReplyCode::ChannelError, text).with_method(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn the_protocol_header_may_come_in_any_two_pieces() {
+        for first in 1..PROTOCOL_HEADER.len() {
+            let node = Node::in_memory(Config::default());
+            let mut link = Link::new(node, IpAddr::from([127, 0, 0, 1]), 0);
+            let (used, _) = link.input(&PROTOCOL_HEADER[..first], 0);
+            assert!(used == 0 && link.out.is_empty(), "{first} octets");
+            assert_eq!(link.input(&PROTOCOL_HEADER, 0).0, PROTOCOL_HEADER.len());
+            assert!(!link.out.is_empty() && link.wants_input());
+        }
+    }
 }

@@ -2,6 +2,6 @@
 
 mod identity;
 mod io;
-mod link;
+pub(crate) mod link;
 
 pub use io::serve;

@@ -1,0 +1,172 @@
+//! One life of the broker, on a simulated disk, without threads.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lepus_storage::disk::sim::{Random, SimDisk};
+use lepus_storage::log::Tuning;
+use lepus_storage::{
+    Catalog, CatalogSteps, FoundCatalog, LogStore, MessageStore, Meta, QueueId, ReadMax, Seq,
+    StoreConfig,
+};
+
+use super::letter::{id_of, queue_name};
+use super::watched::Watched;
+use crate::config::Config;
+use crate::durability::Durability;
+use crate::message::Message;
+use crate::node::Node;
+use crate::queue::Queue;
+use crate::stores::{OpenedCatalog, OpenedMessages, Stores};
+use crate::topology::record::Record;
+
+const DIRECTORY: &str = "/data/store";
+
+/// How a broker is set up: the same for all its lives.
+#[derive(Clone, Default)]
+pub struct Setup {
+    segment_bytes: u32,
+    tuning: Tuning,
+    pub hot_max: usize,
+    pub disk_free_limit: u64,
+}
+
+impl Setup {
+    /// Sizes so small that everything happens often.
+    pub fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed ^ 0x5e70);
+        let tuning = Tuning {
+            seed: Some(random.number()),
+            big_from: 6000,
+            group_bytes: 100 << random.below(7),
+            largest_group: 16_000,
+            traffic: 10_000,
+            emptied: 1 + random.index(4),
+            ..Tuning::default()
+        };
+        Self {
+            segment_bytes: 16_384 << random.below(2),
+            tuning,
+            hot_max: 500 << random.below(8),
+            disk_free_limit: 1000,
+        }
+    }
+}
+
+/// A broker.
+pub struct Broker {
+    pub node: Arc<Node>,
+    pub store: Arc<Watched>,
+    pub catalog: CatalogSteps,
+}
+
+/// What a broker has found on its disk.
+pub struct Recovery {
+    /// The position of the last batch.
+    pub lsn: u64,
+    /// The version of what is declared.
+    pub version: u64,
+    pub exchanges: BTreeSet<String>,
+    /// With their ids.
+    pub queues: BTreeSet<(String, u64)>,
+    /// Exchange, routing key, queue.
+    pub bindings: BTreeSet<(String, String, String)>,
+}
+
+impl Broker {
+    pub fn open(setup: &Setup, disk: &SimDisk, found: Meta) -> (Self, Recovery) {
+        let (durability, declared) = (Arc::<Durability>::default(), Arc::<Durability>::default());
+        let config = StoreConfig {
+            segment_bytes: setup.segment_bytes,
+            on_durable: Some(durability.clone().on_durable()),
+            ..StoreConfig::new(DIRECTORY)
+        };
+        let opened = LogStore::open_stepped(&config, Arc::new(disk.clone()), setup.tuning);
+        let (log, recovered) = opened.expect("a store after a crash");
+        let store = Arc::new(Watched::new(log));
+        let on_version = declared.clone().on_version();
+        let (catalog, steps) = Catalog::stepped(found.clone(), Some(on_version));
+        let (lsn, version) = (recovered.lsn.0, recovered.meta.version.max(found.version));
+        let messages = OpenedMessages { store: store.clone(), recovered, durability };
+        let found = FoundCatalog { meta: found, notes: Vec::new() };
+        let catalog = OpenedCatalog { catalog, found, durability: declared };
+        let (stores, found) = Stores::take_up(messages, catalog).expect("stores that agree");
+        let mut recovery = Recovery {
+            lsn,
+            version,
+            exchanges: BTreeSet::new(),
+            queues: BTreeSet::new(),
+            bindings: BTreeSet::new(),
+        };
+        for value in found.entries.values() {
+            recovery.add(Record::decode(value).expect("a record"));
+        }
+        let config = Config {
+            memory_watermark: u64::MAX,
+            data_dir: Some(PathBuf::from(DIRECTORY)),
+            disk_free_limit: setup.disk_free_limit,
+            frame_max: super::letter::FRAME_MAX,
+            ..Config::default()
+        };
+        let node = Node::new(config, stores);
+        node.set_hot_max(setup.hot_max);
+        node.restore(found).expect("a broker as it was");
+        (Self { node, store, catalog: steps }, recovery)
+    }
+
+    /// A queue, if it exists.
+    pub fn queue(&self, queue: u8) -> Option<Arc<Queue>> {
+        let vhost = self.node.vhost("/").expect("the virtual host that every broker has");
+        vhost.read(|topology| topology.queue(&queue_name(queue), 0).ok())
+    }
+
+    /// The messages of a queue in the store: number and position.
+    pub fn stored(&self, queue: u64) -> Vec<(u64, u64)> {
+        let mut stored = Vec::new();
+        let max = ReadMax { messages: usize::MAX, bytes: usize::MAX };
+        let mut from = Seq(0);
+        loop {
+            let next = self.store.read(QueueId(queue), from, max, &mut stored);
+            let next = next.expect("messages that can be read");
+            if next == from {
+                break;
+            }
+            from = next;
+        }
+        let message = |payload| Message::from_stored(payload).expect("a message");
+        let messages = stored.into_iter().map(|at| (message(at.payload), at.seq.0));
+        let messages: Vec<(Message, u64)> = messages.collect();
+        let stats = self.store.stats(QueueId(queue));
+        let octets: usize = messages.iter().map(|(message, _)| message.body_len()).sum();
+        assert_eq!((stats.messages, stats.weight), (messages.len() as u64, octets as u64));
+        messages.iter().map(|(message, seq)| (id_of(message.body()), *seq)).collect()
+    }
+
+    pub fn version(&self) -> u64 {
+        self.node.declared().version()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.node.loader().stop();
+        self.node.dismantle();
+    }
+}
+
+impl Recovery {
+    fn add(&mut self, record: Record) {
+        match record {
+            Record::Exchange { name, .. } => {
+                self.exchanges.insert(name);
+            }
+            Record::Queue { name, id, .. } => {
+                self.queues.insert((name, id));
+            }
+            Record::Binding { source, destination, routing_key, .. } => {
+                self.bindings.insert((source, routing_key, destination));
+            }
+        }
+    }
+}

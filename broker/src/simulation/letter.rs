@@ -1,0 +1,102 @@
+//! Messages that follow from their numbers.
+
+use amq_protocol::protocol::AMQPClass;
+use amq_protocol::protocol::basic::{self, AMQPProperties};
+use amq_protocol::types::{AMQPValue, FieldTable};
+use lepus_protocol::{encode, properties};
+use lepus_storage::disk::sim::Random;
+
+/// The exchanges that messages are published to: the default one, a direct one, a fanout.
+pub const EXCHANGES: [&str; 3] = ["", "direct", "fan"];
+/// Routing keys of the direct exchange.
+pub const KEYS: u8 = 3;
+/// The frames that all agree on.
+pub const FRAME_MAX: u32 = 64 * 1024;
+
+/// A message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Letter {
+    pub id: u64,
+    /// Of [`EXCHANGES`].
+    pub exchange: u8,
+    /// A key, or for the default exchange the number of a queue.
+    pub key: u8,
+    pub persistent: bool,
+    pub mandatory: bool,
+}
+
+/// The name of a queue.
+pub fn queue_name(queue: u8) -> String {
+    format!("q{queue}")
+}
+
+/// The name of a routing key.
+pub fn key_name(key: u8) -> String {
+    format!("k{key}")
+}
+
+impl Letter {
+    pub fn exchange(&self) -> &'static str {
+        EXCHANGES[usize::from(self.exchange)]
+    }
+
+    pub fn routing_key(&self) -> String {
+        if self.exchange == 0 { queue_name(self.key) } else { key_name(self.key) }
+    }
+
+    pub fn body(&self) -> Vec<u8> {
+        let mut random = Random::new(self.id ^ 0x1e77e2);
+        let len = 8 + match random.below(200) {
+            0 => 17_000 + random.index(20_000),
+            1..8 => 1000 + random.index(7000),
+            8..60 => 100 + random.index(900),
+            _ => random.index(60),
+        };
+        let mut body = self.id.to_be_bytes().to_vec();
+        while body.len() < len {
+            body.extend(random.number().to_le_bytes());
+        }
+        body.truncate(len);
+        body
+    }
+
+    pub fn properties(&self) -> AMQPProperties {
+        let mut random = Random::new(self.id ^ 0x9209);
+        let mode = if self.persistent { 2 } else { 1 };
+        let mut properties = AMQPProperties::default().with_delivery_mode(mode);
+        if random.chance(40) {
+            properties = properties.with_message_id(format!("m{}", self.id).into());
+        }
+        if random.chance(30) {
+            let mut headers = FieldTable::default();
+            headers.insert("n".into(), AMQPValue::LongLongInt(self.id as i64));
+            headers.insert("on".into(), AMQPValue::Boolean(random.chance(50)));
+            properties = properties.with_headers(headers);
+        }
+        if random.chance(20) {
+            properties = properties.with_content_type("text/plain".into()).with_priority(3);
+        }
+        properties
+    }
+
+    /// Writes basic.publish and the content.
+    pub fn publish(&self, out: &mut Vec<u8>, channel: u16) {
+        let publish = basic::Publish {
+            exchange: self.exchange().into(),
+            routing_key: self.routing_key().as_str().into(),
+            mandatory: self.mandatory,
+            immediate: false,
+        };
+        encode::method(out, channel, &AMQPClass::Basic(basic::AMQPMethod::Publish(publish)));
+        let body = self.body();
+        let properties = properties::encode(&self.properties());
+        encode::header(out, channel, &encode::content_header(body.len() as u64, &properties));
+        encode::body(out, channel, &body, FRAME_MAX);
+    }
+}
+
+/// The number of a message, by its body.
+pub fn id_of(body: &[u8]) -> u64 {
+    let (id, _) = body.split_first_chunk().expect("a message of the simulation");
+    u64::from_be_bytes(*id)
+}

@@ -1,0 +1,111 @@
+//! What all clients share: the broker, what must be there, the time, chance.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use lepus_storage::disk::sim::{Random, SimDisk};
+use lepus_storage::{Health, MessageStore};
+
+use super::broker::{Broker, Setup};
+use super::model::{Model, Window};
+use crate::watch;
+
+pub struct Scene {
+    pub broker: Broker,
+    pub model: Model,
+    pub disk: SimDisk,
+    pub random: Random,
+    pub setup: Setup,
+    /// Milliseconds.
+    pub now: u64,
+    /// Something has gone wrong on the disk in this life.
+    pub troubled: bool,
+    letters: u64,
+    trace: DefaultHasher,
+}
+
+/// How far the stores are.
+#[derive(Clone, Copy)]
+pub struct Marks {
+    lsn: u64,
+    version: u64,
+    takes: bool,
+}
+
+/// What the stores were told between two looks.
+pub struct Span {
+    pub lsn: Window,
+    pub version: Window,
+    /// Whether messages were taken that must be stored.
+    pub takes: bool,
+}
+
+impl Marks {
+    pub fn since(self, before: Self) -> Span {
+        Span {
+            lsn: Window { after: before.lsn, by: self.lsn },
+            version: Window { after: before.version, by: self.version },
+            takes: before.takes,
+        }
+    }
+}
+
+impl Scene {
+    pub fn new(broker: Broker, model: Model, disk: SimDisk, random: Random, setup: Setup) -> Self {
+        let (now, troubled, letters, trace) = (0, false, 0, DefaultHasher::new());
+        Self { broker, model, disk, random, setup, now, troubled, letters, trace }
+    }
+
+    /// Goes on counting where another scene ended.
+    pub fn follow(&mut self, other: &Self) {
+        (self.now, self.letters, self.trace) = (other.now, other.letters, other.trace.clone());
+    }
+
+    pub fn next_letter(&mut self) -> u64 {
+        self.letters += 1;
+        self.letters
+    }
+
+    pub fn marks(&self) -> Marks {
+        let (lsn, version) = (self.broker.store.latest(), self.broker.version());
+        Marks { lsn, version, takes: self.broker.node.stores() }
+    }
+
+    /// Whether the store takes nothing any more.
+    pub fn failed(&self) -> bool {
+        matches!(self.broker.store.status().health, Health::Poisoned(_))
+    }
+
+    /// The latest position, if what was done before will stand before it.
+    pub fn certain_position(&self) -> u64 {
+        if self.failed() { u64::MAX } else { self.broker.store.latest() }
+    }
+
+    /// Something has happened: looks at what the store was told, and counts.
+    pub fn told(&mut self, committed: Option<u64>) {
+        let (notes, failed) = (self.broker.store.notes(), self.failed());
+        self.model.told(notes, committed, failed);
+        for queue in self.model.queues() {
+            let number = queue.number;
+            let found = self.broker.queue(number);
+            let counts = found.unwrap_or_else(|| panic!("queue {number} is gone")).counts();
+            let (least, most) = queue.bounds();
+            let fits = (least..=most).contains(&(counts.ready + counts.unacked));
+            assert!(fits, "queue {number} has {counts:?}, not {least} to {most} messages");
+        }
+    }
+
+    /// The broker looks after its resources.
+    pub fn watch(&self) {
+        watch::check_disk(&self.broker.node, &self.disk);
+        watch::check_store(&self.broker.node);
+    }
+
+    /// Notes octets that must be the same whenever this seed is run.
+    pub fn trace(&mut self, octets: &[u8]) {
+        octets.hash(&mut self.trace);
+    }
+
+    pub fn traced(&self) -> u64 {
+        self.trace.finish()
+    }
+}

@@ -1,0 +1,143 @@
+//! The message store under the broker's eyes: it notes what the broker tells it, and can refuse to
+//! read.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lepus_storage::{
+    Batch, LogStore, Lsn, MessageStore, Op, QueueId, QueueStats, ReadMax, Recovered, Seq, SeqRange,
+    StoreConfig, StoreError, StoreStatus, Stored,
+};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::letter::id_of;
+use crate::message::Message;
+
+/// The position of what is part of a transaction: that of its last part.
+pub const WITH_OTHERS: u64 = u64::MAX;
+
+/// What the store was told, and at what position it stands; `None`: it was refused.
+#[derive(Debug)]
+pub enum Note {
+    Published {
+        queue: QueueId,
+        seq: u64,
+        id: u64,
+        at: Option<u64>,
+    },
+    Settled {
+        queue: QueueId,
+        ranges: Vec<SeqRange>,
+        at: Option<u64>,
+    },
+    Dropped {
+        queue: QueueId,
+        at: Option<u64>,
+    },
+    /// The last part of a transaction.
+    Committed {
+        at: Option<u64>,
+    },
+}
+
+/// A log whose work is done step by step.
+pub struct Watched {
+    log: LogStore,
+    notes: Mutex<Vec<Note>>,
+    /// The next read fails.
+    pub fail_read: AtomicBool,
+}
+
+impl Watched {
+    pub fn new(log: LogStore) -> Self {
+        Self { log, notes: Mutex::default(), fail_read: AtomicBool::new(false) }
+    }
+
+    pub fn notes(&self) -> Vec<Note> {
+        std::mem::take(&mut *self.notes.lock())
+    }
+
+    pub fn step(&self) -> bool {
+        self.log.step()
+    }
+
+    /// The position of the latest batch.
+    pub fn latest(&self) -> u64 {
+        self.log.append(Batch::new()).map_or(0, |lsn| lsn.0)
+    }
+
+    /// Up to where all would survive a crash.
+    pub fn safe(&self) -> u64 {
+        self.log.durable().borrow().0
+    }
+
+    fn note(&self, batch: &Batch, at: Option<u64>) {
+        let mut notes = self.notes.lock();
+        // What is part of a transaction takes effect with its last part.
+        let committed = at;
+        let at = if batch.part().is_some() { at.map(|_| WITH_OTHERS) } else { at };
+        for op in batch.ops() {
+            match op {
+                Op::Publish { queue, seq, payload, .. } => {
+                    let message = Message::from_stored(payload.clone()).expect("a message");
+                    let (queue, seq, id) = (*queue, seq.0, id_of(message.body()));
+                    notes.push(Note::Published { queue, seq, id, at });
+                }
+                Op::Settle { queue, ranges, .. } => {
+                    notes.push(Note::Settled { queue: *queue, ranges: ranges.clone(), at });
+                }
+                Op::DropQueue { queue } => notes.push(Note::Dropped { queue: *queue, at }),
+                _ => {}
+            }
+        }
+        if batch.part().is_some_and(|part| part.last) {
+            notes.push(Note::Committed { at: committed });
+        }
+    }
+}
+
+impl MessageStore for Watched {
+    fn open(cfg: &StoreConfig) -> Result<(Self, Recovered), StoreError> {
+        LogStore::open(cfg).map(|(log, recovered)| (Self::new(log), recovered))
+    }
+
+    fn append(&self, batch: Batch) -> Result<Lsn, StoreError> {
+        let told = batch.clone();
+        let done = self.log.append(batch);
+        self.note(&told, done.as_ref().ok().map(|lsn| lsn.0));
+        done
+    }
+
+    fn durable(&self) -> watch::Receiver<Lsn> {
+        self.log.durable()
+    }
+
+    fn read(
+        &self,
+        queue: QueueId,
+        from: Seq,
+        max: ReadMax,
+        out: &mut Vec<Stored>,
+    ) -> Result<Seq, StoreError> {
+        if self.fail_read.swap(false, Ordering::Relaxed) {
+            return Err(std::io::Error::other("simulated").into());
+        }
+        self.log.read(queue, from, max, out)
+    }
+
+    fn stats(&self, queue: QueueId) -> QueueStats {
+        self.log.stats(queue)
+    }
+
+    fn checkpoint(&self) -> Result<Lsn, StoreError> {
+        self.log.checkpoint()
+    }
+
+    fn status(&self) -> StoreStatus {
+        self.log.status()
+    }
+
+    fn close(&self) -> Result<(), StoreError> {
+        self.log.close()
+    }
+}

@@ -1,0 +1,281 @@
+//! Clients, a broker and a disk: what happens, in what order, by chance.
+
+use std::sync::atomic::Ordering;
+
+use lepus_storage::disk::sim::{Fault, Random, SimDisk, Tearing};
+use lepus_storage::{Health, MessageStore, Meta};
+
+use super::broker::{Broker, Setup};
+use super::client::Client;
+use super::model::Model;
+use super::scene::Scene;
+use super::witness::{Crash, Witness};
+
+/// Images are looked at in so many steps of the disk out of a hundred.
+const LOOKS: u64 = 30;
+/// No life needs as many rounds to come to rest.
+const ROUNDS: usize = 20_000;
+
+/// A world.
+pub struct World {
+    // Connections end before the broker does.
+    clients: Vec<Client>,
+    pub scene: Scene,
+    witness: Witness,
+    depth: u32,
+    /// The position from which on the log's copy of what is declared is as new as the catalog.
+    agreed: u64,
+    /// Crashes looked at.
+    pub crashes: u64,
+    /// The store gets no turn for a while.
+    slow: u64,
+}
+
+/// What there was before a crash.
+#[derive(Clone, Default)]
+struct Past {
+    model: Model,
+    catalog: Meta,
+    setup: Setup,
+    depth: u32,
+    /// The position of the last batch.
+    latest: u64,
+    agreed: u64,
+}
+
+impl World {
+    /// A new broker on an empty disk.
+    pub fn begin(seed: u64) -> Self {
+        let disk = SimDisk::new(seed);
+        let mut random = Random::new(seed);
+        disk.set_tearing(if random.chance(50) { Tearing::Fresh } else { Tearing::Never });
+        let setup = Setup::new(seed);
+        let crash = Crash { image: disk, least: 0, seed: random.number() };
+        let mut world = Self::open(crash, Past { setup, ..Past::default() });
+        world.witness.look_in(LOOKS);
+        let clients = 1 + world.scene.random.below(4);
+        world.clients = (0..clients).map(|number| Client::new(number + 1)).collect();
+        world
+    }
+
+    /// A new process finds this.
+    fn open(crash: Crash, past: Past) -> Self {
+        let Crash { image: disk, least, seed } = crash;
+        let mut random = Random::new(seed);
+        let nested = if past.depth > 0 && past.depth < 3 && random.chance(10) { 20 } else { 0 };
+        let witness = Witness::of(&disk, random.number(), nested, least);
+        disk.set_capacity(None);
+        // Without it there is still the log's copy, once that is as new.
+        let lost = random.chance(8) && least >= past.agreed;
+        let catalog = if lost { Meta::default() } else { past.catalog.clone() };
+        tracing::trace!(past.depth, least, past.latest, catalog.version, "a new broker");
+        let (broker, found) = Broker::open(&past.setup, &disk, catalog);
+        tracing::trace!(found.lsn, found.version, "{:?}", found.queues);
+        let crashes = witness.taken().into_iter().map(|crash| 1 + Self::look(crash, &past)).sum();
+        let Past { mut model, setup, depth, latest, .. } = past;
+        let range = least..=latest.max(least);
+        assert!(range.contains(&found.lsn), "{} survived, not {range:?}", found.lsn);
+        model.restart(&found, |queue| broker.stored(queue));
+        witness.look_in(0);
+        witness.opened(broker.store.durable());
+        let agreed = broker.store.latest();
+        let scene = Scene::new(broker, model, disk, random, setup);
+        let mut world =
+            Self { clients: Vec::new(), scene, witness, depth, agreed, crashes, slow: 0 };
+        world.scene.told(None);
+        world
+    }
+
+    fn past(&self) -> Past {
+        let Self { scene, depth, agreed, .. } = self;
+        Past {
+            model: scene.model.clone(),
+            catalog: scene.broker.catalog.durable().clone(),
+            setup: scene.setup.clone(),
+            depth: *depth,
+            latest: scene.broker.store.latest(),
+            agreed: *agreed,
+        }
+    }
+
+    /// Looks at what a new process makes of it. Returns how often it crashed in turn.
+    fn look(crash: Crash, past: &Past) -> u64 {
+        let mut world = Self::open(crash, Past { depth: past.depth + 1, ..past.clone() });
+        world.drain();
+        world.crashes
+    }
+
+    /// This process ends, and a new one begins.
+    pub fn restart(&mut self) {
+        let crash = self.witness.crash(&self.scene.disk);
+        self.go_on_after(crash);
+    }
+
+    fn go_on_after(&mut self, crash: Crash) {
+        let mut next = Self::open(crash, self.past());
+        next.scene.follow(&self.scene);
+        next.witness.look_in(LOOKS);
+        next.crashes += self.crashes + 1;
+        std::mem::swap(self, &mut next);
+        // The clients have lost their connections.
+        self.clients = (1..).zip(&next.clients).map(|(number, _)| Client::new(number)).collect();
+    }
+
+    /// One thing happens.
+    pub fn step(&mut self) {
+        let Self { clients, scene, slow, .. } = self;
+        let chosen = scene.random.index(clients.len());
+        let Some(client) = clients.get_mut(chosen) else { return };
+        match scene.random.below(1000) {
+            0..250 => client.act(scene),
+            250..480 => drop(client.send(scene, false)),
+            480..600 => drop(client.mail(scene)),
+            600..740 => drop(client.receive(scene, false)),
+            740..880 if *slow > 0 => *slow -= 1,
+            740..880 => drop(scene.broker.store.step()),
+            880..910 => drop(scene.broker.node.loader().step()),
+            910..940 => drop(scene.broker.catalog.step()),
+            940..960 => scene.watch(),
+            960..975 => {
+                scene.now += scene.random.below(200);
+                client.tick(scene);
+            }
+            975..978 => client.disconnect(scene),
+            978..981 => scene.broker.store.fail_read.store(true, Ordering::Relaxed),
+            981..983 => {
+                let hot_max = 500 << scene.random.below(8);
+                scene.broker.node.set_hot_max(hot_max);
+            }
+            983..985 => *slow = scene.random.below(60),
+            985 => self.restart(),
+            986 if !self.scene.troubled && self.scene.random.chance(30) => self.rest(),
+            _ => {}
+        }
+        self.scene.told(None);
+        self.look_at_crashes();
+    }
+
+    fn look_at_crashes(&mut self) {
+        let taken = self.witness.taken();
+        if taken.is_empty() {
+            return;
+        }
+        let past = self.past();
+        for crash in taken {
+            // Now and then life goes on there.
+            if self.scene.random.chance(2) {
+                return self.go_on_after(crash);
+            }
+            self.crashes += 1 + Self::look(crash, &past);
+        }
+        self.scene.model.prune(self.scene.broker.store.safe());
+    }
+
+    /// Nobody begins anything new: all that was begun comes to an end.
+    pub fn rest(&mut self) {
+        let looks = self.witness.look_in(0);
+        let Self { clients, scene, .. } = self;
+        scene.broker.store.fail_read.store(false, Ordering::Relaxed);
+        let mut rounds = 0;
+        loop {
+            let mut moved = false;
+            scene.watch();
+            for client in clients.iter_mut() {
+                moved |= client.send(scene, true);
+                moved |= client.mail(scene);
+                moved |= client.receive(scene, true);
+            }
+            while scene.broker.store.step() {
+                moved = true;
+            }
+            moved |= scene.broker.node.loader().step();
+            moved |= scene.broker.catalog.step();
+            scene.told(None);
+            if !moved {
+                break;
+            }
+            rounds += 1;
+            assert!(rounds < ROUNDS, "the broker never comes to rest");
+        }
+        self.check_at_rest();
+        self.witness.look_in(looks);
+    }
+
+    fn check_at_rest(&self) {
+        for client in &self.clients {
+            client.check_at_rest(&self.scene);
+        }
+        for queue in self.scene.model.queues() {
+            let wanted = self.clients.iter().any(|client| client.wants(queue.incarnation));
+            let ready = self.scene.broker.queue(queue.number).map_or(0, |of| of.counts().ready);
+            let number = queue.number;
+            assert!(!wanted || ready == 0, "queue {number}: {ready} messages and who wants them");
+        }
+    }
+
+    /// A client takes all that there is, and finds what there must be.
+    pub fn drain(&mut self) {
+        for client in &mut self.clients {
+            client.disconnect(&mut self.scene);
+        }
+        let mut client = Client::new(1000 + u64::from(self.depth));
+        client.connect(&mut self.scene);
+        self.clients = vec![client];
+        self.rest();
+        let get = self.scene.random.chance(30);
+        self.with_client(Client::open_channels);
+        self.rest();
+        self.with_client(Client::look_at_queues);
+        self.rest();
+        self.with_client(|client, scene| client.take_all(scene, get));
+        self.rest();
+        while self.with_client(Client::take_more) {
+            self.rest();
+        }
+        self.with_client(Client::settle_all);
+        self.rest();
+        for queue in self.scene.model.queues() {
+            let counts = self.scene.broker.queue(queue.number).map(|queue| queue.counts());
+            let left = counts.map(|counts| counts.ready + counts.unacked);
+            assert_eq!((queue.bounds().0, left), (0, Some(0)), "queue {}", queue.number);
+        }
+    }
+
+    fn with_client<R>(&mut self, act: impl FnOnce(&mut Client, &mut Scene) -> R) -> R {
+        let client = self.clients.first_mut().expect("the client that takes all");
+        act(client, &mut self.scene)
+    }
+
+    /// The disk is full for a while.
+    pub fn fill_disk(&mut self) {
+        self.scene.troubled = true;
+        let room = self.scene.random.below(60_000);
+        self.scene.disk.set_capacity(Some(self.scene.disk.used_bytes() + room));
+    }
+
+    /// There is room again: all goes on.
+    pub fn free_disk(&mut self) {
+        self.scene.disk.set_capacity(None);
+        self.rest();
+        assert_eq!(self.scene.broker.store.status().health, Health::Ready);
+        assert!(!self.scene.broker.node.alarms().any(), "there is room again");
+    }
+
+    /// The disk of the catalog fails.
+    pub fn fail_catalog(&mut self) {
+        self.scene.troubled = true;
+        self.scene.broker.catalog.fail();
+    }
+
+    /// An operation of the disk fails some time.
+    pub fn fail_disk(&mut self) {
+        self.scene.troubled = true;
+        self.witness.no_kills();
+        let nth = 1 + self.scene.random.below(30);
+        match self.scene.random.below(3) {
+            0 => self.scene.disk.fail_write(nth, Fault::Io),
+            1 => self.scene.disk.fail_sync(nth, Fault::Io),
+            _ => self.scene.disk.fail_name(nth, Fault::Io),
+        }
+    }
+}
