@@ -11,6 +11,7 @@ pub mod config;
 pub mod connection;
 pub mod declared;
 pub mod durability;
+pub mod envelope;
 pub mod error;
 pub mod limits;
 pub mod mailbox;

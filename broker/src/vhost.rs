@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use crate::clock::now_ms;
+use crate::envelope;
 use crate::error::Refusal;
+use crate::message::Message;
 use crate::node::Node;
 use crate::queue::Queue;
 use crate::queue::state::{Command, Outcome, Past};
-use crate::routing::QueueId;
+use crate::routing::{ExchangeId, QueueId, RouteInput};
 use crate::topology::record::Record;
-use crate::topology::{self, QueueRecord, QueueSpec, Topology};
+use crate::topology::{self, QueueRecord, QueueSpec, Route, Topology};
 
 /// A virtual host.
 pub struct Vhost {
@@ -39,8 +41,57 @@ impl Vhost {
         look(&self.topology.read())
     }
 
-    /// Changes something.
+    /// The queues of a message that was published to `exchange`; histories on the way keep it.
+    pub fn route(
+        &self,
+        exchange: &str,
+        input: &RouteInput<'_>,
+        message: &Message,
+    ) -> Result<Route<Arc<Queue>>, Refusal> {
+        self.read(|topology| {
+            let route = topology.route(exchange, input)?;
+            topology.remember(&route.histories, message);
+            Ok(route)
+        })
+    }
+
+    /// Changes something, and carries out what comes of it.
     pub fn apply(
+        &self,
+        node: &Arc<Node>,
+        command: topology::Command<'_>,
+    ) -> Result<topology::Outcome<Arc<Queue>>, Refusal> {
+        let outcome = self.apply_locked(node, command)?;
+        match outcome {
+            topology::Outcome::Replay(queue, messages) => {
+                queue.apply(Command::Publish(messages));
+            }
+            topology::Outcome::ReplayThrough(exchange, messages) => {
+                messages.iter().for_each(|message| self.replay_through(exchange, message));
+            }
+            other => return Ok(other),
+        }
+        Ok(topology::Outcome::Done)
+    }
+
+    /// Publishes a message of a history once more, to an exchange newly bound to it.
+    fn replay_through(&self, exchange: ExchangeId, message: &Message) {
+        let headers = envelope::headers(message);
+        let extra = headers.as_ref().and_then(|headers| envelope::extra_keys(headers).ok());
+        let extra = extra.unwrap_or_default();
+        let keys = envelope::keys(message, &extra);
+        let input = envelope::route_input(message, &keys, headers.as_ref());
+        let queues = self.read(|topology| {
+            let route = topology.route_from(exchange, &input);
+            topology.remember(&route.histories, message);
+            route.queues
+        });
+        for queue in queues {
+            queue.apply(Command::Publish(vec![message.clone()]));
+        }
+    }
+
+    fn apply_locked(
         &self,
         node: &Arc<Node>,
         command: topology::Command<'_>,
@@ -82,7 +133,7 @@ impl Vhost {
                 None => match self.apply(node, topology::Command::DeclareQueue(spec.clone()))? {
                     topology::Outcome::New(queue) => return Ok(queue),
                     topology::Outcome::Found(queue) => queue,
-                    topology::Outcome::Done => continue,
+                    _ => continue,
                 },
             };
             if !queue.is_deleted() {

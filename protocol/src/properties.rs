@@ -54,10 +54,16 @@ pub struct Properties<'a> {
     pub delivery_mode: Option<u8>,
     /// 0 to 9 by the spec, 0 to 255 in RabbitMQ.
     pub priority: Option<u8>,
+    /// Which request a reply is to.
+    pub correlation_id: Option<&'a [u8]>,
     /// Where replies go.
     pub reply_to: Option<&'a [u8]>,
     /// Milliseconds in decimal digits.
     pub expiration: Option<&'a [u8]>,
+    /// The application's name for the message.
+    pub message_id: Option<&'a [u8]>,
+    /// Seconds, by the spec.
+    pub timestamp: Option<u64>,
     /// The publishing user, validated by the broker.
     pub user_id: Option<&'a [u8]>,
 }
@@ -86,12 +92,12 @@ impl<'a> Properties<'a> {
         if flags & PRIORITY != 0 {
             found.priority = Some(reader.u8()?);
         }
-        skip_strings(&mut reader, flags, &[CORRELATION_ID])?;
+        found.correlation_id = optional_string(&mut reader, flags, CORRELATION_ID)?;
         found.reply_to = optional_string(&mut reader, flags, REPLY_TO)?;
         found.expiration = optional_string(&mut reader, flags, EXPIRATION)?;
-        skip_strings(&mut reader, flags, &[MESSAGE_ID])?;
+        found.message_id = optional_string(&mut reader, flags, MESSAGE_ID)?;
         if flags & TIMESTAMP != 0 {
-            reader.u64()?;
+            found.timestamp = Some(reader.u64()?);
         }
         skip_strings(&mut reader, flags, &[TYPE])?;
         found.user_id = optional_string(&mut reader, flags, USER_ID)?;
@@ -237,6 +243,9 @@ mod tests {
             let text = |s: &Option<crate::types::ShortString>| s.as_ref().map(|s| s.as_str().as_bytes().to_vec());
             prop_assert_eq!(found.reply_to.map(<[u8]>::to_vec), text(expected.reply_to()));
             prop_assert_eq!(found.expiration.map(<[u8]>::to_vec), text(expected.expiration()));
+            prop_assert_eq!(found.correlation_id.map(<[u8]>::to_vec), text(expected.correlation_id()));
+            prop_assert_eq!(found.message_id.map(<[u8]>::to_vec), text(expected.message_id()));
+            prop_assert_eq!(found.timestamp, *expected.timestamp());
             prop_assert_eq!(found.user_id.map(<[u8]>::to_vec), text(expected.user_id()));
             prop_assert_eq!(found.delivery_mode, *expected.delivery_mode());
             prop_assert_eq!(found.priority, *expected.priority());

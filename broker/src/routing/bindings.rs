@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use amq_protocol::types::FieldTable;
 
+use super::consistent_hash::{ConsistentHashIndex, weight};
 use super::direct::DirectIndex;
 use super::fanout::FanoutIndex;
 use super::headers::{Condition, HeadersIndex, Slot};
+use super::pool::Pool;
 use super::topic::TopicIndex;
 use super::value::{same_table, table_hash};
-use super::{Destination, ExchangeKind, InvalidBinding, RouteInput};
+use super::{Destination, ExchangeKind, Invalid, RouteInput, history_length};
 
 /// The bindings of one exchange.
 ///
@@ -51,18 +53,32 @@ enum Index {
     Fanout(FanoutIndex),
     Topic(TopicIndex),
     Headers(HeadersIndex),
+    ConsistentHash(ConsistentHashIndex),
+    ModulusHash(Pool),
+    Random(Pool),
+    RecentHistory(FanoutIndex),
 }
 
 impl Bindings {
-    /// No bindings yet, for an exchange of this kind.
-    pub fn new(kind: ExchangeKind) -> Self {
+    /// No bindings yet, for an exchange of this kind with these arguments.
+    ///
+    /// # Errors
+    /// The arguments make no sense for the kind.
+    pub fn new(kind: ExchangeKind, args: &FieldTable) -> Result<Self, Invalid> {
         let index = match kind {
             ExchangeKind::Direct => Index::Direct(DirectIndex::default()),
             ExchangeKind::Fanout => Index::Fanout(FanoutIndex::default()),
             ExchangeKind::Topic => Index::Topic(TopicIndex::default()),
             ExchangeKind::Headers => Index::Headers(HeadersIndex::default()),
+            ExchangeKind::ConsistentHash => Index::ConsistentHash(ConsistentHashIndex::new(args)?),
+            ExchangeKind::ModulusHash => Index::ModulusHash(Pool::default()),
+            ExchangeKind::Random => Index::Random(Pool::default()),
+            ExchangeKind::RecentHistory => {
+                history_length(args)?;
+                Index::RecentHistory(FanoutIndex::default())
+            }
         };
-        Self { records: Records::new(), len: 0, index }
+        Ok(Self { records: Records::new(), len: 0, index })
     }
 
     /// The kind that this was made for.
@@ -72,21 +88,26 @@ impl Bindings {
             Index::Fanout(_) => ExchangeKind::Fanout,
             Index::Topic(_) => ExchangeKind::Topic,
             Index::Headers(_) => ExchangeKind::Headers,
+            Index::ConsistentHash(_) => ExchangeKind::ConsistentHash,
+            Index::ModulusHash(_) => ExchangeKind::ModulusHash,
+            Index::Random(_) => ExchangeKind::Random,
+            Index::RecentHistory(_) => ExchangeKind::RecentHistory,
         }
     }
 
     /// Adds a binding; `false` if exactly this one (destination, key, arguments) existed.
     ///
     /// # Errors
-    /// The arguments make no sense for the kind; nothing has changed.
+    /// The key or the arguments make no sense for the kind; nothing has changed.
     pub fn add(
         &mut self,
         dest: Destination,
         key: &[u8],
         args: &FieldTable,
-    ) -> Result<bool, InvalidBinding> {
+    ) -> Result<bool, Invalid> {
         let condition = match self.index {
             Index::Headers(_) => Some(Condition::parse(args)?),
+            Index::ConsistentHash(_) => weight(key).map(|_| None)?,
             _ => None,
         };
         let same_key = self.records.entry((dest, key.into())).or_default();
@@ -180,21 +201,34 @@ impl Bindings {
     /// Appends each destination that matches; one may appear more than once.
     pub fn route(&self, input: &RouteInput<'_>, out: &mut Vec<Destination>) {
         match &self.index {
-            Index::Direct(index) => index.route(input.key, out),
-            Index::Fanout(index) => index.route(out),
-            Index::Topic(index) => index.route(input.key, out),
+            Index::Direct(index) => input.keys.iter().for_each(|key| index.route(key, out)),
+            Index::Topic(index) => input.keys.iter().for_each(|key| index.route(key, out)),
+            Index::Fanout(index) | Index::RecentHistory(index) => index.route(out),
             Index::Headers(index) => index.route(input.headers, out),
+            Index::ConsistentHash(index) => index.route(input, out),
+            Index::ModulusHash(pool) => pool.route_by_key(input.key(), out),
+            Index::Random(pool) => pool.route_by_draw(input.draw, out),
         }
     }
 
-    /// Whether [`route`](Self::route) looks at the headers: if not, they need not be decoded.
+    /// Whether routing looks at the headers: if not, they need not be decoded.
     pub fn needs_headers(&self) -> bool {
-        matches!(&self.index, Index::Headers(index) if index.reads_headers())
+        match &self.index {
+            Index::Headers(index) => index.reads_headers(),
+            Index::ConsistentHash(index) => index.reads_headers() && !self.is_empty(),
+            Index::RecentHistory(_) => true,
+            _ => false,
+        }
     }
 
-    /// Whether [`route`](Self::route) looks at the key: if not, one call serves all keys.
-    pub(super) fn needs_key(&self) -> bool {
-        matches!(self.index, Index::Direct(_) | Index::Topic(_))
+    /// Whether the keys alone decide on the route, and nothing comes of a message but its route.
+    pub(super) fn needs_keys_only(&self) -> bool {
+        match &self.index {
+            Index::Direct(_) | Index::Fanout(_) | Index::Topic(_) | Index::ModulusHash(_) => true,
+            Index::Headers(index) => !index.reads_headers(),
+            Index::ConsistentHash(index) => !index.reads_properties(),
+            Index::Random(_) | Index::RecentHistory(_) => false,
+        }
     }
 
     fn first_of(&self, dest: Destination) -> Option<&(Destination, Box<[u8]>)> {
@@ -214,9 +248,11 @@ impl Index {
     fn add_key(&mut self, dest: Destination, key: &[u8]) {
         match self {
             Self::Direct(index) => index.add(dest, key),
-            Self::Fanout(index) => index.add(dest),
+            Self::Fanout(index) | Self::RecentHistory(index) => index.add(dest),
             Self::Topic(index) => index.add(dest, key),
             Self::Headers(_) => {}
+            Self::ConsistentHash(index) => index.add(dest, key),
+            Self::ModulusHash(pool) | Self::Random(pool) => pool.add(dest),
         }
     }
 
@@ -225,8 +261,10 @@ impl Index {
         match (self, slot) {
             (Self::Headers(index), Some(slot)) => index.remove(slot),
             (Self::Direct(index), _) if last => index.remove(dest, key),
-            (Self::Fanout(index), _) if last => index.remove(dest),
+            (Self::Fanout(index) | Self::RecentHistory(index), _) if last => index.remove(dest),
             (Self::Topic(index), _) if last => index.remove(dest, key),
+            (Self::ConsistentHash(index), _) if last => index.remove(dest, key),
+            (Self::ModulusHash(pool) | Self::Random(pool), _) if last => pool.remove(dest),
             _ => {}
         }
     }

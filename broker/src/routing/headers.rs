@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use amq_protocol::types::{AMQPValue, FieldTable};
 
-use super::{Destination, InvalidBinding, value};
+use super::{Destination, Invalid, value};
 
 /// What one binding asks of a message's headers.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Condition {
 impl Condition {
     /// Reads a binding's arguments. `x-match` is `all` unless said otherwise; arguments whose names
     /// start with `x-` ask for nothing, except (`x-match` itself apart) in the `-with-x` modes.
-    pub(super) fn parse(args: &FieldTable) -> Result<Self, InvalidBinding> {
+    pub(super) fn parse(args: &FieldTable) -> Result<Self, Invalid> {
         let (any, with_x) = match args.inner().get("x-match") {
             None => (false, false),
             Some(AMQPValue::LongString(mode)) => match mode.as_bytes() {
@@ -29,9 +29,9 @@ impl Condition {
                 b"any" => (true, false),
                 b"all-with-x" => (false, true),
                 b"any-with-x" => (true, true),
-                other => return Err(InvalidBinding::x_match_value(other)),
+                other => return Err(Invalid::x_match_value(other)),
             },
-            Some(other) => return Err(InvalidBinding::x_match_type(other)),
+            Some(other) => return Err(Invalid::x_match_type(other)),
         };
         let wanted = args
             .inner()

@@ -1,16 +1,18 @@
-//! Why a binding is refused, in RabbitMQ's words.
+//! Why a binding or an exchange is refused, in RabbitMQ's words.
 
 use amq_protocol::types::AMQPValue;
 
-/// A binding whose arguments make no sense for its exchange. The peer's mistake: it closes the
-/// channel with 406, `PRECONDITION_FAILED - ` and this text (at most [`Self::MAX_TEXT`] bytes).
+use super::recent_history;
+
+/// A binding or an exchange whose arguments make no sense. The peer's mistake: it closes the channel
+/// with 406, `PRECONDITION_FAILED - ` and this text (at most [`Self::MAX_TEXT`] bytes).
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{text}")]
-pub struct InvalidBinding {
+pub struct Invalid {
     text: String,
 }
 
-impl InvalidBinding {
+impl Invalid {
     /// Longest text, in bytes: more would not fit into a reply text, which is a short string.
     pub const MAX_TEXT: usize = 230;
 
@@ -29,6 +31,38 @@ impl InvalidBinding {
     pub(super) fn x_match_type(value: &AMQPValue) -> Self {
         let (kind, term) = typed_term(value);
         Self::new(format!("Invalid x-match field type {kind} (value {term}); expected longstr"))
+    }
+
+    pub(super) fn weight_no_integer(key: &[u8]) -> Self {
+        Self::new(format!("The binding key must be an integer: {}", binary_term(key)))
+    }
+
+    pub(super) fn weight_too_small() -> Self {
+        Self::new("The binding key must be greater than 0".into())
+    }
+
+    pub(super) fn two_hashes() -> Self {
+        Self::new("hash-header and hash-property are mutually exclusive".into())
+    }
+
+    pub(super) fn hash_property(name: &str) -> Self {
+        Self::new(format!("Unsupported property: {name}"))
+    }
+
+    /// RabbitMQ has no words for it, but fails (541).
+    pub(super) fn hash_property_type(value: &AMQPValue) -> Self {
+        Self::hash_property(&typed_term(value).1)
+    }
+
+    /// RabbitMQ has no words for it, but fails (541).
+    pub(super) fn hash_header(value: &AMQPValue) -> Self {
+        Self::new(format!("Unsupported header: {}", typed_term(value).1))
+    }
+
+    pub(super) fn history_length(value: &AMQPValue) -> Self {
+        let term = typed_term(value).1;
+        let name = recent_history::LENGTH;
+        Self::new(format!("Invalid argument {term}, '{name}' must be a positive integer"))
     }
 
     fn new(mut text: String) -> Self {
@@ -65,16 +99,14 @@ fn typed_term(value: &AMQPValue) -> (&'static str, String) {
     }
 }
 
-/// Bytes as Erlang prints a binary: as text if it is text, and as numbers otherwise.
+/// Bytes as Erlang prints a binary: as text if each is a printable character of Latin-1 (though the
+/// bytes may mean UTF-8), and as numbers otherwise.
 fn binary_term(bytes: &[u8]) -> String {
     // The text is cut anyway: do not print what cannot be in it.
-    let bytes = bytes.get(..InvalidBinding::MAX_TEXT).unwrap_or(bytes);
+    let bytes = bytes.get(..Invalid::MAX_TEXT).unwrap_or(bytes);
     match std::str::from_utf8(bytes) {
         Ok("") => "<<>>".into(),
-        Ok(text) if text.chars().all(printable) => {
-            let suffix = if text.is_ascii() { "" } else { "/utf8" };
-            format!("<<\"{}\"{suffix}>>", escaped(text))
-        }
+        Ok(text) if text.bytes().all(printable) => format!("<<\"{}\">>", escaped(text)),
         _ => {
             let numbers: Vec<_> = bytes.iter().map(u8::to_string).collect();
             format!("<<{}>>", numbers.join(","))
@@ -82,8 +114,8 @@ fn binary_term(bytes: &[u8]) -> String {
     }
 }
 
-fn printable(c: char) -> bool {
-    !c.is_control() || matches!(c, '\n' | '\r' | '\t')
+fn printable(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | 160.. | 0x08..=0x0d | 0x1b)
 }
 
 fn escaped(text: &str) -> String {
@@ -95,6 +127,10 @@ fn escaped(text: &str) -> String {
             '\n' => escaped.push_str("\\n"),
             '\r' => escaped.push_str("\\r"),
             '\t' => escaped.push_str("\\t"),
+            '\x08' => escaped.push_str("\\b"),
+            '\x0b' => escaped.push_str("\\v"),
+            '\x0c' => escaped.push_str("\\f"),
+            '\x1b' => escaped.push_str("\\e"),
             c => escaped.push(c),
         }
     }
@@ -106,7 +142,7 @@ mod tests {
     use super::*;
 
     fn value(bytes: &[u8]) -> String {
-        let text = InvalidBinding::x_match_value(bytes).text;
+        let text = Invalid::x_match_value(bytes).text;
         let term = text.strip_prefix("Invalid x-match field value ").unwrap();
         let term = term.strip_suffix("; expected all, any, all-with-x, or any-with-x");
         term.unwrap_or("cut").into()
@@ -119,12 +155,15 @@ mod tests {
         assert_eq!(value(b"a\"b\n\\"), r#"<<"a\"b\n\\">>"#);
         assert_eq!(value(&[200, 1]), "<<200,1>>");
         assert_eq!(value(&[7, 127, b'x']), "<<7,127,120>>");
-        assert_eq!(value("é".as_bytes()), "<<\"é\"/utf8>>");
+        assert_eq!(value(b"a\x08\x0b\x0c\x1b"), r#"<<"a\b\v\f\e">>"#);
+        assert_eq!(value("é".as_bytes()), "<<\"é\">>");
+        assert_eq!(value("€".as_bytes()), "<<226,130,172>>");
+        assert_eq!(value("č".as_bytes()), "<<196,141>>");
     }
 
     #[test]
     fn other_types_are_named() {
-        let text = |value| InvalidBinding::x_match_type(&value).to_string();
+        let text = |value| Invalid::x_match_type(&value).to_string();
         assert_eq!(
             text(AMQPValue::LongInt(5)),
             "Invalid x-match field type signedint (value 5); expected longstr"
@@ -146,10 +185,10 @@ mod tests {
     #[test]
     fn a_text_fits_into_a_reply() {
         for byte in [b'q', 0, 0xc3] {
-            let text = InvalidBinding::x_match_value(&[byte; 100_000]).text;
-            assert_eq!(text.len(), InvalidBinding::MAX_TEXT);
+            let text = Invalid::x_match_value(&[byte; 100_000]).text;
+            assert_eq!(text.len(), Invalid::MAX_TEXT);
         }
-        let text = InvalidBinding::x_match_value("é".repeat(500).as_bytes()).text;
-        assert!(text.len() <= InvalidBinding::MAX_TEXT);
+        let text = Invalid::x_match_value("é".repeat(500).as_bytes()).text;
+        assert!(text.len() <= Invalid::MAX_TEXT);
     }
 }

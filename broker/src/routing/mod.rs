@@ -1,17 +1,21 @@
 //! Which queues a message goes to: exchange kinds as pure functions over their bindings.
 //!
 //! [`Bindings`] holds the bindings of one exchange and matches a message against them, with one
-//! index per kind (`direct`, `fanout`, `topic`, `headers`). [`route_all`] walks from exchange to
-//! exchange. Nothing here knows names, sockets, locks or the time; no order of a hash map is ever
-//! observable, so equal histories give equal results.
+//! index per kind (`direct`, `fanout`, `topic`, `headers`, `consistent_hash`, and `pool` for those
+//! that pick any one). [`route_all`] walks from exchange to exchange. Nothing here knows names,
+//! sockets, locks, the time or chance; no order of a hash map is ever observable, so equal histories
+//! give equal results.
 
 mod bindings;
+mod consistent_hash;
 mod direct;
 mod fanout;
 mod headers;
 mod invalid;
 #[cfg(test)]
 mod naive;
+mod pool;
+mod recent_history;
 mod topic;
 mod value;
 mod walk;
@@ -20,8 +24,9 @@ mod words;
 use amq_protocol::types::FieldTable;
 
 pub use bindings::{BindingRef, Bindings};
-pub use invalid::InvalidBinding;
-pub use walk::{ExchangeGraph, route_all};
+pub use invalid::Invalid;
+pub use recent_history::history_length;
+pub use walk::{ExchangeGraph, Walk, route_all};
 
 /// A queue of this node. Never given to another queue, not even after a deletion.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -51,18 +56,31 @@ pub enum ExchangeKind {
     Topic,
     /// The binding arguments are compared with the message's headers.
     Headers,
+    /// One binding, by a hash of something of the message, in proportion to weights.
+    ConsistentHash,
+    /// One binding, by a hash of the routing key.
+    ModulusHash,
+    /// One binding, by chance.
+    Random,
+    /// Every binding; what was published lately goes to new bindings too.
+    RecentHistory,
 }
 
 impl ExchangeKind {
+    const ALL: [Self; 8] = [
+        Self::Direct,
+        Self::Fanout,
+        Self::Topic,
+        Self::Headers,
+        Self::ConsistentHash,
+        Self::ModulusHash,
+        Self::Random,
+        Self::RecentHistory,
+    ];
+
     /// The kind that `exchange.declare` names, if there is one of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "direct" => Some(Self::Direct),
-            "fanout" => Some(Self::Fanout),
-            "topic" => Some(Self::Topic),
-            "headers" => Some(Self::Headers),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
     /// The name that `exchange.declare` uses.
@@ -72,15 +90,30 @@ impl ExchangeKind {
             Self::Fanout => "fanout",
             Self::Topic => "topic",
             Self::Headers => "headers",
+            Self::ConsistentHash => "x-consistent-hash",
+            Self::ModulusHash => "x-modulus-hash",
+            Self::Random => "x-random",
+            Self::RecentHistory => "x-recent-history",
         }
     }
 }
 
 /// The part of a message that routing may look at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct RouteInput<'a> {
-    /// The routing key (or one key of CC or BCC): any bytes, at most 255 of them on the wire.
-    pub key: &'a [u8],
+    /// The routing key, then those of CC and BCC: any bytes, at most 255 of them on the wire.
+    pub keys: &'a [&'a [u8]],
     /// The `headers` property. Read only where [`Bindings::needs_headers`] says so.
     pub headers: Option<&'a FieldTable>,
+    /// All properties, as flags and values.
+    pub properties: &'a [u8],
+    /// A number drawn for this message: routing itself knows no chance.
+    pub draw: u64,
+}
+
+impl<'a> RouteInput<'a> {
+    /// The routing key.
+    fn key(&self) -> &'a [u8] {
+        self.keys.first().copied().unwrap_or_default()
+    }
 }

@@ -50,10 +50,10 @@ impl NaiveBindings {
             .list
             .iter()
             .filter(|(_, key, args)| match self.kind {
-                ExchangeKind::Direct => key == input.key,
-                ExchangeKind::Fanout => true,
-                ExchangeKind::Topic => topic_matches(key, input.key),
+                ExchangeKind::Direct => input.keys.contains(&&key[..]),
+                ExchangeKind::Topic => input.keys.iter().any(|one| topic_matches(key, one)),
                 ExchangeKind::Headers => headers_match(args, headers),
+                _ => true,
             })
             .map(|binding| binding.0)
             .collect();

@@ -55,7 +55,25 @@ pub(super) fn hash<H: Hasher>(value: &AMQPValue, state: &mut H) {
         Plain::Real(real) => real.to_bits().hash(state),
         Plain::Bytes(bytes) => bytes.hash(state),
         Plain::Other(AMQPValue::Boolean(bool)) => bool.hash(state),
+        Plain::Other(AMQPValue::FieldArray(array)) => {
+            array.as_slice().iter().for_each(|value| hash(value, state));
+        }
+        Plain::Other(AMQPValue::FieldTable(table)) => {
+            for (name, value) in table {
+                name.hash(state);
+                hash(value, state);
+            }
+        }
         Plain::Other(other) => std::mem::discriminant(other).hash(state),
+    }
+}
+
+/// An integer of any width.
+pub(super) fn integer(value: &AMQPValue) -> Option<i128> {
+    match (value, Plain::of(value)) {
+        (AMQPValue::Float(_) | AMQPValue::Double(_), _) => None,
+        (_, Plain::Int(int)) => Some(int),
+        _ => None,
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use amq_protocol::types::FieldTable;
-
-use super::{Bindings, Destination, ExchangeId, QueueId, RouteInput};
+use super::{Bindings, Destination, ExchangeId, ExchangeKind, QueueId, RouteInput, recent_history};
 
 /// What a walk needs to know of the exchanges.
 pub trait ExchangeGraph {
@@ -15,35 +13,47 @@ pub trait ExchangeGraph {
     fn alternate(&self, id: ExchangeId) -> Option<ExchangeId>;
 }
 
-/// Sets `out` to the queues that a message published to `start` goes to, sorted, each once.
+/// Where a message got to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// The queues, sorted, each once.
+    pub queues: Vec<QueueId>,
+    /// Exchanges on the way that are to keep the message in their history.
+    pub histories: Vec<ExchangeId>,
+    /// Whatever else a message with the same keys is like, it goes the same way, until a binding or
+    /// an exchange comes or goes.
+    pub by_keys_only: bool,
+}
+
+/// Routes a message that was published to `start`.
 ///
-/// `keys` are the routing key and then those of CC and BCC. `headers` may be `None` where no
-/// exchange on the way [`needs them`](Bindings::needs_headers). An exchange is visited once, however
-/// many bindings lead to it and whether or not they form a cycle. The alternate exchange serves an
-/// exchange of which no binding matched, by any of the keys; a binding that leads to an exchange
-/// visited before, or to one that routes the message nowhere, has matched nevertheless.
-pub fn route_all(
-    graph: &impl ExchangeGraph,
-    start: ExchangeId,
-    keys: &[&[u8]],
-    headers: Option<&FieldTable>,
-    out: &mut Vec<QueueId>,
-) {
-    out.clear();
+/// `headers` may be `None` where no exchange on the way [`needs them`](Bindings::needs_headers). An
+/// exchange is visited once, however many bindings lead to it and whether or not they form a cycle.
+/// The alternate exchange serves an exchange of which no binding matched, by any of the keys; a
+/// binding that leads to an exchange visited before, or to one that routes the message nowhere, has
+/// matched nevertheless.
+pub fn route_all(graph: &impl ExchangeGraph, start: ExchangeId, input: &RouteInput<'_>) -> Walk {
+    let mut walk = Walk { by_keys_only: true, ..Walk::default() };
     let mut matched = Vec::new();
     let mut seen = BTreeSet::new();
     let mut todo = Vec::new();
     let mut at = Some(start);
     while let Some(id) = at {
         if let Some(bindings) = graph.bindings(id) {
-            route_one(bindings, keys, headers, &mut matched);
+            walk.by_keys_only &= bindings.needs_keys_only();
+            if bindings.kind() == ExchangeKind::RecentHistory
+                && recent_history::is_kept(input.headers)
+            {
+                walk.histories.push(id);
+            }
+            bindings.route(input, &mut matched);
             if matched.is_empty() {
                 matched.extend(graph.alternate(id).map(Destination::Exchange));
             }
         }
         for dest in matched.drain(..) {
             match dest {
-                Destination::Queue(queue) => out.push(queue),
+                Destination::Queue(queue) => walk.queues.push(queue),
                 Destination::Exchange(next) if next == start => {}
                 Destination::Exchange(next) => {
                     if seen.insert(next) {
@@ -54,22 +64,9 @@ pub fn route_all(
         }
         at = todo.pop();
     }
-    out.sort_unstable();
-    out.dedup();
-}
-
-fn route_one(
-    bindings: &Bindings,
-    keys: &[&[u8]],
-    headers: Option<&FieldTable>,
-    matched: &mut Vec<Destination>,
-) {
-    if !bindings.needs_key() {
-        return bindings.route(&RouteInput { key: b"", headers }, matched);
-    }
-    for key in keys {
-        bindings.route(&RouteInput { key, headers }, matched);
-    }
+    walk.queues.sort_unstable();
+    walk.queues.dedup();
+    walk
 }
 
 #[cfg(test)]

@@ -6,17 +6,18 @@ use amq_protocol::types::{AMQPValue, FieldTable, ShortString};
 use lepus_protocol::encode;
 use lepus_protocol::properties::{self, Properties};
 use lepus_protocol::reply::ReplyCode;
-use lepus_protocol::table;
 
 use super::Session;
 use super::channel::{Marks, RouteCache};
 use super::reply_to::is_reply_key;
 use super::tx::Tx;
+use crate::envelope;
 use crate::error::Refusal;
 use crate::message::{Builder, Message};
 use crate::out::Out;
 use crate::queue::Queue;
-use crate::topology::arguments::{MAX_EXPIRY_MS, type_name};
+use crate::topology::Topology;
+use crate::topology::arguments::MAX_EXPIRY_MS;
 
 /// Where a message goes.
 struct Found {
@@ -39,7 +40,7 @@ impl Session {
     ) -> Result<(), Refusal> {
         let version = self.peer.vhost.version();
         let Some(channel) = self.channel_mut(number) else { return Ok(()) };
-        // Only routes that headers have no say in are cached.
+        // Only routes that the routing key alone decides on are cached.
         let RouteCache { route, queues, version: known } = &channel.route;
         let cached = *known == version && route == channel.builder.route();
         let known_route = cached && !marks.extra_keys && !(mandatory && queues.is_empty());
@@ -139,30 +140,29 @@ impl Session {
     fn find_queues(&self, message: Message, marks: Marks) -> Result<Found, Refusal> {
         let exchange = std::str::from_utf8(message.exchange()).unwrap_or("\u{fffd}");
         let vhost = &self.peer.vhost;
-        let wants_headers = marks.extra_keys
-            || marks.headers && vhost.read(|topology| topology.reads_headers(exchange));
-        let headers = if wants_headers { headers_of(&message) } else { None };
+        let wants_headers =
+            marks.extra_keys || marks.headers && vhost.read(Topology::reads_headers);
+        let headers = if wants_headers { envelope::headers(&message) } else { None };
         let extra = match (&headers, marks.extra_keys) {
             (_, false) => Vec::new(),
-            (Some(headers), true) => extra_keys(headers)?,
+            (Some(headers), true) => envelope::extra_keys(headers)?,
             (None, true) => {
                 return Err(Refusal::precondition("headers nest too deeply for CC or BCC"));
             }
         };
-        let mut keys = vec![message.routing_key()];
-        keys.extend(extra.iter().map(Vec::as_slice));
-        let route = vhost.read(|topology| topology.route(exchange, &keys, headers.as_ref()))?;
-        let is_reply = |key: &&&[u8]| exchange.is_empty() && is_reply_key(key);
-        let reply_keys: Vec<Vec<u8>> =
-            keys.iter().filter(is_reply).map(|key| key.to_vec()).collect();
-        let stable = route.stable && !marks.extra_keys && reply_keys.is_empty();
-        let message = match headers {
-            Some(headers) if headers.contains_key("BCC") => without_bcc(&message, &headers),
-            _ => message,
+        let bare = match &headers {
+            Some(headers) if headers.contains_key("BCC") => without_bcc(&message, headers),
+            _ => message.clone(),
         };
-        let sent = reply_keys.iter().filter(|key| self.send_reply(key, &message));
+        let keys = envelope::keys(&message, &extra);
+        let input = envelope::route_input(&message, &keys, headers.as_ref());
+        let route = vhost.route(exchange, &input, &bare)?;
+        let is_reply = |key: &&&[u8]| exchange.is_empty() && is_reply_key(key);
+        let replies: Vec<&[u8]> = keys.iter().filter(is_reply).copied().collect();
+        let stable = route.stable && !marks.extra_keys && replies.is_empty();
+        let sent = replies.iter().filter(|key| self.send_reply(key, &bare));
         let replied = sent.count() > 0;
-        Ok(Found { message, queues: route.queues, stable, replied })
+        Ok(Found { message: bare, queues: route.queues, stable, replied })
     }
 
     fn validate(&self, message: &Message) -> Result<(), Refusal> {
@@ -209,35 +209,6 @@ pub(super) fn write_return(out: &mut Out, number: u16, message: &Message, frame_
         message.header(),
     );
     out.body(number, message, frame_max);
-}
-
-fn headers_of(message: &Message) -> Option<FieldTable> {
-    let found = Properties::decode(message.properties()).ok()?;
-    table::decode_body(found.headers?).ok()
-}
-
-/// The routing keys in CC and BCC: arrays of long strings (RabbitMQ's sender-selected distribution).
-fn extra_keys(headers: &FieldTable) -> Result<Vec<Vec<u8>>, Refusal> {
-    let mut keys = Vec::new();
-    for name in ["CC", "BCC"] {
-        match headers.inner().get(name) {
-            None => {}
-            Some(AMQPValue::FieldArray(values)) => {
-                let text = |value: &AMQPValue| match value {
-                    AMQPValue::LongString(key) => Some(key.as_bytes().to_vec()),
-                    _ => None,
-                };
-                keys.extend(values.as_slice().iter().filter_map(text));
-            }
-            Some(other) => {
-                let kind = type_name(other);
-                return Err(Refusal::precondition(format_args!(
-                    "invalid message: {{unacceptable_type_in_header,\"{name}\",{kind}}}"
-                )));
-            }
-        }
-    }
-    Ok(keys)
 }
 
 fn without_bcc(message: &Message, headers: &FieldTable) -> Message {

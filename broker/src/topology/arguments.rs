@@ -2,6 +2,7 @@
 
 use amq_protocol::types::{AMQPValue, FieldTable};
 
+use super::QueueSpec;
 use crate::error::Refusal;
 
 /// RabbitMQ's cap on times: ten years in milliseconds.
@@ -10,44 +11,93 @@ pub const MAX_EXPIRY_MS: i64 = 315_360_000_000;
 /// An argument of queue.declare that has a meaning, and what values it may have.
 struct Rule {
     name: &'static str,
+    /// Whether quorum queues have it. Others have them all, RabbitMQ's classic ones not.
+    quorum: bool,
     check: fn(&AMQPValue) -> Result<(), String>,
 }
 
 /// Validated on declaration, and compared when a queue is declared again.
 const QUEUE_ARGUMENTS: &[Rule] = &[
-    Rule { name: "x-expires", check: expires },
-    Rule { name: "x-message-ttl", check: time },
-    Rule { name: "x-dead-letter-exchange", check: string },
-    Rule { name: "x-dead-letter-routing-key", check: string },
-    Rule { name: "x-dead-letter-strategy", check: string },
-    Rule { name: "x-max-length", check: non_negative },
-    Rule { name: "x-max-length-bytes", check: non_negative },
-    Rule { name: "x-max-priority", check: max_priority },
-    Rule { name: "x-overflow", check: overflow },
-    Rule { name: "x-queue-mode", check: queue_mode },
-    Rule { name: "x-single-active-consumer", check: boolean },
-    Rule { name: "x-queue-type", check: queue_type },
+    Rule { name: "x-expires", quorum: true, check: expires },
+    Rule { name: "x-message-ttl", quorum: true, check: time },
+    Rule { name: "x-dead-letter-exchange", quorum: true, check: string },
+    Rule { name: "x-dead-letter-routing-key", quorum: true, check: string },
+    Rule { name: "x-dead-letter-strategy", quorum: true, check: dead_letter_strategy },
+    Rule { name: "x-max-length", quorum: true, check: non_negative },
+    Rule { name: "x-max-length-bytes", quorum: true, check: non_negative },
+    Rule { name: "x-max-in-memory-length", quorum: true, check: non_negative },
+    Rule { name: "x-max-in-memory-bytes", quorum: true, check: non_negative },
+    Rule { name: "x-max-priority", quorum: false, check: max_priority },
+    Rule { name: "x-overflow", quorum: true, check: overflow },
+    Rule { name: "x-queue-mode", quorum: false, check: queue_mode },
+    Rule { name: "x-queue-version", quorum: false, check: queue_version },
+    Rule { name: "x-single-active-consumer", quorum: true, check: boolean },
+    Rule { name: "x-queue-type", quorum: true, check: queue_type },
+    Rule { name: "x-quorum-initial-group-size", quorum: true, check: group_size },
+    Rule { name: "x-queue-leader-locator", quorum: true, check: leader_locator },
+    Rule { name: "x-queue-master-locator", quorum: false, check: anything },
+    Rule { name: "x-delivery-limit", quorum: true, check: anything },
 ];
 
-/// Refuses values that RabbitMQ refuses. `what` names the queue: `queue 'q' in vhost '/'`.
-pub fn check_queue(arguments: &FieldTable, what: &str) -> Result<(), Refusal> {
+/// Arguments of streams, which quorum queues refuse as they do those of classic queues.
+const STREAM_ARGUMENTS: &[&str] =
+    &["x-initial-cluster-size", "x-max-age", "x-stream-max-segment-size-bytes"];
+
+/// Refuses what RabbitMQ refuses. `what` names the queue: `queue 'q' in vhost '/'`.
+pub fn check_queue(spec: &QueueSpec, what: &str) -> Result<(), Refusal> {
+    let arguments = &spec.arguments;
     exchange_name(arguments, "x-dead-letter-exchange", what)?;
-    for rule in QUEUE_ARGUMENTS {
+    let quorum = is_quorum(arguments);
+    // The type first, since it tells which others there are; `false` stands before `true`.
+    let mut rules: Vec<&Rule> = rules(quorum).collect();
+    rules.sort_by_key(|rule| rule.name != "x-queue-type");
+    for rule in rules {
         let Some(value) = arguments.inner().get(rule.name) else { continue };
-        (rule.check)(value).map_err(|reason| {
+        let routed = arguments.contains_key("x-dead-letter-exchange");
+        let checked = match (rule.check)(value) {
+            Ok(()) if rule.name == "x-dead-letter-routing-key" && !routed => {
+                Err("routing_key_but_no_dlx_defined".to_owned())
+            }
+            checked => checked,
+        };
+        checked.map_err(|reason| {
             let name = rule.name;
             Refusal::precondition(format_args!("invalid arg '{name}' for {what}: {reason}"))
         })?;
     }
-    if arguments.contains_key("x-dead-letter-routing-key")
-        && !arguments.contains_key("x-dead-letter-exchange")
-    {
+    if quorum { check_quorum(spec, what) } else { Ok(()) }
+}
+
+/// What quorum queues do not have: arguments of other types first, then properties.
+fn check_quorum(spec: &QueueSpec, what: &str) -> Result<(), Refusal> {
+    let foreign = QUEUE_ARGUMENTS.iter().filter(|rule| !rule.quorum).map(|rule| rule.name);
+    let mut foreign = foreign.chain(STREAM_ARGUMENTS.iter().copied());
+    if let Some(name) = foreign.find(|name| spec.arguments.contains_key(name)) {
         return Err(Refusal::precondition(format_args!(
-            "invalid arg 'x-dead-letter-routing-key' for {what}: \
-             routing_key_but_no_dlx_defined"
+            "invalid arg '{name}' for {what} of queue type rabbit_quorum_queue"
         )));
     }
-    Ok(())
+    let properties = [
+        (spec.auto_delete, "auto-delete"),
+        (spec.owner.is_some(), "exclusive-owner"),
+        (!spec.durable, "non-durable"),
+    ];
+    match properties.into_iter().find(|(refused, _)| *refused) {
+        Some((_, name)) => {
+            Err(Refusal::precondition(format_args!("invalid property '{name}' for {what}")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The arguments that a quorum queue has, or any other.
+fn rules(quorum: bool) -> impl Iterator<Item = &'static Rule> {
+    QUEUE_ARGUMENTS.iter().filter(move |rule| rule.quorum || !quorum)
+}
+
+fn is_quorum(arguments: &FieldTable) -> bool {
+    let found = arguments.inner().get("x-queue-type");
+    matches!(found, Some(AMQPValue::LongString(name)) if name.as_bytes() == b"quorum")
 }
 
 /// An argument that names an exchange.
@@ -74,8 +124,8 @@ pub fn check_equivalent(
     what: &str,
 ) -> Result<(), Refusal> {
     for name in names {
-        let (current, received) = (value_of(current, name), value_of(received, name));
-        if !equivalent(current, received) {
+        let (current, received) = (current.inner().get(name), received.inner().get(name));
+        if !equivalent(said(name, current), said(name, received)) {
             let (received, current) = match (received, current) {
                 (Some(received), Some(current)) => (quoted(received), quoted(current)),
                 (received, current) => (show(received), show(current)),
@@ -86,9 +136,9 @@ pub fn check_equivalent(
     Ok(())
 }
 
-/// Names for [`check_equivalent`] of queues.
-pub fn queue_argument_names() -> impl Iterator<Item = &'static str> {
-    QUEUE_ARGUMENTS.iter().map(|rule| rule.name)
+/// Names for [`check_equivalent`] of queues with an existing one.
+pub fn queue_argument_names(existing: &FieldTable) -> impl Iterator<Item = &'static str> {
+    rules(is_quorum(existing)).map(|rule| rule.name)
 }
 
 /// Compares a property such as `durable`.
@@ -106,12 +156,12 @@ pub fn check_property(
 }
 
 /// A queue without a type is a classic one, said or not.
-fn value_of<'a>(arguments: &'a FieldTable, name: &str) -> Option<&'a AMQPValue> {
+fn said<'a>(name: &str, value: Option<&'a AMQPValue>) -> Option<&'a AMQPValue> {
     let classic = |value: &&AMQPValue| {
         name == "x-queue-type"
             && matches!(value, AMQPValue::LongString(text) if text.as_bytes() == b"classic")
     };
-    arguments.inner().get(name).filter(|value| !classic(value))
+    value.filter(|value| !classic(value))
 }
 
 fn inequivalent(name: &str, what: &str, received: &str, current: &str) -> Refusal {
@@ -255,6 +305,35 @@ fn queue_mode(value: &AMQPValue) -> Result<(), String> {
 fn queue_type(value: &AMQPValue) -> Result<(), String> {
     let text = String::from_utf8_lossy(expect_string(value)?).into_owned();
     one_of(value, &["classic", "quorum"], &format!("\"unsupported queue type '{text}'\""))
+}
+
+fn queue_version(value: &AMQPValue) -> Result<(), String> {
+    non_negative(value)?;
+    match expect_integer(value)? {
+        1 | 2 => Ok(()),
+        number => Err(format!("\"unsupported queue version '{number}'\"")),
+    }
+}
+
+fn dead_letter_strategy(value: &AMQPValue) -> Result<(), String> {
+    one_of(value, &["at-most-once", "at-least-once"], "invalid_dlx_strategy")
+}
+
+fn group_size(value: &AMQPValue) -> Result<(), String> {
+    non_negative(value)?;
+    match expect_integer(value)? {
+        0 => Err("{value_zero,0}".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+fn leader_locator(value: &AMQPValue) -> Result<(), String> {
+    let allowed = ["client-local", "balanced", "random", "least-leaders"];
+    one_of(value, &allowed, "invalid_queue_locator_arg")
+}
+
+fn anything(_: &AMQPValue) -> Result<(), String> {
+    Ok(())
 }
 
 fn boolean(value: &AMQPValue) -> Result<(), String> {

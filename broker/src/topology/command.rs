@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{BindingSpec, ExchangeSpec, QueueRecord, QueueSpec, Topology};
+use super::{BindingSpec, ExchangeSpec, QueueRecord, QueueSpec, Target, Topology};
 use crate::error::Refusal;
-use crate::routing::QueueId;
+use crate::message::Message;
+use crate::routing::{ExchangeId, QueueId};
 
 /// A change of the topology. Whoever carries out the same ones gets the same topology, ids included.
 #[derive(Debug)]
@@ -37,6 +38,10 @@ pub enum Outcome<H> {
     New(H),
     /// The queue that was there before.
     Found(H),
+    /// What the history of an exchange has for a queue that was bound to it, oldest first.
+    Replay(H, Vec<Message>),
+    /// The same for an exchange.
+    ReplayThrough(ExchangeId, Vec<Message>),
 }
 
 impl<H: Clone> Topology<H> {
@@ -61,10 +66,30 @@ impl<H: Clone> Topology<H> {
                 self.remove_queue(id);
                 Ok(Outcome::Done)
             }
-            Command::Bind(spec, connection) => self.bind(spec, connection).map(|()| Outcome::Done),
+            Command::Bind(spec, connection) => {
+                let new = self.bind(spec, connection)?;
+                Ok(if new { self.replay(&spec, connection) } else { Outcome::Done })
+            }
             Command::Unbind(spec, connection) => {
                 self.unbind(spec, connection).map(|()| Outcome::Done)
             }
         }
+    }
+
+    fn replay(&self, spec: &BindingSpec<'_>, connection: u64) -> Outcome<H> {
+        let history = self.exchange(spec.source).ok().and_then(|source| source.history.as_ref());
+        let messages = history.map(|history| history.messages()).unwrap_or_default();
+        if messages.is_empty() {
+            return Outcome::Done;
+        }
+        let outcome = match spec.target {
+            Target::Queue(name) => {
+                self.queue(name, connection).map(|queue| Outcome::Replay(queue, messages))
+            }
+            Target::Exchange(name) => {
+                self.exchange(name).map(|next| Outcome::ReplayThrough(next.id, messages))
+            }
+        };
+        outcome.unwrap_or(Outcome::Done)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use amq_protocol::types::FieldTable;
 
 use super::arguments::{self, check_property};
+use super::history::History;
 use crate::error::Refusal;
 use crate::routing::{Bindings, ExchangeId, ExchangeKind};
 
@@ -39,13 +40,18 @@ pub struct Exchange {
     pub bindings: Bindings,
     /// The argument `alternate-exchange`.
     pub alternate: Option<String>,
+    /// What was published lately, of a recent history exchange.
+    pub history: Option<History>,
 }
 
 impl Exchange {
     pub(super) fn new(id: ExchangeId, spec: ExchangeSpec, what: &str) -> Result<Self, Refusal> {
         let alternate = arguments::exchange_name(&spec.arguments, ALTERNATE, what)?;
         let name = spec.name.as_str().into();
-        Ok(Self { id, name, bindings: Bindings::new(spec.kind), spec, alternate })
+        let bindings = Bindings::new(spec.kind, &spec.arguments)
+            .map_err(|invalid| Refusal::precondition(invalid.text()))?;
+        let history = History::of(&spec);
+        Ok(Self { id, name, bindings, spec, alternate, history })
     }
 
     /// Refuses a redeclaration that differs.

@@ -4,6 +4,7 @@
 pub mod arguments;
 mod command;
 mod exchange;
+mod history;
 pub mod record;
 mod restore;
 #[cfg(test)]
@@ -20,8 +21,10 @@ pub use exchange::{Exchange, ExchangeSpec};
 use crate::declared::Change;
 use crate::error::Refusal;
 use crate::limits::{BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX};
+use crate::message::Message;
 use crate::routing::{
-    BindingRef, Bindings, Destination, ExchangeGraph, ExchangeId, ExchangeKind, QueueId, route_all,
+    BindingRef, Bindings, Destination, ExchangeGraph, ExchangeId, ExchangeKind, QueueId,
+    RouteInput, Walk, route_all,
 };
 use arguments::check_property;
 use lepus_protocol::reply::ReplyCode;
@@ -79,8 +82,11 @@ pub struct BindingSpec<'a> {
 pub struct Route<H> {
     /// Each queue once, oldest first.
     pub queues: Vec<H>,
-    /// The same exchange and routing key lead to the same queues until the topology changes.
+    /// The same exchange and routing key lead to the same queues until the topology changes, and
+    /// nowhere else.
     pub stable: bool,
+    /// Exchanges whose history the message belongs to: see [`Topology::remember`].
+    pub histories: Vec<ExchangeId>,
 }
 
 /// The exchanges, queues and bindings of a virtual host. `H` is what the outside knows a queue by.
@@ -95,7 +101,8 @@ pub struct Topology<H> {
     owned: HashMap<u64, BTreeSet<QueueId>>,
     /// The exchanges that have a binding to a destination.
     sources: HashMap<Destination, BTreeSet<ExchangeId>>,
-    /// Exchanges of the kind headers that have bindings: only with them do headers matter.
+    /// Exchanges with bindings that look at headers, or a history that does: only with them do
+    /// headers matter.
     headers_in_use: BTreeSet<ExchangeId>,
     bindings: usize,
     /// What was done to things that survive a restart, and not been collected yet.
@@ -240,8 +247,10 @@ impl<H: Clone> Topology<H> {
     }
 
     fn keep_exchange(&mut self, exchange: Exchange) {
-        self.exchanges.insert(exchange.name.clone(), exchange.id);
-        self.exchange.insert(exchange.id, exchange);
+        let id = exchange.id;
+        self.exchanges.insert(exchange.name.clone(), id);
+        self.exchange.insert(id, exchange);
+        self.note_headers_use(id);
     }
 
     /// Deletes an exchange; one that does not exist is fine (RabbitMQ since 3.2).
@@ -339,7 +348,7 @@ impl<H: Clone> Topology<H> {
             return declared.map(|handle| (handle, false));
         }
         let what = self.what("queue", &spec.name);
-        arguments::check_queue(&spec.arguments, &what)?;
+        arguments::check_queue(&spec, &what)?;
         if self.queue.len() >= QUEUES_MAX {
             return Err(Refusal::precondition("limit of queues reached"));
         }
@@ -371,7 +380,7 @@ impl<H: Clone> Topology<H> {
         let what = self.what("queue", &new.name);
         check_property("durable", &what, new.durable, old.spec.durable)?;
         check_property("auto_delete", &what, new.auto_delete, old.spec.auto_delete)?;
-        let names = arguments::queue_argument_names();
+        let names = arguments::queue_argument_names(&old.spec.arguments);
         arguments::check_equivalent(&old.spec.arguments, &new.arguments, names, &what)
     }
 
@@ -394,11 +403,13 @@ impl<H: Clone> Topology<H> {
     }
 
     /// Adds a binding; one that exists is fine. `connection` must be allowed to use the queue.
-    pub fn bind(&mut self, spec: BindingSpec<'_>, connection: u64) -> Result<(), Refusal> {
+    /// `true` if it is new.
+    pub fn bind(&mut self, spec: BindingSpec<'_>, connection: u64) -> Result<bool, Refusal> {
         let (source, destination) = self.ends(&spec, connection)?;
-        let Some(exchange) = self.exchange.get_mut(&source) else { return Ok(()) };
+        let Some(exchange) = self.exchange.get_mut(&source) else { return Ok(false) };
         let added = exchange.bindings.add(destination, spec.key.as_bytes(), spec.arguments);
-        if added.map_err(|invalid| Refusal::precondition(invalid.text()))? {
+        let added = added.map_err(|invalid| Refusal::precondition(invalid.text()))?;
+        if added {
             if self.bindings >= BINDINGS_MAX {
                 exchange.bindings.remove(destination, spec.key.as_bytes(), spec.arguments);
                 return Err(Refusal::precondition("limit of bindings reached"));
@@ -411,7 +422,7 @@ impl<H: Clone> Topology<H> {
                 self.changes.push(record::put_binding(&self.vhost, source, destination, &spec));
             }
         }
-        Ok(())
+        Ok(added)
     }
 
     /// Removes a binding; one that does not exist, or whose ends don't, is fine (RabbitMQ since 3.2).
@@ -459,53 +470,63 @@ impl<H: Clone> Topology<H> {
         Ok((source, destination))
     }
 
-    /// The queues that a message goes to: `keys` are its routing key and those of CC and BCC.
-    pub fn route(
-        &self,
-        exchange: &str,
-        keys: &[&[u8]],
-        headers: Option<&FieldTable>,
-    ) -> Result<Route<H>, Refusal> {
-        let mut ids = Vec::new();
-        let stable = if exchange.is_empty() {
+    /// The queues that a message goes to which was published to `exchange`.
+    pub fn route(&self, exchange: &str, input: &RouteInput<'_>) -> Result<Route<H>, Refusal> {
+        if exchange.is_empty() {
             let named = |key: &&[u8]| self.queues.get(std::str::from_utf8(key).ok()?).copied();
-            ids.extend(keys.iter().filter_map(named));
-            ids.sort_unstable();
-            ids.dedup();
-            true
-        } else {
-            let start = self.exchange(exchange)?;
-            if start.spec.internal {
-                let what = self.what("exchange", exchange);
-                return Err(Refusal::access(format_args!("cannot publish to internal {what}")));
-            }
-            route_all(self, start.id, keys, headers, &mut ids);
-            !self.reads_headers(exchange)
-        };
-        let handle = |id: &QueueId| self.queue.get(id).map(|entry| entry.handle.clone());
-        Ok(Route { queues: ids.iter().filter_map(handle).collect(), stable })
+            let mut queues: Vec<QueueId> = input.keys.iter().filter_map(named).collect();
+            queues.sort_unstable();
+            queues.dedup();
+            return Ok(self.route_to(Walk { queues, by_keys_only: true, ..Walk::default() }));
+        }
+        let start = self.exchange(exchange)?;
+        if start.spec.internal {
+            let what = self.what("exchange", exchange);
+            return Err(Refusal::access(format_args!("cannot publish to internal {what}")));
+        }
+        Ok(self.route_from(start.id, input))
     }
 
-    /// Whether an exchange, or one behind it, may look at the headers of a message.
-    pub fn reads_headers(&self, exchange: &str) -> bool {
-        let is_headers = |e: &Exchange| e.spec.kind == ExchangeKind::Headers;
-        !self.headers_in_use.is_empty() || self.exchange(exchange).is_ok_and(is_headers)
+    /// The queues that a message goes to from an exchange on.
+    pub fn route_from(&self, start: ExchangeId, input: &RouteInput<'_>) -> Route<H> {
+        self.route_to(route_all(self, start, input))
+    }
+
+    fn route_to(&self, walk: Walk) -> Route<H> {
+        let handle = |id: &QueueId| self.queue.get(id).map(|entry| entry.handle.clone());
+        let queues = walk.queues.iter().filter_map(handle).collect();
+        Route { queues, stable: walk.by_keys_only, histories: walk.histories }
+    }
+
+    /// Keeps a message in the histories that it belongs to, before the topology may change: then a
+    /// new binding gets it either from there or by its own route.
+    pub fn remember(&self, histories: &[ExchangeId], message: &Message) {
+        let exchanges = histories.iter().filter_map(|id| self.exchange.get(id));
+        exchanges.filter_map(|exchange| exchange.history.as_ref()).for_each(|h| h.keep(message));
+    }
+
+    /// Whether any exchange looks at the headers of messages.
+    pub fn reads_headers(&self) -> bool {
+        !self.headers_in_use.is_empty()
     }
 
     /// After a change to an exchange's bindings: keeps [`Self::headers_in_use`] right, and takes the
     /// exchange away if it is to be deleted with its last binding.
     fn bindings_changed(&mut self, id: ExchangeId) -> Option<Gone> {
         let exchange = self.exchange.get(&id)?;
-        let unbound = exchange.bindings.is_empty();
-        if unbound && exchange.spec.auto_delete {
+        if exchange.bindings.is_empty() && exchange.spec.auto_delete {
             return self.take_exchange(id);
         }
-        if unbound || exchange.spec.kind != ExchangeKind::Headers {
-            self.headers_in_use.remove(&id);
-        } else {
-            self.headers_in_use.insert(id);
-        }
+        self.note_headers_use(id);
         None
+    }
+
+    fn note_headers_use(&mut self, id: ExchangeId) {
+        if self.bindings(id).is_some_and(Bindings::needs_headers) {
+            self.headers_in_use.insert(id);
+        } else {
+            self.headers_in_use.remove(&id);
+        }
     }
 
     /// The queues that survive a restart.

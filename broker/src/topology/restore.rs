@@ -84,6 +84,6 @@ impl<H: Clone> Topology<H> {
             arguments: &record::arguments(arguments)?,
         };
         // Durable queues belong to no connection.
-        self.bind(spec, 0).map_err(|refusal| refusal.text)
+        self.bind(spec, 0).map(drop).map_err(|refusal| refusal.text)
     }
 }

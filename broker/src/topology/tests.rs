@@ -83,7 +83,7 @@ impl Topology<u32> {
         key: &str,
         arguments: &FieldTable,
     ) -> Result<(), Refusal> {
-        self.bind(BindingSpec { source, target, key, arguments }, ANYONE)
+        self.bind(BindingSpec { source, target, key, arguments }, ANYONE).map(drop)
     }
 
     fn unbound(&mut self, source: &str, target: Target<'_>, key: &str) {
@@ -97,11 +97,15 @@ impl Topology<u32> {
     }
 
     fn to(&self, exchange: &str, key: &str) -> Vec<u32> {
-        self.route(exchange, &[key.as_bytes()], None).expect("an exchange").queues
+        self.routed(exchange, &[key.as_bytes()]).expect("an exchange").queues
+    }
+
+    fn routed(&self, exchange: &str, keys: &[&[u8]]) -> Result<Route<u32>, Refusal> {
+        self.route(exchange, &RouteInput { keys, ..RouteInput::default() })
     }
 
     fn stable(&self, exchange: &str) -> bool {
-        self.route(exchange, &[b"k"], None).expect("an exchange").stable
+        self.routed(exchange, &[b"k"]).expect("an exchange").stable
     }
 
     /// What the topology keeps besides the bindings themselves says the same as they do.
@@ -110,12 +114,12 @@ impl Topology<u32> {
         let mut sources: HashMap<Destination, BTreeSet<ExchangeId>> = HashMap::new();
         let mut headers = BTreeSet::new();
         for (id, exchange) in &self.exchange {
+            if exchange.bindings.needs_headers() {
+                headers.insert(*id);
+            }
             for binding in exchange.bindings.iter() {
                 count += 1;
                 sources.entry(binding.dest).or_default().insert(*id);
-                if exchange.spec.kind == ExchangeKind::Headers {
-                    headers.insert(*id);
-                }
                 assert!(match binding.dest {
                     Destination::Queue(id) => self.queue.contains_key(&id),
                     Destination::Exchange(id) => self.exchange.contains_key(&id),

@@ -158,3 +158,45 @@ fn alternate_exchange_works_after_a_restart() {
         tidy(broker, &[&queue]);
     });
 }
+
+#[test]
+fn hashes_lead_to_the_same_queues_as_before() {
+    both_ways(|broker, restart| {
+        let by_id = table([("hash-property", text("message_id"))]);
+        for (kind, arguments) in [
+            ("x-consistent-hash", by_id),
+            ("x-consistent-hash", table([])),
+            ("x-modulus-hash", table([])),
+        ] {
+            let exchange = unique("hash");
+            let declare = exchange::Declare { arguments, ..durable_exchange(&exchange, kind) };
+            let mut conn = broker.connect();
+            let _: exchange::DeclareOk = conn.channel(1).call(declare);
+            let queues = ["c", "a", "b"].map(|label| new_queue(broker, label));
+            for (queue, weight) in queues.iter().zip(["1", "5", "2"]) {
+                conn.ch(1).bind(queue, &exchange, weight);
+            }
+            let publish_all = |broker: &Broker| {
+                let mut conn = broker.connect();
+                let mut ch = conn.channel(1);
+                ch.confirm_select();
+                for number in 0..50 {
+                    let id = number.to_string();
+                    let properties = persistent().with_message_id(id.as_str().into());
+                    ch.publish_with(publish(&exchange, &id), &properties, &id);
+                }
+                ch.confirmed(1, 50);
+                queues.each_ref().map(|queue| drained(broker, queue))
+            };
+            let before = publish_all(broker);
+            assert!(before.iter().filter(|bodies| !bodies.is_empty()).count() > 1);
+            restart(broker);
+            // What was taken without acknowledgement right before a kill may be there again.
+            queues.iter().for_each(|queue| drop(drained(broker, queue)));
+            assert_eq!(publish_all(broker), before, "{kind}");
+            let _: exchange::DeleteOk =
+                broker.connect().channel(1).call(delete_exchange(&exchange));
+            tidy(broker, &queues.each_ref().map(String::as_str));
+        }
+    });
+}

@@ -5,7 +5,16 @@ use super::*;
 #[test]
 fn durable_exchanges_of_every_kind_stay_as_they_were() {
     both_ways(|broker, restart| {
-        let kinds = ["direct", "fanout", "topic", "headers"];
+        let kinds = [
+            "direct",
+            "fanout",
+            "topic",
+            "headers",
+            "x-consistent-hash",
+            "x-modulus-hash",
+            "x-random",
+            "x-recent-history",
+        ];
         let names = kinds.map(unique);
         let mut conn = broker.connect();
         for (name, kind) in names.iter().zip(kinds) {

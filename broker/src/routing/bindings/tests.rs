@@ -5,8 +5,18 @@ use super::*;
 use crate::routing::QueueId;
 use amq_protocol::types::AMQPValue;
 
-const KINDS: [ExchangeKind; 4] =
-    [ExchangeKind::Direct, ExchangeKind::Fanout, ExchangeKind::Topic, ExchangeKind::Headers];
+/// Those that send a message to every binding that it matches.
+const KINDS: [ExchangeKind; 5] = [
+    ExchangeKind::Direct,
+    ExchangeKind::Fanout,
+    ExchangeKind::Topic,
+    ExchangeKind::Headers,
+    ExchangeKind::RecentHistory,
+];
+
+fn bindings_of(kind: ExchangeKind) -> Bindings {
+    Bindings::new(kind, &FieldTable::default()).unwrap()
+}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -52,7 +62,7 @@ fn run(bindings: &mut Bindings, naive: &mut NaiveBindings, step: &Step) {
         }
         Step::Route(key, headers) => {
             let headers = headers.as_ref().filter(|_| bindings.needs_headers());
-            let input = RouteInput { key, headers };
+            let input = RouteInput { keys: &[key], headers, ..RouteInput::default() };
             assert_eq!(routed(bindings, &input), naive.route(&input));
         }
     }
@@ -74,7 +84,7 @@ proptest! {
         kind in prop::sample::select(KINDS.to_vec()),
         steps in prop::collection::vec(any_step(), 1..60),
     ) {
-        let mut bindings = Bindings::new(kind);
+        let mut bindings = bindings_of(kind);
         let mut naive = NaiveBindings::new(kind);
         for step in &steps {
             run(&mut bindings, &mut naive, step);
@@ -88,7 +98,7 @@ proptest! {
             bindings.remove_destination(dest);
         }
         prop_assert!(bindings.is_empty() && bindings.iter().next().is_none());
-        prop_assert!(!bindings.needs_headers());
+        prop_assert_eq!(bindings.needs_headers(), kind == ExchangeKind::RecentHistory);
     }
 }
 
@@ -98,7 +108,7 @@ fn arguments_are_part_of_the_identity() {
     let mut args = FieldTable::default();
     args.insert("note".into(), AMQPValue::LongInt(1));
     for kind in [ExchangeKind::Direct, ExchangeKind::Fanout, ExchangeKind::Topic] {
-        let mut bindings = Bindings::new(kind);
+        let mut bindings = bindings_of(kind);
         assert_eq!(bindings.kind(), kind);
         assert_eq!(bindings.add(queue, b"k", &FieldTable::default()), Ok(true));
         assert_eq!(bindings.add(queue, b"k", &args), Ok(true));
@@ -106,7 +116,7 @@ fn arguments_are_part_of_the_identity() {
         assert_eq!(bindings.len(), 2);
         assert!(bindings.remove(queue, b"k", &args));
         assert!(!bindings.remove(queue, b"k", &args));
-        let input = RouteInput { key: b"k", headers: None };
+        let input = RouteInput { keys: &[b"k"], ..RouteInput::default() };
         assert_eq!(routed(&bindings, &input), [queue]);
     }
 }
@@ -116,7 +126,7 @@ fn a_refused_binding_changes_nothing() {
     let queue = Destination::Queue(QueueId(1));
     let mut args = FieldTable::default();
     args.insert("x-match".into(), AMQPValue::LongString("foo".into()));
-    let mut bindings = Bindings::new(ExchangeKind::Headers);
+    let mut bindings = bindings_of(ExchangeKind::Headers);
     let refusal = bindings.add(queue, b"", &args).unwrap_err();
     assert_eq!(
         refusal.text(),
@@ -124,15 +134,47 @@ fn a_refused_binding_changes_nothing() {
     );
     assert!(bindings.is_empty() && !bindings.has_destination(queue));
     // The other kinds do not read the argument.
-    let mut bindings = Bindings::new(ExchangeKind::Direct);
+    let mut bindings = bindings_of(ExchangeKind::Direct);
     assert_eq!(bindings.add(queue, b"", &args), Ok(true));
 }
 
 #[test]
 fn names_of_kinds() {
-    for kind in KINDS {
+    for kind in ExchangeKind::ALL {
         assert_eq!(ExchangeKind::parse(kind.name()), Some(kind));
     }
     assert_eq!(ExchangeKind::parse("x-delayed-message"), None);
     assert_eq!(ExchangeKind::parse("Direct"), None);
+}
+
+#[test]
+fn exchanges_that_choose_one_do_not_care_for_the_order() {
+    for kind in [ExchangeKind::ConsistentHash, ExchangeKind::ModulusHash, ExchangeKind::Random] {
+        let (mut straight, mut around) = (bindings_of(kind), bindings_of(kind));
+        let none = FieldTable::default();
+        let mut list: Vec<_> = (0..20u64)
+            .map(|id| (Destination::Queue(QueueId(id)), (id % 5 + 1).to_string()))
+            .collect();
+        for (dest, key) in &list {
+            straight.add(*dest, key.as_bytes(), &none).unwrap();
+        }
+        let gone = Destination::Exchange(crate::routing::ExchangeId(1));
+        around.add(gone, b"7", &none).unwrap();
+        list.reverse();
+        for (dest, key) in &list {
+            around.add(*dest, key.as_bytes(), &none).unwrap();
+            around.add(*dest, b"9", &none).unwrap();
+        }
+        around.remove_destination(gone);
+        for (dest, _) in &list {
+            assert!(around.remove(*dest, b"9", &none));
+        }
+        for number in 0..1000u64 {
+            let key = number.to_string();
+            let (keys, draw) = ([key.as_bytes(), b"CC"], number << 54);
+            let input = RouteInput { keys: &keys, draw, ..RouteInput::default() };
+            let chosen = routed(&straight, &input);
+            assert_eq!((chosen.len(), &chosen), (1, &routed(&around, &input)));
+        }
+    }
 }

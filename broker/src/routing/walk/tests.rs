@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
+use amq_protocol::types::{AMQPValue, FieldTable};
 use proptest::prelude::*;
 
 use super::super::naive::NaiveBindings;
 use super::*;
-use crate::routing::ExchangeKind;
 
 /// Exchanges with their alternates.
 #[derive(Default)]
@@ -22,7 +22,8 @@ impl ExchangeGraph for Graph {
 
 impl Graph {
     fn declare(&mut self, id: u64, kind: ExchangeKind, alternate: Option<u64>) {
-        let exchange = (Bindings::new(kind), alternate.map(ExchangeId));
+        let bindings = Bindings::new(kind, &FieldTable::default()).unwrap();
+        let exchange = (bindings, alternate.map(ExchangeId));
         self.0.insert(ExchangeId(id), exchange);
     }
 
@@ -34,9 +35,9 @@ impl Graph {
 
     fn route(&self, start: u64, keys: &[&str]) -> Vec<u64> {
         let keys: Vec<_> = keys.iter().map(|key| key.as_bytes()).collect();
-        let mut out = vec![QueueId(999)];
-        route_all(self, ExchangeId(start), &keys, None, &mut out);
-        out.iter().map(|queue| queue.0).collect()
+        let input = RouteInput { keys: &keys, ..RouteInput::default() };
+        let walk = route_all(self, ExchangeId(start), &input);
+        walk.queues.iter().map(|queue| queue.0).collect()
     }
 }
 
@@ -118,6 +119,29 @@ fn missing_alternates_and_alternate_cycles_are_harmless() {
     assert_eq!(graph.route(3, &["k"]), [0; 0]);
 }
 
+#[test]
+fn a_walk_tells_what_it_depends_on_and_who_remembers() {
+    let mut graph = Graph::default();
+    graph.declare(1, ExchangeKind::Direct, None);
+    graph.declare(2, ExchangeKind::Random, None);
+    graph.declare(3, ExchangeKind::RecentHistory, None);
+    graph.bind(1, queue(1), "a");
+    graph.bind(1, exchange(2), "b");
+    graph.bind(2, exchange(3), "");
+    let walk = |start, key: &str, headers: Option<&FieldTable>| {
+        let input = RouteInput { keys: &[key.as_bytes()], headers, ..RouteInput::default() };
+        let walk = route_all(&graph, ExchangeId(start), &input);
+        (walk.by_keys_only, walk.histories)
+    };
+    assert_eq!(walk(1, "a", None), (true, vec![]));
+    assert_eq!(walk(1, "c", None), (true, vec![]));
+    assert_eq!(walk(1, "b", None), (false, vec![ExchangeId(3)]));
+    assert_eq!(walk(3, "", None), (false, vec![ExchangeId(3)]));
+    let mut headers = FieldTable::default();
+    headers.insert("x-recent-history-no-store".into(), AMQPValue::Boolean(true));
+    assert_eq!(walk(3, "", Some(&headers)), (false, vec![]));
+}
+
 /// (kind, alternate, bindings) of the exchanges 0, 1, …
 type Plan = Vec<(ExchangeKind, Option<u64>, Vec<(Destination, &'static str)>)>;
 
@@ -146,10 +170,8 @@ fn naive_route(plan: &Plan, keys: &[&str]) -> Vec<u64> {
         for (dest, key) in bindings {
             naive.add(*dest, key.as_bytes(), &FieldTable::default());
         }
-        let mut matched: Vec<_> = keys
-            .iter()
-            .flat_map(|key| naive.route(&RouteInput { key: key.as_bytes(), headers: None }))
-            .collect();
+        let keys: Vec<_> = keys.iter().map(|key| key.as_bytes()).collect();
+        let mut matched = naive.route(&RouteInput { keys: &keys, ..RouteInput::default() });
         if matched.is_empty() {
             matched.extend(alternate.map(exchange));
         }

@@ -124,9 +124,9 @@ fn the_default_exchange_is_not_touched() {
     for result in [
         topology.declare_exchange(exchange("", ExchangeKind::Direct)).map(drop),
         topology.delete_exchange("", false),
-        topology.bind(to_queue, ANYONE),
+        topology.bind(to_queue, ANYONE).map(drop),
         topology.unbind(to_queue, ANYONE),
-        topology.bind(to_default, ANYONE),
+        topology.bind(to_default, ANYONE).map(drop),
         topology.unbind(to_default, ANYONE),
     ] {
         assert_eq!(refused(result), (ReplyCode::AccessRefused, DEFAULT_REFUSED.to_owned()));
@@ -149,12 +149,12 @@ fn an_exclusive_queue_is_its_owners() {
         topology.declare_queue(owned(2), |_| 12).map(drop),
         topology.declare_queue(queue("q"), |_| 12).map(drop),
         topology.queue("q", 2).map(drop),
-        topology.bind(binding, 2),
+        topology.bind(binding, 2).map(drop),
         topology.unbind(binding, 2),
     ] {
         assert_eq!(refused(result), (ReplyCode::ResourceLocked, reason.to_owned()));
     }
-    assert_eq!((topology.queue("q", 1), topology.bind(binding, 1)), (Ok(10), Ok(())));
+    assert_eq!((topology.queue("q", 1), topology.bind(binding, 1)), (Ok(10), Ok(true)));
     assert_eq!(topology.to("amq.fanout", ""), [10]);
     topology.add_queue("common", 20);
     assert_eq!((topology.owned_by(1), topology.owned_by(2)), (vec![10], vec![]));
@@ -181,7 +181,7 @@ fn what_is_missing_is_named() {
     assert_eq!(missing("x", Target::Queue("q")), "no queue 'q' in vhost '/'");
     assert_eq!(missing("x", Target::Exchange("y")), "no exchange 'y' in vhost '/'");
     assert_eq!(missing("y", Target::Queue("q")), "no exchange 'y' in vhost '/'");
-    let route = topology.route("y", &[b""], None);
+    let route = topology.routed("y", &[b""]);
     assert_eq!(refused(route).1, "no exchange 'y' in vhost '/'");
     // To take away what is not there is no mistake.
     topology.unbound("x", Target::Queue("q"), "");

@@ -75,7 +75,7 @@ fn step(topology: &mut Topology<u32>, step: &Step) {
             let (target, arguments) = (*target, &arguments);
             let spec = BindingSpec { source, target, key, arguments };
             let _ = match on {
-                true => topology.bind(spec, ANYONE),
+                true => topology.bind(spec, ANYONE).map(drop),
                 false => topology.unbind(spec, ANYONE),
             };
         }

@@ -1,6 +1,7 @@
 //! How bindings come and go, and where messages go.
 
 use super::*;
+use crate::message::Builder;
 
 use Target::{Exchange as ToExchange, Queue as ToQueue};
 
@@ -11,9 +12,9 @@ fn the_default_exchange_leads_to_each_queue_by_name() {
     topology.add_queue("a", 1);
     assert_eq!((topology.to("", "a"), topology.to("", "c")), (vec![1], vec![]));
     let keys: [&[u8]; 4] = [b"a", b"\xff", b"b", b"a"];
-    let route = topology.route("", &keys, None);
+    let route = topology.routed("", &keys);
     // Oldest first, each once.
-    assert_eq!(route, Ok(Route { queues: vec![2, 1], stable: true }));
+    assert_eq!(route, Ok(Route { queues: vec![2, 1], stable: true, histories: vec![] }));
 }
 
 #[test]
@@ -162,7 +163,7 @@ fn an_internal_exchange_is_only_reached_through_others() {
     topology.add_exchange(ExchangeSpec { internal: true, ..exchange("x", ExchangeKind::Fanout) });
     topology.add_queue("q", 1);
     topology.bound("x", ToQueue("q"), "");
-    let refusal = refused(topology.route("x", &[b""], None));
+    let refusal = refused(topology.routed("x", &[b""]));
     let reason = "cannot publish to internal exchange 'x' in vhost '/'".to_owned();
     assert_eq!(refusal, (ReplyCode::AccessRefused, reason));
     topology.bound("amq.direct", ToExchange("x"), "k");
@@ -210,38 +211,86 @@ fn bound_exchanges_and_alternates_reach_each_queue_once() {
 fn routes_are_stable_until_headers_matter() {
     let mut topology = topology();
     topology.add_queue("q", 1);
-    assert!(topology.stable("amq.direct") && topology.stable(""));
-    assert!(!topology.stable("amq.match"), "a binding may come that reads headers");
+    assert!(topology.stable("amq.direct") && topology.stable("") && topology.stable("amq.match"));
     let arguments = table("colour", text("red"));
     topology.bind_with("amq.headers", ToQueue("q"), "", &arguments).expect("a binding");
-    // amq.direct might lead there.
-    assert!(!topology.stable("amq.direct") && topology.stable(""));
-    assert!(topology.reads_headers("amq.direct"));
-    let headers = |colour| table("colour", text(colour));
+    assert!(!topology.stable("amq.headers") && topology.stable("amq.direct"));
+    topology.bound("amq.direct", ToExchange("amq.headers"), "k");
+    assert!(!topology.stable("amq.direct") && topology.stable(""), "it leads there");
+    assert!(topology.reads_headers());
     let route = |topology: &Topology<u32>, colour| {
-        topology.route("amq.headers", &[b""], Some(&headers(colour))).map(|route| route.queues)
+        let headers = table("colour", text(colour));
+        let input = RouteInput { keys: &[b""], headers: Some(&headers), ..RouteInput::default() };
+        topology.route("amq.headers", &input).map(|route| route.queues)
     };
     assert_eq!(route(&topology, "red"), Ok(vec![1]));
     assert_eq!(route(&topology, "blue"), Ok(vec![]));
     let (source, target, key) = ("amq.headers", ToQueue("q"), "");
     let spec = BindingSpec { source, target, key, arguments: &arguments };
     assert_eq!(topology.unbind(spec, ANYONE), Ok(()));
-    assert!(topology.stable("amq.direct") && !topology.reads_headers("amq.direct"));
+    assert!(topology.stable("amq.direct") && !topology.reads_headers());
 }
 
 #[test]
-fn a_headers_exchange_that_goes_leaves_routes_stable() {
+fn a_headers_exchange_that_goes_is_asked_no_more() {
     let mut topology = topology();
     let q = topology.add_queue("q", 1);
     topology.add_exchange(exchange("h", ExchangeKind::Headers));
     topology.add_exchange(auto_delete("auto", ExchangeKind::Headers));
-    topology.bound("h", ToQueue("q"), "");
-    topology.bound("auto", ToQueue("q"), "");
-    topology.delete_exchange("h", false).expect("a deletion");
-    assert!(!topology.stable("amq.direct"));
+    topology.add_exchange(exchange("recent", ExchangeKind::RecentHistory));
+    let arguments = table("colour", text("red"));
+    for name in ["h", "auto"] {
+        topology.bind_with(name, ToQueue("q"), "", &arguments).expect("a binding");
+    }
+    for name in ["recent", "h"] {
+        topology.delete_exchange(name, false).expect("a deletion");
+        assert!(topology.reads_headers());
+    }
     topology.remove_queue(q);
-    assert!(topology.stable("amq.direct") && !topology.has_exchange("auto"));
+    assert!(!topology.reads_headers() && !topology.has_exchange("auto"));
     topology.check_books();
+}
+
+#[test]
+fn histories_and_draws_make_routes_unstable() {
+    let mut topology = topology();
+    topology.add_exchange(exchange("random", ExchangeKind::Random));
+    topology.add_exchange(exchange("recent", ExchangeKind::RecentHistory));
+    topology.add_exchange(exchange("key", ExchangeKind::ConsistentHash));
+    topology.add_exchange(exchange("modulus", ExchangeKind::ModulusHash));
+    let arguments = table("hash-property", text("message_id"));
+    let spec = exchange("property", ExchangeKind::ConsistentHash);
+    topology.add_exchange(ExchangeSpec { arguments, ..spec });
+    let stable = |name: &&str| topology.stable(name);
+    assert!(["key", "modulus", "amq.direct"].iter().all(stable));
+    assert!(!["random", "recent", "property"].iter().any(stable));
+    assert!(topology.reads_headers(), "one of them keeps a message out of the history");
+}
+
+#[test]
+fn what_was_published_lately_is_for_new_bindings() {
+    let mut topology = topology();
+    topology.add_queue("q", 1);
+    let arguments = table("x-recent-history-length", AMQPValue::LongInt(2));
+    let spec = exchange("recent", ExchangeKind::RecentHistory);
+    topology.add_exchange(ExchangeSpec { arguments, ..spec });
+    let message = |body: &str| Builder::whole(b"\x06recent\0", &[0, 0], body.as_bytes(), false);
+    let messages = ["1", "2", "3"].map(message);
+    for message in &messages {
+        let route = topology.routed("recent", &[b""]).expect("an exchange");
+        topology.remember(&route.histories, message);
+    }
+    let arguments = FieldTable::default();
+    let mut bind = |target, key| {
+        let spec = BindingSpec { source: "recent", target, key, arguments: &arguments };
+        topology.apply(0, Command::Bind(spec, ANYONE), |_| 0)
+    };
+    let last = || messages[1..].to_vec();
+    assert_eq!(bind(ToQueue("q"), ""), Ok(Outcome::Replay(1, last())));
+    assert_eq!(bind(ToQueue("q"), ""), Ok(Outcome::Done), "it was bound");
+    assert_eq!(bind(ToQueue("q"), "other"), Ok(Outcome::Replay(1, last())));
+    let through = bind(ToExchange("amq.fanout"), "");
+    assert!(matches!(through, Ok(Outcome::ReplayThrough(_, messages)) if messages == last()));
 }
 
 #[test]
