@@ -191,6 +191,10 @@ impl World {
             moved |= scene.broker.node.loader().step();
             moved |= scene.broker.catalog.step();
             scene.told(None);
+            // The last step of the store may have found that there is room again.
+            let alarmed = scene.broker.node.alarms().any();
+            scene.watch();
+            moved |= scene.broker.node.alarms().any() != alarmed;
             if !moved {
                 break;
             }
