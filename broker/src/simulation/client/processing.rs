@@ -73,6 +73,7 @@ impl Connection {
 
     fn topology(&mut self, sent: Sent, span: &Span, scene: &mut Scene) {
         let (number, version, failed) = (sent.channel(), span.version, scene.failed());
+        let troubled = scene.troubled;
         let Some(channel) = self.channels.get_mut(&number) else { return };
         let model = &mut scene.model;
         let found = match sent {
@@ -84,11 +85,11 @@ impl Connection {
                 model.declare(queue, version);
                 let id = scene.broker.queue(queue).map(|queue| queue.record.id.0);
                 model.identify(queue, id.expect("a queue that was declared"));
-                channel.expected = expected(model, queue);
+                channel.expected = expected(model, queue, troubled);
                 true
             }
             Sent::Passive(_, queue) => {
-                channel.expected = expected(model, queue);
+                channel.expected = expected(model, queue, troubled);
                 model.queue(queue).is_some()
             }
             Sent::Delete(_, queue) => {
@@ -115,10 +116,12 @@ impl Connection {
 }
 
 /// What queue.declare-ok may say of ready messages.
-fn expected(model: &Model, queue: u8) -> Option<(usize, usize)> {
+/// How many messages a declaration may find. With trouble on the disk some that came just before it may have
+/// been refused, which the model learns later.
+fn expected(model: &Model, queue: u8, troubled: bool) -> Option<(usize, usize)> {
     let queue = model.queue(queue)?;
     let (least, most) = queue.bounds();
-    let least = if queue.is_untouched() { least } else { 0 };
+    let least = if queue.is_untouched() && !troubled { least } else { 0 };
     Some((least, most - queue.held()))
 }
 
