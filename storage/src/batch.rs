@@ -12,9 +12,8 @@ pub struct Batch {
 }
 
 /// What makes several batches one transaction: after a crash all of them are there, or none.
-/// While the process lives each takes effect at once, and what has taken effect stays: if a part is
-/// refused, the transaction is what the others make. It goes on until there is a last part; an empty
-/// one is never refused.
+/// While the process lives each takes effect at once, and what has taken effect stays. Only the first
+/// one can be refused for want of room. It goes on until there is a last part, which may be empty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TxPart {
     /// Names the transaction; not used again while the store is open.

@@ -1,5 +1,7 @@
 //! The engine without a disk: everything in memory, and gone with the process.
 
+use std::collections::HashSet;
+
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -32,6 +34,8 @@ pub struct MemoryStore {
 struct State {
     queues: Queues,
     lsn: Lsn,
+    /// Transactions without their last parts.
+    open: HashSet<u64>,
     closed: bool,
 }
 
@@ -40,7 +44,7 @@ impl MemoryStore {
     pub fn new(cfg: &StoreConfig) -> Self {
         let queues = Queues::new(cfg.max_bytes);
         Self {
-            state: Mutex::new(State { queues, lsn: Lsn(0), closed: false }),
+            state: Mutex::new(State { queues, lsn: Lsn(0), open: HashSet::new(), closed: false }),
             durable: watch::Sender::new(Lsn(0)),
             on_durable: cfg.on_durable.clone(),
         }
@@ -84,8 +88,14 @@ impl MessageStore for MemoryStore {
             if state.closed {
                 return Err(StoreError::Poisoned("it was closed".to_owned()));
             }
-            state.queues.check(batch.ops())?;
+            let continues = batch.part().is_some_and(|part| state.open.contains(&part.tx));
+            state.queues.check(batch.ops(), !continues)?;
             // Nothing survives a crash here, so that transactions have nothing to hold together.
+            match batch.part() {
+                Some(part) if part.last => drop(state.open.remove(&part.tx)),
+                Some(part) => drop(state.open.insert(part.tx)),
+                None => {}
+            }
             for op in batch.into_ops() {
                 state.queues.apply(op, &mut settled);
             }

@@ -66,7 +66,7 @@ impl Write {
         let done = match &tx {
             None if ops.is_empty() => Ok(Lsn(0)),
             None => append(store, ops, None),
-            Some(tx) => tx.part(ops.is_empty(), |part| append_part(store, ops, part)),
+            Some(tx) => tx.part(ops.is_empty(), |part| append(store, ops, Some(part))),
         };
         if done.is_err() && !others.is_empty() {
             // Only messages are refused, and what else they have led to is no part of a transaction.
@@ -94,17 +94,6 @@ fn append(store: &dyn MessageStore, ops: Vec<Op>, part: Option<TxPart>) -> Resul
         batch.set_part(part);
     }
     store.append(batch)
-}
-
-/// A part of a transaction. If the last one is refused, an empty one takes its place: a transaction
-/// without an end would keep the store from checkpoints.
-fn append_part(store: &dyn MessageStore, ops: Vec<Op>, part: TxPart) -> Result<Lsn, StoreError> {
-    let done = append(store, ops, Some(part));
-    if done.is_err() && part.last {
-        // Only a store that is poisoned refuses it, and then nothing counts any more.
-        let _ = append(store, Vec::new(), Some(part));
-    }
-    done
 }
 
 fn published(op: &Op) -> Option<(Seq, u64)> {

@@ -247,7 +247,7 @@ pub(super) fn refuses_publishes_and_only_those_when_full(store: &impl MessageSto
     let ops = [settle(A, [one(0)], 10_000), publish(A, filled, 1 << 20)];
     assert!(matches!(store.append(batch(ops)), Err(StoreError::Full { .. })));
     assert_eq!(store.stats(A).first, Seq(0));
-    ends_a_transaction_whose_last_part_was_refused(store, filled);
+    takes_what_continues_a_transaction(store);
     // What publishes nothing is done.
     let returned = give_back(A, [range(0, 9)]);
     let meta = Op::Meta { version: 1, changes: vec![(body(4), Some(body(100)))] };
@@ -268,16 +268,18 @@ pub(super) fn refuses_publishes_and_only_those_when_full(store: &impl MessageSto
     panic!("no room was given back");
 }
 
-fn ends_a_transaction_whose_last_part_was_refused(store: &impl MessageStore, next: u64) {
-    let part = |ops: Vec<Op>, last| {
+fn takes_what_continues_a_transaction(store: &impl MessageStore) {
+    let part = |tx, ops: Vec<Op>, last| {
         let mut part = batch(ops);
-        part.set_part(TxPart { tx: 1, last });
+        part.set_part(TxPart { tx, last });
         store.append(part)
     };
-    part(vec![deliver(A, 0)], false).unwrap();
-    let refusal = part(vec![publish(A, next, 1 << 20)], true).unwrap_err();
-    assert!(matches!(refusal, StoreError::Full { .. }), "{refusal}");
-    part(vec![], true).unwrap();
+    part(1, vec![deliver(A, 0)], false).unwrap();
+    let begins = part(2, vec![publish(B, 0, 20_000)], false);
+    assert!(matches!(begins, Err(StoreError::Full { .. })), "{begins:?}");
+    part(1, vec![publish(B, 0, 20_000)], true).unwrap();
+    let ended = part(1, vec![publish(B, 1, 20_000)], false);
+    assert!(matches!(ended, Err(StoreError::Full { .. })), "{ended:?}");
 }
 
 pub(super) fn reports_that_it_is_well(store: &impl MessageStore) {

@@ -20,8 +20,8 @@ impl Queues {
         Self { by_id: HashMap::new(), meta: Meta::default(), used: 0, max }
     }
 
-    /// Whether all of a batch can be applied.
-    pub(super) fn check(&self, ops: &[Op]) -> Result<(), StoreError> {
+    /// Whether all of a batch can be applied; `bounded`: only if there is room.
+    pub(super) fn check(&self, ops: &[Op], bounded: bool) -> Result<(), StoreError> {
         let mut order = Order::new(self);
         let mut needed: u64 = 0;
         for op in ops {
@@ -37,7 +37,7 @@ impl Queues {
         }
         let free = self.max.saturating_sub(self.used);
         // A batch that publishes nothing needs nothing.
-        if needed > free { Err(StoreError::Full { needed, free }) } else { Ok(()) }
+        if bounded && needed > free { Err(StoreError::Full { needed, free }) } else { Ok(()) }
     }
 
     /// Applies one operation of a batch that was checked. Payloads that are gone are left in

@@ -95,9 +95,10 @@ impl State {
         for op in batch.ops() {
             applying.apply(op)?;
         }
+        let continues = batch.part().is_some_and(|part| self.open.contains(&part.tx));
         let needed = needed(batch.ops());
         let free = self.max.saturating_sub(self.used);
-        if needed > free {
+        if needed > free && !continues {
             return Err(Failure::Refused(StoreError::Full { needed, free }));
         }
         let header = Header {
