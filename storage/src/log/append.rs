@@ -249,7 +249,6 @@ fn prepare(batch: &Batch, big_from: usize, prepared: &mut Vec<Prepared>) -> Size
             Op::Deliver { .. } => record::DELIVER,
             Op::DropQueue { .. } => record::DROP,
             Op::Meta { changes, .. } => {
-                size.urgent = true;
                 record::meta_len(changes)
             }
         };
