@@ -248,9 +248,7 @@ fn prepare(batch: &Batch, big_from: usize, prepared: &mut Vec<Prepared>) -> Size
             Op::Return { ranges, .. } => record::ranges_len(ranges.len(), false),
             Op::Deliver { .. } => record::DELIVER,
             Op::DropQueue { .. } => record::DROP,
-            Op::Meta { changes, .. } => {
-                record::meta_len(changes)
-            }
+            Op::Meta { changes, .. } => record::meta_len(changes),
         };
     }
     size.urgent |= size.publishes;
