@@ -1,10 +1,15 @@
 //! The one clock of the broker's shells; the core gets the time as an argument.
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since the first call; never goes back.
+/// Milliseconds since 1970, as the system's clock had it at the first call; it never goes back, and
+/// does not follow later corrections of the system's clock.
 pub fn now_ms() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed().as_millis() as u64
+    static START: OnceLock<(Instant, u64)> = OnceLock::new();
+    let (begin, unix) = START.get_or_init(|| {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        (Instant::now(), unix.as_millis() as u64)
+    });
+    unix + begin.elapsed().as_millis() as u64
 }

@@ -106,20 +106,26 @@ fn serve(args: &ServerArgs) -> Result<()> {
         println!("ready");
         server::run(node.clone(), listener, stop).await;
         node.loader().stop();
+        node.timers().stop();
         readers.into_iter().for_each(|reader| drop(reader.join()));
         node.declared().settled().await;
         node.store().close().context("the message store was not closed well")
     })
 }
 
-/// The threads that read long backlogs.
+/// The threads that read long backlogs, and the one that tells queues that a time has come.
 fn start_readers(node: &Arc<Node>) -> Result<Vec<JoinHandle<()>>> {
     let start = |number| {
         let node = node.clone();
         let name = format!("lepus-read-{number}");
         thread::Builder::new().name(name).spawn(move || node.loader().work())
     };
-    (0..READERS).map(start).collect::<std::io::Result<_>>().context("cannot start a thread")
+    let timers = {
+        let node = node.clone();
+        thread::Builder::new().name("lepus-timers".to_owned()).spawn(move || node.timers().work())
+    };
+    let readers = (0..READERS).map(start).chain([timers]);
+    readers.collect::<std::io::Result<_>>().context("cannot start a thread")
 }
 
 /// Resolves at SIGTERM or SIGINT.

@@ -2,13 +2,19 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use lepus_protocol::content::ContentHeader;
+use lepus_protocol::properties::Properties;
 
 use crate::limits::{BODY_RESERVE, MESSAGE_BLOCK, MESSAGE_BLOCK_MIN};
 
+/// Octets that tell when a message arrived.
+const STAMP: usize = 8;
+/// The property flag of `expiration` (0-9-1 §4.2.6.1, the ninth property from the left).
+const EXPIRATION: u16 = 1 << 8;
+
 /// A published message. Cloning shares the octets.
 ///
-/// The octets are: exchange and routing key as two short strings (as basic.deliver repeats
-/// them), the content header frame's payload, the body.
+/// The octets are: when it arrived, exchange and routing key as two short strings (as basic.deliver
+/// repeats them), the content header frame's payload, the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     octets: Bytes,
@@ -22,10 +28,10 @@ impl Message {
     /// The message that had these octets ([`Self::octets`]) when it was stored; `None` if they are
     /// not those of a message.
     pub fn from_stored(octets: Bytes) -> Option<Self> {
-        let exchange = usize::from(*octets.first()?);
-        let key = usize::from(*octets.get(1 + exchange)?);
+        let exchange = usize::from(*octets.get(STAMP)?);
+        let key = usize::from(*octets.get(STAMP + 1 + exchange)?);
         let route_len = 2 + exchange + key;
-        let header = octets.get(route_len..)?;
+        let header = octets.get(STAMP + route_len..)?;
         let (_, size) = header.get(..ContentHeader::PREFIX)?.split_last_chunk::<8>()?;
         let body = usize::try_from(u64::from_be_bytes(*size)).ok()?;
         let header_len = header.len().checked_sub(body)?;
@@ -56,9 +62,34 @@ impl Message {
         self.shared = true;
     }
 
+    /// When it came to its queue, ms since 1970.
+    pub fn arrived(&self) -> u64 {
+        self.octets.first_chunk().map_or(0, |stamp| u64::from_be_bytes(*stamp))
+    }
+
+    /// It has the property `expiration`.
+    #[inline]
+    pub fn expires(&self) -> bool {
+        let flags = self.properties().first_chunk().map(|flags| u16::from_be_bytes(*flags));
+        flags.is_some_and(|flags| flags & EXPIRATION != 0)
+    }
+
+    /// How long it may stay, in ms: its `expiration`, if that is a number.
+    pub fn expiration(&self) -> Option<u64> {
+        if !self.expires() {
+            return None;
+        }
+        let text = Properties::decode(self.properties()).ok()?.expiration?;
+        std::str::from_utf8(text).ok()?.parse().ok()
+    }
+
     /// Exchange and routing key as two short strings.
     pub fn route(&self) -> &[u8] {
-        self.octets.get(..usize::from(self.route_len)).unwrap_or_default()
+        self.octets.get(STAMP..self.header_at()).unwrap_or_default()
+    }
+
+    fn header_at(&self) -> usize {
+        STAMP + usize::from(self.route_len)
     }
 
     /// The exchange that it was published to.
@@ -79,8 +110,7 @@ impl Message {
 
     /// The content header frame's payload.
     pub fn header(&self) -> &[u8] {
-        let start = usize::from(self.route_len);
-        self.octets.get(start..start + self.header_len as usize).unwrap_or_default()
+        self.octets.get(self.header_at()..self.body_at()).unwrap_or_default()
     }
 
     /// The properties: flags and values.
@@ -99,7 +129,7 @@ impl Message {
     }
 
     fn body_at(&self) -> usize {
-        usize::from(self.route_len) + self.header_len as usize
+        self.header_at() + self.header_len as usize
     }
 
     /// Octets of the body.
@@ -131,13 +161,15 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Begins a message: exchange and routing key as two short strings.
-    pub fn begin(&mut self, route: &[u8]) {
-        if self.block.capacity() < route.len() + MESSAGE_BLOCK_MIN / 2 {
-            let room = self.next_block_size().max(route.len());
+    /// Begins a message that arrives now: exchange and routing key as two short strings.
+    #[inline]
+    pub fn begin(&mut self, now: u64, route: &[u8]) {
+        if self.block.capacity() < STAMP + route.len() + MESSAGE_BLOCK_MIN / 2 {
+            let room = self.next_block_size().max(STAMP + route.len());
             self.block = BytesMut::with_capacity(room);
         }
         self.block.clear();
+        self.block.put_u64(now);
         self.block.extend_from_slice(route);
         self.route_len = route.len();
     }
@@ -199,7 +231,7 @@ impl Builder {
 
     /// The route of the message that is being built.
     pub fn route(&self) -> &[u8] {
-        self.block.get(..self.route_len).unwrap_or_default()
+        self.block.get(STAMP..STAMP + self.route_len).unwrap_or_default()
     }
 
     /// The finished message.
@@ -225,9 +257,15 @@ impl Builder {
     }
 
     /// A message in one go.
-    pub fn whole(route: &[u8], properties: &[u8], body: &[u8], persistent: bool) -> Message {
+    pub fn whole(
+        now: u64,
+        route: &[u8],
+        properties: &[u8],
+        body: &[u8],
+        persistent: bool,
+    ) -> Message {
         let mut builder = Self::default();
-        builder.begin(route);
+        builder.begin(now, route);
         builder.header(properties, body.len() as u64, persistent);
         builder.body(body);
         builder.finish()
@@ -246,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_parts_are_found_again() {
-        let message = Builder::whole(b"\x02ex\x03key", &[0, 0], b"payload", false);
+        let message = Builder::whole(7, b"\x02ex\x03key", &[0, 0], b"payload", false);
         assert_eq!((message.exchange(), message.routing_key()), (&b"ex"[..], &b"key"[..]));
         assert_eq!(message.route(), b"\x02ex\x03key");
         assert_eq!(message.properties(), [0, 0]);
@@ -258,7 +296,7 @@ mod tests {
     fn messages_in_one_block_do_not_mix() {
         let mut builder = Builder::default();
         let mut build = |body: &[u8]| {
-            builder.begin(b"\0\x01k");
+            builder.begin(0, b"\0\x01k");
             builder.header(&[0, 0], body.len() as u64, true);
             let (head, tail) = body.split_at(body.len() / 2);
             assert!(builder.body(head) && builder.body(tail) && builder.is_whole());
@@ -274,10 +312,10 @@ mod tests {
 
     #[test]
     fn a_message_is_itself_after_it_was_stored() {
-        let message = Builder::whole(b"\x02ex\x03key", &[0x10, 0, 2], b"payload", true);
+        let message = Builder::whole(7, b"\x02ex\x03key", &[0x10, 0, 2], b"payload", true);
         assert_eq!(Message::from_stored(message.octets()), Some(message.clone()));
         // Route, content header, a body that is announced longer than what is there.
-        for cut in 0..message.route().len() + ContentHeader::PREFIX + message.body_len() {
+        for cut in 0..STAMP + message.route().len() + ContentHeader::PREFIX + message.body_len() {
             let cut = message.octets().slice(..cut);
             assert_eq!(Message::from_stored(cut), None);
         }
@@ -286,7 +324,7 @@ mod tests {
     #[test]
     fn a_body_longer_than_announced_is_noticed() {
         let mut builder = Builder::default();
-        builder.begin(b"\0\0");
+        builder.begin(0, b"\0\0");
         builder.header(&[0, 0], 3, false);
         assert!(builder.body(b"ab") && !builder.body(b"cd"));
     }

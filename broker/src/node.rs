@@ -15,6 +15,7 @@ use crate::error::Refusal;
 use crate::mailbox::{Mail, Mailbox};
 use crate::queue::load::Loader;
 use crate::queue::state::Command;
+use crate::queue::timers::Timers;
 use crate::routing::QueueId;
 use crate::stores::Stores;
 use crate::vhost::Vhost;
@@ -34,6 +35,7 @@ pub struct Node {
     alarms: Alarms,
     stores: Stores,
     loader: Loader,
+    timers: Timers,
     hot_max: AtomicUsize,
 }
 
@@ -46,6 +48,7 @@ impl Node {
             config,
             stores,
             loader: Loader::default(),
+            timers: Timers::default(),
             hot_max,
             transactions: AtomicU64::new(0),
             vhosts: RwLock::new(vhosts),
@@ -79,6 +82,11 @@ impl Node {
     /// Who reads long backlogs.
     pub fn loader(&self) -> &Loader {
         &self.loader
+    }
+
+    /// Who tells queues that a time has come.
+    pub fn timers(&self) -> &Timers {
+        &self.timers
     }
 
     /// Whether messages are taken that must be stored.

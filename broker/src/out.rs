@@ -156,7 +156,7 @@ mod tests {
             let (mut expected, mut got): (Vec<u8>, Vec<u8>) = Default::default();
             for size in sizes {
                 let body: Vec<u8> = (0..size).map(|at| at as u8).collect();
-                let message = Builder::whole(b"\0\0", &[0, 0], &body, false);
+                let message = Builder::whole(0, b"\0\0", &[0, 0], &body, false);
                 out.body(7, &message, 4096);
                 encode::body(&mut expected, 7, &body, 4096);
                 prop_assert_eq!(out.len(), expected.len());

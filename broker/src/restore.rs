@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use lepus_storage::{Batch, Op, QueueId, QueueStats};
 
 use crate::node::Node;
-use crate::queue::state::Past;
+use crate::queue::state::{Command, Past};
 use crate::stores::Found;
 use crate::topology::record::Record;
 
@@ -34,6 +34,10 @@ impl Node {
             tracing::warn!(queues = orphans.len(), "messages of deleted queues are dropped");
             let drops = orphans.into_iter().map(|id| Op::DropQueue { queue: *id });
             self.store().append(Batch::from(drops.collect::<Vec<_>>()))?;
+        }
+        // Messages' times may be over.
+        for queue in vhost.read(|topology| topology.durable_queues()) {
+            queue.apply(Command::Tick);
         }
         let messages: u64 = found.queues.values().map(|stats| stats.messages).sum();
         tracing::info!(queues = declared.len(), messages, "restored");

@@ -55,6 +55,20 @@ impl Vhost {
         })
     }
 
+    /// As [`Self::route`], for the broker itself: internal exchanges are open to it.
+    pub fn route_inside(
+        &self,
+        exchange: &str,
+        input: &RouteInput<'_>,
+        message: &Message,
+    ) -> Result<Route<Arc<Queue>>, Refusal> {
+        self.read(|topology| {
+            let route = topology.route_inside(exchange, input)?;
+            topology.remember(&route.histories, message);
+            Ok(route)
+        })
+    }
+
     /// Changes something, and carries out what comes of it.
     pub fn apply(
         &self,

@@ -159,6 +159,25 @@ pub fn replace_reply_to(octets: &[u8], reply_to: &str) -> Result<Vec<u8>, Proper
     Ok(splice(octets, flags | REPLY_TO, at, &value, reader.rest()))
 }
 
+/// The same properties without an expiration. `octets` must have passed [`Properties::decode`].
+pub fn without_expiration(octets: &[u8]) -> Result<Vec<u8>, PropertiesError> {
+    let mut reader = Reader::new(octets);
+    let flags = reader.u16()?;
+    skip_strings(&mut reader, flags, &[CONTENT_TYPE, CONTENT_ENCODING])?;
+    if flags & HEADERS != 0 {
+        reader.long_string()?;
+    }
+    for flag in [DELIVERY_MODE, PRIORITY] {
+        if flags & flag != 0 {
+            reader.u8()?;
+        }
+    }
+    skip_strings(&mut reader, flags, &[CORRELATION_ID, REPLY_TO])?;
+    let at = octets.len() - reader.rest().len();
+    optional_string(&mut reader, flags, EXPIRATION)?;
+    Ok(splice(octets, flags & !EXPIRATION, at, &[], reader.rest()))
+}
+
 /// Flags, what stood before `at`, a new value, and the rest.
 fn splice(octets: &[u8], flags: u16, at: usize, value: &[u8], rest: &[u8]) -> Vec<u8> {
     let before = octets.get(2..at).unwrap_or_default();
@@ -263,6 +282,16 @@ mod tests {
         fn the_reply_to_is_replaced_and_nothing_else(before in any_properties()) {
             let octets = replace_reply_to(&encode(&before), "new").unwrap();
             prop_assert_eq!(octets, encode(&before.with_reply_to("new".into())));
+        }
+
+        #[test]
+        fn the_expiration_is_taken_out_and_nothing_else(before in any_properties()) {
+            let all = encode(&before);
+            let octets = without_expiration(&all).unwrap();
+            let taken = before.expiration().as_ref().map_or(0, |text| 1 + text.as_str().len());
+            prop_assert_eq!(octets.len() + taken, all.len());
+            let expected = Properties { expiration: None, ..Properties::decode(&all).unwrap() };
+            prop_assert_eq!(Properties::decode(&octets).unwrap(), expected);
         }
 
         #[test]

@@ -194,7 +194,7 @@ impl Link {
     fn frames(&mut self, input: &[u8], used: &mut usize, now: u64) -> Result<(), Stop> {
         if let Phase::Running(session) = &mut self.phase {
             // What was published before the alarm does not count.
-            session.forget_published();
+            session.begin_read(now);
         }
         if matches!(self.phase, Phase::Header) {
             // What has come of the protocol header must not be taken for a frame.

@@ -4,13 +4,17 @@
 //! after the lock is given back, by one thread at a time ([`Queue::carry_out`]), so that what the
 //! store is told and what consumers are given stays in order without two locks ever being held.
 
+mod bury;
+mod death;
 pub mod load;
 mod receipt;
+mod rules;
 pub mod state;
+pub mod timers;
 mod writes;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use lepus_storage::{MessageStore, QueueId};
 use parking_lot::Mutex;
@@ -37,6 +41,10 @@ pub struct Queue {
     /// Octets of the ready messages, bookkeeping included, for whoever needs no more than a hint.
     backlog: AtomicUsize,
     has_consumers: AtomicBool,
+    /// When the earliest timer that was set will come, in ms since 1970.
+    timer: AtomicU64,
+    /// Publishes may be refused by the queue.
+    refuses: AtomicBool,
 }
 
 struct Inner {
@@ -66,14 +74,40 @@ impl Queue {
             durable: record.spec.durable.then_some(QueueId(record.id.0)),
             hot_max: node.hot_max(),
         };
+        let rules = Arc::new(rules::rules(&record.spec.arguments));
+        let refuses = AtomicBool::new(rules.refuses());
         let inner = Inner {
-            state: State::new(config, past),
+            state: State::new(config, rules, past, now_ms()),
             effects: Effects::default(),
             writes: Writes::default(),
             busy: false,
         };
         let (backlog, has_consumers) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Arc::new(Self { record, vhost, node, inner: Mutex::new(inner), backlog, has_consumers })
+        let timer = AtomicU64::new(u64::MAX);
+        let inner = Mutex::new(inner);
+        let queue = Self { record, vhost, node, inner, backlog, has_consumers, timer, refuses };
+        let queue = Arc::new(queue);
+        let due = queue.inner.lock().state.next_due();
+        queue.set_timer(due);
+        queue
+    }
+
+    fn set_timer(self: &Arc<Self>, due: Option<u64>) {
+        if let Some(due) = due
+            && due < self.timer.fetch_min(due, Ordering::Relaxed)
+        {
+            self.node.timers().set(due, self);
+        }
+    }
+
+    /// The timer that was set has come.
+    fn timer_has_come(&self) {
+        self.timer.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// Whether it may refuse messages for having too many.
+    pub fn refuses(&self) -> bool {
+        self.refuses.load(Ordering::Relaxed)
     }
 
     /// Its name.
@@ -113,6 +147,7 @@ impl Queue {
         let octets = counts.ready * DELIVERY_COST as usize + counts.ready_bytes as usize;
         self.backlog.store(octets, Ordering::Relaxed);
         self.has_consumers.store(counts.consumers > 0, Ordering::Relaxed);
+        self.set_timer(inner.state.next_due());
         if inner.busy || (inner.effects.is_empty() && inner.writes.is_empty()) {
             return outcome;
         }
@@ -152,6 +187,9 @@ impl Queue {
             if let Err(refused) = write.carry_out(self.store(), self.node.durability()) {
                 self.apply(Command::Refused(refused));
             }
+        }
+        for dead in effects.dead {
+            self.send_dead(dead);
         }
         for (connection, deliveries) in by_connection(effects.deliveries) {
             self.deliver(connection, deliveries);

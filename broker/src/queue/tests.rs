@@ -32,7 +32,7 @@ fn queue(node: &Arc<Node>, auto_delete: bool) -> Arc<Queue> {
 
 /// A message that knows its number.
 fn message(id: u32) -> Message {
-    Builder::whole(b"\0\0", &[0, 0], &id.to_be_bytes(), false)
+    Builder::whole(0, b"\0\0", &[0, 0], &id.to_be_bytes(), false)
 }
 
 fn id_of(entry: &Entry) -> u32 {

@@ -53,6 +53,11 @@ impl Writes {
 }
 
 impl Write {
+    /// Operations that nobody asks after.
+    pub fn alone(ops: Vec<Op>, tx: Option<Arc<Transaction>>) -> Self {
+        Self { ops, receipts: Vec::new(), tx }
+    }
+
     /// Gives the store its batch. An error tells which messages (position, octets of the body)
     /// were refused.
     pub fn carry_out(

@@ -38,6 +38,20 @@ impl Confirms {
         self.refused.push_back(self.received);
     }
 
+    /// The number that the next message gets.
+    pub fn next(&self) -> u64 {
+        self.received + 1
+    }
+
+    /// A message that was received is not accepted after all.
+    fn reject(&mut self, tag: u64) {
+        if let Err(at) = self.refused.binary_search(&tag) {
+            self.refused.insert(at, tag);
+            // Before those that have had their nack there is none that has not.
+            self.told = self.told.min(at);
+        }
+    }
+
     /// All that has come is with its queues.
     fn handed_over(&mut self, receipt: Option<&Arc<Receipt>>) {
         let last = self.waiting.back().map_or(self.answered, |(up_to, _)| *up_to);
@@ -96,6 +110,12 @@ impl Session {
     /// notes what must.
     pub(super) fn confirm_published(&mut self, out: &mut Out) {
         let receipt = self.gather.take_receipt();
+        for (number, tag) in self.gather.take_rejected() {
+            let confirm = self.channel_mut(number).and_then(|channel| channel.confirm.as_mut());
+            if let Some(confirm) = confirm {
+                confirm.reject(tag);
+            }
+        }
         let node = self.peer.node.clone();
         for number in std::mem::take(&mut self.published) {
             let Some(channel) = self.channel_mut(number) else { continue };

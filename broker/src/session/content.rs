@@ -22,8 +22,9 @@ impl Session {
         if publish.immediate {
             return Err(Refusal::new(ReplyCode::NotImplemented, "immediate=true"));
         }
+        let now = self.now;
         let Some(channel) = self.channel_mut(number) else { return Ok(()) };
-        channel.builder.begin(publish.route);
+        channel.builder.begin(now, publish.route);
         channel.content = Content::Header { mandatory: publish.mandatory };
         Ok(())
     }

@@ -7,7 +7,7 @@ use lepus_protocol::method::Verdict;
 use crate::limits::{GATHER_BYTES, GATHER_MESSAGES};
 use crate::mailbox::Mailbox;
 use crate::message::Message;
-use crate::queue::state::{Command, SeqRange};
+use crate::queue::state::{Command, Outcome, SeqRange};
 use crate::queue::{Queue, Receipt, Transaction};
 
 /// Queues that are looked through one by one for a message's own; with more, all are served first.
@@ -20,14 +20,21 @@ pub struct Gather {
     verdicts: Vec<(Arc<Queue>, Verdict, Vec<SeqRange>)>,
     messages: usize,
     bytes: usize,
+    /// Messages that a full queue has refused.
+    rejected: Vec<Origin>,
     /// Follows the messages of publishers that await confirms, as far as they are stored.
     receipt: Option<Arc<Receipt>>,
 }
+
+/// A published message: its channel, and its number for confirms.
+pub type Origin = (u16, u64);
 
 /// Messages for one queue.
 struct Publishes {
     queue: Arc<Queue>,
     messages: Vec<Message>,
+    /// Whose they are, if the queue may refuse them: channel and confirm tag of each.
+    origins: Vec<Origin>,
     /// Somebody awaits that they are stored.
     awaited: bool,
 }
@@ -35,18 +42,21 @@ struct Publishes {
 impl Gather {
     /// Adds a message for a queue. `awaited`: its publisher wants to know that it is stored.
     #[inline]
-    pub fn publish(&mut self, queue: &Arc<Queue>, message: Message, awaited: bool) {
+    pub fn publish(&mut self, queue: &Arc<Queue>, message: Message, awaited: bool, origin: Origin) {
+        let origin = queue.refuses().then_some(origin);
         self.messages += 1;
         self.bytes += message.size();
         let awaited = awaited && message.persistent() && queue.stored_as().is_some();
         match self.publishes.iter_mut().find(|known| Arc::ptr_eq(&known.queue, queue)) {
             Some(known) => {
                 known.messages.push(message);
+                known.origins.extend(origin);
                 known.awaited |= awaited;
             }
             None => {
                 let (queue, messages) = (queue.clone(), vec![message]);
-                self.publishes.push(Publishes { queue, messages, awaited });
+                let origins = origin.into_iter().collect();
+                self.publishes.push(Publishes { queue, messages, origins, awaited });
             }
         }
     }
@@ -82,13 +92,17 @@ impl Gather {
     /// Gives the queues what was gathered; returns the largest backlog met, octets.
     pub fn serve(&mut self, mailbox: &Arc<Mailbox>) -> usize {
         let mut backlog = 0;
-        for Publishes { queue, messages, awaited } in self.publishes.drain(..) {
+        for Publishes { queue, messages, origins, awaited } in self.publishes.drain(..) {
             let receipt = awaited.then(|| {
                 let receipt = self.receipt.get_or_insert_with(|| Receipt::new(mailbox));
                 receipt.await_one();
                 &*receipt
             });
-            queue.apply_for(Command::Publish(messages), receipt, None);
+            let outcome = queue.apply_for(Command::Publish(messages), receipt, None);
+            if let Outcome::Rejected(which) = outcome {
+                let origins = which.iter().filter_map(|at| origins.get(*at));
+                self.rejected.extend(origins);
+            }
             backlog = backlog.max(queue.backlog_of_consumers());
         }
         for (queue, verdict, ranges) in self.verdicts.drain(..) {
@@ -120,6 +134,11 @@ impl Gather {
         receipt.complete();
         (self.messages, self.bytes) = (0, 0);
         receipt
+    }
+
+    /// Messages that a full queue has refused since the last call.
+    pub fn take_rejected(&mut self) -> Vec<Origin> {
+        std::mem::take(&mut self.rejected)
     }
 
     /// Ends the receipt for all that was served since the last call.

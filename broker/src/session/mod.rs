@@ -100,6 +100,8 @@ pub struct Session {
     hold: Option<Hold>,
     backlog: usize,
     has_published: bool,
+    /// When what is taken in now has arrived, ms since 1970.
+    now: u64,
 }
 
 impl Session {
@@ -120,17 +122,19 @@ impl Session {
             hold: None,
             backlog: 0,
             has_published: false,
+            now: 0,
         }
     }
 
-    /// Whether any content has come since [`Self::forget_published`].
+    /// Whether any content has come since [`Self::begin_read`].
     pub fn has_published(&self) -> bool {
         self.has_published
     }
 
-    /// Starts to look for contents anew.
-    pub fn forget_published(&mut self) {
+    /// What comes now is taken in at this time, in ms since 1970.
+    pub fn begin_read(&mut self, now: u64) {
         self.has_published = false;
+        self.now = now;
     }
 
     /// Takes the next piece of a channel's frames. An error closes the connection.

@@ -9,6 +9,7 @@ use lepus_protocol::reply::ReplyCode;
 
 use super::Session;
 use super::channel::{Marks, RouteCache};
+use super::confirms::Confirms;
 use super::reply_to::is_reply_key;
 use super::tx::Tx;
 use crate::envelope;
@@ -100,10 +101,11 @@ impl Session {
             // A confirm also tells that the verdicts sent before its message are on the disk.
             self.backlog = self.backlog.max(self.gather.serve(&self.peer.mailbox));
         }
+        let origin = (number, channel.confirm.as_ref().map_or(0, Confirms::next));
         for queue in rest {
-            self.gather.publish(queue, message.clone(), awaited);
+            self.gather.publish(queue, message.clone(), awaited, origin);
         }
-        self.gather.publish(last, message, awaited);
+        self.gather.publish(last, message, awaited, origin);
         if self.gather.is_full() {
             self.serve_queues();
         }
@@ -219,7 +221,8 @@ fn without_bcc(message: &Message, headers: &FieldTable) -> Message {
     }
     match properties::replace_headers(message.properties(), &kept) {
         Ok(properties) => {
-            Builder::whole(message.route(), &properties, message.body(), message.persistent())
+            let (now, route) = (message.arrived(), message.route());
+            Builder::whole(now, route, &properties, message.body(), message.persistent())
         }
         Err(_) => message.clone(),
     }

@@ -45,6 +45,10 @@ impl Session {
             channel.last_queue = Some(name.clone());
         }
         if !declare.nowait {
+            // Who sees the reply uses the queue, as far as its expiry is concerned.
+            if let Ok(queue) = self.usable_queue(&name) {
+                queue.apply(Command::Touch);
+            }
             let ok = queue::DeclareOk {
                 queue: short(&name),
                 message_count: counts.ready as u32,

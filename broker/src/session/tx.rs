@@ -79,7 +79,7 @@ impl Session {
         }
         for (message, queues) in publishes {
             for queue in &queues {
-                self.gather.publish(queue, message.clone(), false);
+                self.gather.publish(queue, message.clone(), false, (0, 0));
             }
         }
         for (_, held, verdict) in verdicts {

@@ -472,6 +472,21 @@ impl<H: Clone> Topology<H> {
 
     /// The queues that a message goes to which was published to `exchange`.
     pub fn route(&self, exchange: &str, input: &RouteInput<'_>) -> Result<Route<H>, Refusal> {
+        if let Ok(start) = self.exchange(exchange)
+            && start.spec.internal
+        {
+            let what = self.what("exchange", exchange);
+            return Err(Refusal::access(format_args!("cannot publish to internal {what}")));
+        }
+        self.route_inside(exchange, input)
+    }
+
+    /// As [`Self::route`], for the broker itself: internal exchanges are open to it.
+    pub fn route_inside(
+        &self,
+        exchange: &str,
+        input: &RouteInput<'_>,
+    ) -> Result<Route<H>, Refusal> {
         if exchange.is_empty() {
             let named = |key: &&[u8]| self.queues.get(std::str::from_utf8(key).ok()?).copied();
             let mut queues: Vec<QueueId> = input.keys.iter().filter_map(named).collect();
@@ -480,10 +495,6 @@ impl<H: Clone> Topology<H> {
             return Ok(self.route_to(Walk { queues, by_keys_only: true, ..Walk::default() }));
         }
         let start = self.exchange(exchange)?;
-        if start.spec.internal {
-            let what = self.what("exchange", exchange);
-            return Err(Refusal::access(format_args!("cannot publish to internal {what}")));
-        }
         Ok(self.route_from(start.id, input))
     }
 

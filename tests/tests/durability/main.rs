@@ -5,6 +5,7 @@ mod bindings;
 mod confirms;
 mod damage;
 mod dump;
+mod lapsing;
 mod messages;
 mod process;
 mod settling;

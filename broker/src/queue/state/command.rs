@@ -1,9 +1,11 @@
 //! What a queue is asked, and what comes of it.
 
+use std::sync::Arc;
+
 use lepus_protocol::method::Verdict;
 use lepus_storage::Op;
 
-use super::{ConsumerSpec, Entry};
+use super::{ConsumerSpec, Entry, Reason, Rules};
 use crate::message::Message;
 
 /// Octets that a delivery costs a consumer's window besides the message's own: frames, bookkeeping.
@@ -35,6 +37,14 @@ pub struct SeqRange {
 pub enum Command {
     /// Appends messages.
     Publish(Vec<Message>),
+    /// Appends dead letters, however many messages there are already.
+    PublishDead(Vec<Message>),
+    /// Somebody has declared the queue, or looked at it: it is in use.
+    Touch,
+    /// Time has passed.
+    Tick,
+    /// Until then (ms since 1970) dead letters can't be sent: nothing is to become one by itself.
+    Hold(u64),
     /// Messages that were handed out are done, or return to their positions.
     Settle(Vec<SeqRange>, Verdict),
     /// Messages that were handed out but never sent return as if nothing had happened.
@@ -93,6 +103,9 @@ pub enum Command {
 pub enum Outcome {
     /// Done.
     Done,
+    /// The answer to [`Command::Publish`]: these of the messages (by their number in the command, from 0)
+    /// were refused, as the queue is full.
+    Rejected(Vec<usize>),
     /// The queue had been deleted before.
     Gone,
     /// The answer to [`Command::Get`], with the number of messages that are still ready.
@@ -149,13 +162,29 @@ pub struct Effects {
     pub deliveries: Vec<Delivery>,
     /// What the store must be told, before anybody is told anything else.
     pub store: Vec<Op>,
+    /// Messages to be dead-lettered. Only then does the store hear that they are gone.
+    pub dead: Vec<Dead>,
     /// All else.
     pub notices: Vec<Notice>,
+}
+
+/// Messages that go to a dead letter exchange.
+#[derive(Debug)]
+pub struct Dead {
+    /// Why.
+    pub reason: Reason,
+    /// What; in order of their positions.
+    pub entries: Vec<Entry>,
+    /// Where to.
+    pub rules: Arc<Rules>,
 }
 
 impl Effects {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.deliveries.is_empty() && self.notices.is_empty() && self.store.is_empty()
+        self.deliveries.is_empty()
+            && self.notices.is_empty()
+            && self.store.is_empty()
+            && self.dead.is_empty()
     }
 }

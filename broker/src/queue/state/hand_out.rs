@@ -4,18 +4,29 @@ use lepus_storage::{Op, Seq as At};
 
 use super::consumers::Slot;
 use super::spans::Spans;
-use super::{Delivery, Effects, Entry, Notice, Outcome, State, Unacked, delivery_cost};
+use super::{Delivery, Effects, Entry, Notice, Outcome, Reason, State, Unacked, delivery_cost};
 
 impl State {
     /// Hands out messages while there are both messages and consumers that can take one.
-    pub(super) fn dispatch(&mut self, effects: &mut Effects) {
+    pub(super) fn dispatch(&mut self, now: u64, effects: &mut Effects) {
         let mut gone = Spans::default();
+        let mut over = Vec::new();
+        let may_lapse = self.may_lapse();
         while !self.ready.has_none_at_hand()
             && let Some(slot) = self.consumers.next()
             && let Some(entry) = self.ready.pop()
         {
-            self.hand_out(slot, entry, &mut gone, effects);
+            if may_lapse && self.is_over(&entry.message, entry.redelivered, now) {
+                if now < self.held_until {
+                    self.ready.put_back(entry);
+                    break;
+                }
+                over.push(entry);
+            } else {
+                self.hand_out(slot, entry, &mut gone, effects);
+            }
         }
+        self.bury(Reason::Expired, over, effects);
         if let Some(queue) = self.config.durable {
             gone.settle(queue, &mut effects.store);
         }
@@ -23,16 +34,22 @@ impl State {
             let wanted = self.consumers.wake_pulls().into_iter().map(Notice::Wanted);
             effects.notices.extend(wanted);
         }
-        self.load(effects);
     }
 
     /// Has the store read before the messages in memory are all gone, if anybody wants them.
-    fn load(&mut self, effects: &mut Effects) {
-        if self.consumers.is_empty() && self.getters.is_empty() {
-            return;
-        }
-        if let Some(from) = self.ready.start_loading(self.config.hot_max / 2) {
-            effects.notices.push(Notice::Load(from, self.config.hot_max / 2));
+    pub(super) fn load(&mut self, effects: &mut Effects) {
+        let wanted = !(self.consumers.is_empty() && self.getters.is_empty());
+        let half = self.config.hot_max / 2;
+        let (below, octets) = match wanted {
+            true => (half, half),
+            // Only the head, to see when its time is over.
+            false if self.ready.has_none_at_hand() && self.wants_head() => {
+                (0, half.min(self.head_octets))
+            }
+            false => return,
+        };
+        if let Some(from) = self.ready.start_loading(below) {
+            effects.notices.push(Notice::Load(from, octets));
         }
     }
 

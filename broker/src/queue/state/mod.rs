@@ -8,17 +8,22 @@ mod command;
 mod consumers;
 mod entry;
 mod hand_out;
+mod lapse;
 mod ready;
+mod rules;
 mod spans;
 #[cfg(test)]
 mod tests;
 
 pub use command::{
-    Command, ConsumerKey, DELIVERY_COST, Delivery, Effects, Notice, Outcome, Seq, SeqRange,
+    Command, ConsumerKey, DELIVERY_COST, Dead, Delivery, Effects, Notice, Outcome, Seq, SeqRange,
 };
 pub use consumers::ConsumerSpec;
 pub use entry::Entry;
 pub use ready::Past;
+pub use rules::{DeadLetterTo, Overflow, Reason, Rules};
+
+use std::sync::Arc;
 
 use lepus_protocol::method::Verdict;
 use lepus_storage::{Op, QueueId, Seq as At};
@@ -71,6 +76,7 @@ impl Unacked {
 /// A queue.
 pub struct State {
     config: Config,
+    rules: Arc<Rules>,
     ready: Ready,
     unacked: Window<Unacked>,
     consumers: Consumers,
@@ -81,13 +87,26 @@ pub struct State {
     handed_out: Seq,
     /// Connections that wait for a message to be read.
     getters: Vec<u64>,
+    /// There may be messages with an expiration of their own.
+    some_expire: bool,
+    /// Until then no message is to become a dead letter by itself, ms since 1970.
+    held_until: u64,
+    /// Octets to be read of a backlog that nobody consumes, to see whether its head is over.
+    head_octets: usize,
+    /// When the queue was last used other than by publishing, in ms since 1970.
+    last_used: u64,
 }
 
 impl State {
     /// A queue with what it had before a restart.
-    pub fn new(config: Config, past: Past) -> Self {
+    pub fn new(config: Config, rules: Arc<Rules>, past: Past, now: u64) -> Self {
         Self {
             config,
+            rules,
+            some_expire: past.messages > 0,
+            held_until: 0,
+            head_octets: 1,
+            last_used: now,
             ready: Ready::new(config.durable.is_some(), past),
             unacked: Window::default(),
             consumers: Consumers::default(),
@@ -98,60 +117,78 @@ impl State {
         }
     }
 
-    /// Carries out a command. Nothing in a queue depends on the time yet; whatever will (expiry,
-    /// delays) takes it from `_now_ms`.
-    pub fn apply(&mut self, _now_ms: u64, command: Command, effects: &mut Effects) -> Outcome {
+    /// Carries out a command at a time in ms since 1970.
+    pub fn apply(&mut self, now: u64, command: Command, effects: &mut Effects) -> Outcome {
         if self.deleted {
             return Outcome::Gone;
         }
-        let outcome = match command {
-            Command::Publish(messages) => {
-                self.publish(messages, effects);
-                Outcome::Done
-            }
-            Command::Settle(ranges, verdict) => {
-                self.settle(&ranges, verdict, effects);
-                Outcome::Done
-            }
-            Command::Undo(deliveries) => {
-                self.undo(deliveries);
-                Outcome::Done
-            }
-            Command::Get { no_ack, connection } => self.get(no_ack, connection, effects),
-            Command::Loaded { from, next, found } => {
-                self.loaded(from, next, found);
-                self.tell_getters(effects);
-                Outcome::Done
-            }
-            Command::Unreadable { from, next } => {
-                self.ready.unreadable(from, next);
-                self.tell_getters(effects);
-                Outcome::Done
-            }
-            Command::Refused(refused) => {
-                self.refused(&refused);
-                Outcome::Done
-            }
-            Command::Trim(hot_max) => {
-                self.config.hot_max = hot_max;
-                self.ready.trim(hot_max);
-                Outcome::Done
+        self.drop_expired(now, effects);
+        let outcome = self.answer(now, command, effects);
+        self.dispatch(now, effects);
+        self.drop_expired(now, effects);
+        self.drop_excess(now, effects);
+        self.load(effects);
+        outcome
+    }
+
+    fn answer(&mut self, now: u64, command: Command, effects: &mut Effects) -> Outcome {
+        match command {
+            Command::Publish(messages) => self.publish(now, messages, effects),
+            Command::Get { no_ack, connection } => {
+                self.last_used = now;
+                self.get(no_ack, connection, effects)
             }
             Command::Consume(spec) => self.consume(spec),
-            Command::Cancel(key) => self.cancel(key, effects),
-            Command::Credit(key, octets) => {
-                self.consumers.credit(key, octets);
-                Outcome::Done
+            Command::Cancel(key) => {
+                self.last_used = now;
+                self.cancel(key, effects)
             }
-            Command::Grant(key, messages) => return self.grant(key, messages, effects),
+            Command::Grant(key, messages) => self.grant(now, key, messages, effects),
             Command::SetPull(key, pull) => {
                 Outcome::Unacked(self.consumers.set_pull(key, pull).unwrap_or_default())
             }
             Command::Purge => self.purge(effects),
             Command::Delete { if_unused, if_empty } => self.delete(if_unused, if_empty, effects),
-        };
-        self.dispatch(effects);
-        outcome
+            note => {
+                self.take_note(now, note, effects);
+                Outcome::Done
+            }
+        }
+    }
+
+    /// Carries out a command that has no answer.
+    fn take_note(&mut self, now: u64, command: Command, effects: &mut Effects) {
+        match command {
+            Command::PublishDead(messages) => self.accept(messages, effects),
+            Command::Settle(ranges, verdict) => self.settle(&ranges, verdict, effects),
+            Command::Undo(deliveries) => self.undo(deliveries),
+            Command::Loaded { from, next, found } => {
+                self.loaded(from, next, found);
+                self.tell_getters(effects);
+            }
+            Command::Unreadable { from, next } => {
+                self.ready.unreadable(from, next);
+                self.tell_getters(effects);
+            }
+            Command::Refused(refused) => self.refused(&refused),
+            Command::Trim(hot_max) => {
+                self.config.hot_max = hot_max;
+                self.ready.trim(hot_max);
+            }
+            Command::Credit(key, octets) => self.consumers.credit(key, octets),
+            Command::Touch => self.last_used = now,
+            Command::Tick => self.leave_if_unused(now, effects),
+            Command::Hold(until) => self.held_until = until,
+            // They have answers.
+            Command::Publish(_)
+            | Command::Get { .. }
+            | Command::Consume(_)
+            | Command::Cancel(_)
+            | Command::Grant(..)
+            | Command::SetPull(..)
+            | Command::Purge
+            | Command::Delete { .. } => {}
+        }
     }
 
     /// Counts as of now.
@@ -169,7 +206,32 @@ impl State {
         self.deleted
     }
 
-    fn publish(&mut self, messages: Vec<Message>, effects: &mut Effects) {
+    fn publish(&mut self, now: u64, messages: Vec<Message>, effects: &mut Effects) -> Outcome {
+        if !self.rules.refuses() {
+            self.accept(messages, effects);
+            return Outcome::Done;
+        }
+        let mut rejected = Vec::new();
+        let mut dead = Vec::new();
+        for (number, message) in messages.into_iter().enumerate() {
+            if !self.rules.is_full(self.ready.len(), self.ready.bytes()) {
+                self.accept(vec![message], effects);
+                // What a consumer takes makes room for the next one.
+                self.dispatch(now, effects);
+                continue;
+            }
+            rejected.push(number);
+            if self.rules.overflow == Overflow::RejectPublishDlx {
+                let (seq, redelivered, returns) = (0, false, 0);
+                dead.push(Entry { seq, message, redelivered, returns, stored: false });
+            }
+        }
+        self.bury(Reason::MaxLength, dead, effects);
+        if rejected.is_empty() { Outcome::Done } else { Outcome::Rejected(rejected) }
+    }
+
+    fn accept(&mut self, messages: Vec<Message>, effects: &mut Effects) {
+        self.some_expire |= messages.iter().any(Message::expires);
         if let Some(queue) = self.config.durable {
             let positions = self.ready.next()..;
             let stored = positions.zip(&messages).filter(|(_, message)| message.persistent());
@@ -187,23 +249,26 @@ impl State {
     fn loaded(&mut self, from: Seq, next: Seq, mut found: Vec<Entry>) {
         for entry in &mut found {
             entry.redelivered |= entry.seq < self.handed_out_before;
+            self.some_expire |= entry.message.expires();
         }
         self.ready.loaded(from, next, found);
     }
 
     fn settle(&mut self, ranges: &[SeqRange], verdict: Verdict, effects: &mut Effects) {
         let mut spans = Spans::default();
+        let mut dead = Vec::new();
         for range in ranges {
             if range.first == range.last {
                 if let Some(unacked) = self.unacked.remove(range.first) {
-                    self.settle_one(range.first, unacked, verdict, &mut spans);
+                    self.settle_one(range.first, unacked, verdict, &mut spans, &mut dead);
                 }
                 continue;
             }
             for (seq, unacked) in self.unacked.remove_range(range.first..=range.last) {
-                self.settle_one(seq, unacked, verdict, &mut spans);
+                self.settle_one(seq, unacked, verdict, &mut spans, &mut dead);
             }
         }
+        self.bury(Reason::Rejected, dead, effects);
         let Some(queue) = self.config.durable else { return };
         match verdict {
             Verdict::Requeue => spans.give_back(queue, &mut effects.store),
@@ -211,12 +276,23 @@ impl State {
         }
     }
 
-    fn settle_one(&mut self, seq: Seq, unacked: Unacked, verdict: Verdict, spans: &mut Spans) {
+    fn settle_one(
+        &mut self,
+        seq: Seq,
+        unacked: Unacked,
+        verdict: Verdict,
+        spans: &mut Spans,
+        dead: &mut Vec<Entry>,
+    ) {
         if let Some(slot) = unacked.consumer {
             self.consumers.settled(slot);
         }
         let Unacked { message, returns, stored, .. } = unacked;
         let entry = Entry { seq, message, redelivered: true, returns: returns + 1, stored };
+        if verdict == Verdict::Discard && self.rules.dead_letter.is_some() {
+            dead.push(entry);
+            return;
+        }
         spans.add(&entry);
         if verdict == Verdict::Requeue {
             self.ready.put_back(entry);
@@ -271,9 +347,15 @@ impl State {
         Outcome::Unacked(unacked)
     }
 
-    fn grant(&mut self, key: ConsumerKey, messages: u32, effects: &mut Effects) -> Outcome {
+    fn grant(
+        &mut self,
+        now: u64,
+        key: ConsumerKey,
+        messages: u32,
+        effects: &mut Effects,
+    ) -> Outcome {
         self.consumers.grant(key, messages);
-        self.dispatch(effects);
+        self.dispatch(now, effects);
         let more = !self.ready.has_none_at_hand();
         match self.consumers.end_grant(key, more) {
             Some(left) => Outcome::Granted { used: messages.saturating_sub(left), more },

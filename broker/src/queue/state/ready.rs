@@ -122,6 +122,15 @@ impl Ready {
         self.returned.insert(entry.seq, entry);
     }
 
+    /// The message with the lowest position, if it is at hand, and whether it was handed out before.
+    pub fn head(&self) -> Option<(&Message, bool)> {
+        let entry = self.returned.first_key_value().map(|(_, entry)| entry);
+        match entry.or_else(|| self.loaded.front()) {
+            Some(entry) => Some((&entry.message, entry.redelivered)),
+            None => self.fresh.front().map(|message| (message, false)),
+        }
+    }
+
     /// Takes the message with the lowest position, if it is at hand.
     pub fn pop(&mut self) -> Option<Entry> {
         let entry = match self.returned.pop_first() {

@@ -13,7 +13,7 @@ use crate::message::Builder;
 fn message(id: u32, padding: usize) -> Message {
     let mut body = id.to_be_bytes().to_vec();
     body.resize(4 + padding, b'.');
-    Builder::whole(b"\0\0", &[0, 0], &body, false)
+    Builder::whole(0, b"\0\0", &[0, 0], &body, false)
 }
 
 fn messages(ids: std::ops::Range<u32>) -> Vec<Message> {
@@ -56,11 +56,18 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { state: State::new(CONFIG, Past::default()) }
+        Self { state: State::new(CONFIG, Arc::default(), Past::default(), 0) }
     }
 
     fn auto_delete() -> Self {
-        Self { state: State::new(Config { auto_delete: true, ..CONFIG }, Past::default()) }
+        Self {
+            state: State::new(
+                Config { auto_delete: true, ..CONFIG },
+                Arc::default(),
+                Past::default(),
+                0,
+            ),
+        }
     }
 
     fn apply(&mut self, command: Command) -> (Outcome, Effects) {

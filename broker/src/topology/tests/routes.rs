@@ -274,7 +274,7 @@ fn what_was_published_lately_is_for_new_bindings() {
     let arguments = table("x-recent-history-length", AMQPValue::LongInt(2));
     let spec = exchange("recent", ExchangeKind::RecentHistory);
     topology.add_exchange(ExchangeSpec { arguments, ..spec });
-    let message = |body: &str| Builder::whole(b"\x06recent\0", &[0, 0], body.as_bytes(), false);
+    let message = |body: &str| Builder::whole(0, b"\x06recent\0", &[0, 0], body.as_bytes(), false);
     let messages = ["1", "2", "3"].map(message);
     for message in &messages {
         let route = topology.routed("recent", &[b""]).expect("an exchange");

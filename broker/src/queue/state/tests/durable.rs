@@ -72,7 +72,7 @@ fn config(hot_max: usize) -> Config {
 impl Trial {
     fn new() -> Self {
         let mut trial = Self {
-            state: State::new(config(2000), Past::default()),
+            state: State::new(config(2000), Arc::default(), Past::default(), 0),
             store: MemoryStore::new(&StoreConfig::new("")),
             load: None,
             next_id: 0,
@@ -141,7 +141,7 @@ impl Trial {
         for (persistent, padding) in specs {
             let mut body = self.next_id.to_be_bytes().to_vec();
             body.resize(4 + padding, b'.');
-            messages.push(Builder::whole(b"\0\0", &[0, 0], &body, *persistent));
+            messages.push(Builder::whole(0, b"\0\0", &[0, 0], &body, *persistent));
             let known =
                 Known { id: self.next_id, persistent: *persistent, seen: false, returns: 0 };
             self.known.insert(self.next, known);
@@ -206,7 +206,7 @@ impl Trial {
         }
         prop_assert!(self.known.values().all(|known| known.returns == 0 || known.seen));
         self.next = stats.next.0;
-        self.state = State::new(config(2000), past(&stats));
+        self.state = State::new(config(2000), Arc::default(), past(&stats), 0);
         self.apply(Command::Consume(ConsumerSpec { window: 1500, ..consumer(1) })).map(drop)
     }
 
@@ -257,10 +257,10 @@ proptest! {
 
 #[test]
 fn of_a_refused_message_that_was_handed_out_the_store_hears_nothing_more() {
-    let mut state = State::new(config(1 << 20), Past::default());
+    let mut state = State::new(config(1 << 20), Arc::default(), Past::default(), 0);
     let mut effects = Effects::default();
     let body = [7; 10];
-    let message = crate::message::Builder::whole(b"\0\0", &[0, 0], &body, true);
+    let message = crate::message::Builder::whole(0, b"\0\0", &[0, 0], &body, true);
     state.apply(0, Command::Publish(vec![message]), &mut effects);
     let got = state.apply(0, Command::Get { no_ack: false, connection: 1 }, &mut effects);
     assert!(matches!(got, Outcome::Got(Some(_), 0)));

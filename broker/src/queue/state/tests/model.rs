@@ -36,7 +36,7 @@ impl Item {
 
     /// Octets of a delivery: 64, two empty names, the header (12, and 2 of flags), the body.
     fn cost(&self) -> i64 {
-        64 + 2 + 14 + 4 + self.padding as i64
+        64 + 8 + 2 + 14 + 4 + self.padding as i64
     }
 }
 
@@ -153,6 +153,9 @@ impl Model {
             Command::SetPull(key, pull) => return self.set_pull(key, pull),
             Command::Purge => return Outcome::Dropped(self.drop_ready()),
             Command::Delete { if_unused, if_empty } => return self.delete(if_unused, if_empty),
+            Command::PublishDead(_) | Command::Touch | Command::Tick | Command::Hold(_) => {
+                unreachable!("the queues of this model have no rules")
+            }
             // The queues of this model are not in the store.
             Command::Loaded { .. }
             | Command::Unreadable { .. }

@@ -1,0 +1,128 @@
+//! Dead letters on their way: to their targets and out of their queue in one step.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use lepus_storage::{Op, Seq as At, SeqRange as Span};
+
+use super::death::{self, Letter};
+use super::state::{Command, Dead, DeadLetterTo, Entry, Reason};
+use super::writes::Write;
+use super::{Queue, Transaction};
+use crate::clock::now_ms;
+use crate::envelope;
+use crate::message::Message;
+
+/// Queues that dead letters may go through on one thread's stack.
+const DEPTH: u32 = 16;
+
+/// How long dead letters wait while the store takes no messages, ms.
+const RETRY_MS: u64 = 500;
+
+thread_local! {
+    /// Queues that dead letters have gone through on this thread's stack.
+    static THROUGH: Cell<u32> = const { Cell::new(0) };
+}
+
+impl Queue {
+    /// Sends dead letters on; in a long chain of queues another thread does.
+    pub(super) fn send_dead(self: &Arc<Self>, dead: Dead) {
+        let through = THROUGH.get();
+        if through >= DEPTH {
+            return self.node.timers().send_at(now_ms(), self.clone(), dead);
+        }
+        THROUGH.set(through + 1);
+        self.send_dead_now(dead);
+        THROUGH.set(through);
+    }
+
+    /// Sends dead letters on. Whoever has them gets them in the same step of the store in which they leave
+    /// this queue, so that a crash neither loses nor doubles them.
+    fn send_dead_now(self: &Arc<Self>, dead: Dead) {
+        let ops = self.settlement(&dead.entries);
+        if !ops.is_empty() && !self.node.stores() {
+            // In the store they are where they were.
+            let until = now_ms() + RETRY_MS;
+            self.node.timers().send_at(until, self.clone(), dead);
+            self.apply(Command::Hold(until));
+            return;
+        }
+        let Dead { reason, entries, rules } = dead;
+        let Some(to) = &rules.dead_letter else { return };
+        let targets = self.targets(reason, &entries, to);
+        let parts = targets.len() + usize::from(!ops.is_empty());
+        let tx = (parts > 1).then(|| Transaction::new(self.node.new_transaction(), parts));
+        if !ops.is_empty() {
+            // A settlement is never refused, nor is what continues its transaction.
+            let _ = Write::alone(ops, tx.clone()).carry_out(self.store(), self.node.durability());
+        }
+        for (queue, messages) in targets {
+            queue.apply_for(Command::PublishDead(messages), None, tx.as_ref());
+        }
+    }
+
+    /// Which queue gets which letters, each queue's in order.
+    fn targets(
+        &self,
+        reason: Reason,
+        entries: &[Entry],
+        to: &DeadLetterTo,
+    ) -> Vec<(Arc<Self>, Vec<Message>)> {
+        let Some(vhost) = self.node.vhost(&self.vhost) else { return Vec::new() };
+        let now = now_ms();
+        let mut targets: Vec<(Arc<Self>, Vec<Message>)> = Vec::new();
+        let mut cycles = HashSet::new();
+        for entry in entries {
+            let Letter { mut message, keys, headers } =
+                death::letter(&entry.message, reason, self.name(), to, now);
+            let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+            let input = envelope::route_input(&message, &keys, Some(&headers));
+            let route = vhost.route_inside(&to.exchange, &input, &message);
+            // Without the exchange the message is dropped, as in RabbitMQ.
+            let Ok(route) = route else { continue };
+            let mut queues = route.queues;
+            if reason != Reason::Rejected {
+                queues.retain(|queue| {
+                    let cycle = death::is_cycle(&headers, queue.name());
+                    if cycle && cycles.insert(queue.record.id) {
+                        tracing::warn!(
+                            queue = self.name(),
+                            back_to = queue.name(),
+                            "a message was dropped: dead letters go in a circle"
+                        );
+                    }
+                    !cycle
+                });
+            }
+            if queues.len() > 1 {
+                message.set_shared();
+            }
+            for queue in queues {
+                match targets.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &queue)) {
+                    Some((_, messages)) => messages.push(message.clone()),
+                    None => targets.push((queue, vec![message.clone()])),
+                }
+            }
+        }
+        targets
+    }
+
+    /// What tells the store that messages are gone.
+    fn settlement(&self, entries: &[Entry]) -> Vec<Op> {
+        let Some(queue) = self.stored_as() else { return Vec::new() };
+        let stored = || entries.iter().filter(|entry| entry.stored);
+        let mut ranges: Vec<Span> = Vec::new();
+        for entry in stored() {
+            match ranges.last_mut() {
+                Some(range) if range.last.0 + 1 == entry.seq => range.last = At(entry.seq),
+                _ => ranges.push(Span { first: At(entry.seq), last: At(entry.seq) }),
+            }
+        }
+        if ranges.is_empty() {
+            return Vec::new();
+        }
+        let weight = stored().map(|entry| entry.message.body_len() as u64).sum();
+        vec![Op::Settle { queue, ranges, weight }]
+    }
+}

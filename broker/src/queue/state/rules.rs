@@ -1,0 +1,96 @@
+//! How long messages may stay in a queue, how many there may be, and what becomes of the others.
+
+use crate::message::Message;
+
+/// What a queue's arguments say of its messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Messages go after so many ms (`x-message-ttl`), or sooner if they say so themselves.
+    pub ttl: Option<u64>,
+    /// The queue goes when nobody has used it for so many ms (`x-expires`).
+    pub expires: Option<u64>,
+    /// The most messages that may be ready (`x-max-length`).
+    pub max_length: Option<u64>,
+    /// The most octets that the bodies of ready messages may have (`x-max-length-bytes`).
+    pub max_bytes: Option<u64>,
+    /// What is done when there are more (`x-overflow`).
+    pub overflow: Overflow,
+    /// Where messages go that are not consumed.
+    pub dead_letter: Option<DeadLetterTo>,
+}
+
+/// What a full queue does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// The oldest messages go.
+    #[default]
+    DropHead,
+    /// New messages are refused.
+    RejectPublish,
+    /// New messages are refused, and dead-lettered.
+    RejectPublishDlx,
+}
+
+/// `x-dead-letter-exchange` and `x-dead-letter-routing-key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterTo {
+    /// The exchange; "" is the default one.
+    pub exchange: String,
+    /// The routing key instead of the message's own.
+    pub key: Option<String>,
+}
+
+/// Why a message is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A consumer did not want it.
+    Rejected,
+    /// Its time was over.
+    Expired,
+    /// There were too many.
+    MaxLength,
+}
+
+impl Reason {
+    /// RabbitMQ's name, as in `x-death`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::MaxLength => "maxlen",
+        }
+    }
+}
+
+impl Rules {
+    /// When a message's time is over, in ms since 1970.
+    pub fn expiry(&self, message: &Message) -> Option<u64> {
+        let ttl = self.time_to_live(message)?;
+        Some(message.arrived().saturating_add(ttl))
+    }
+
+    /// The shorter of the queue's and the message's own time.
+    pub fn time_to_live(&self, message: &Message) -> Option<u64> {
+        match (self.ttl, message.expiration()) {
+            (Some(queue), Some(own)) => Some(queue.min(own)),
+            (queue, own) => queue.or(own),
+        }
+    }
+
+    /// Whether there is no room for a message among so many, with so many octets of bodies.
+    pub fn is_full(&self, messages: usize, octets: u64) -> bool {
+        self.max_length.is_some_and(|max| messages as u64 >= max)
+            || self.max_bytes.is_some_and(|max| octets >= max)
+    }
+
+    /// Whether so many messages, or so many octets of bodies, are too many.
+    pub fn is_exceeded(&self, messages: usize, octets: u64) -> bool {
+        self.max_length.is_some_and(|max| messages as u64 > max)
+            || self.max_bytes.is_some_and(|max| octets > max)
+    }
+
+    /// New messages are refused when there are too many.
+    pub fn refuses(&self) -> bool {
+        self.overflow != Overflow::DropHead
+    }
+}

@@ -1,0 +1,95 @@
+//! What queues have to do by themselves, and when.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Queue;
+use super::state::{Command, Dead};
+use crate::clock::now_ms;
+
+/// Queues that want to be told when a time has come.
+#[derive(Default)]
+pub struct Timers {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// By time in ms since 1970; the number tells those of one time apart.
+    waiting: BTreeMap<(u64, u64), Weak<Queue>>,
+    last: u64,
+    /// Dead letters that have come a long way, or wait for room; with the time, as above.
+    letters: BTreeMap<(u64, u64), (Arc<Queue>, Dead)>,
+    stopped: bool,
+}
+
+impl Timers {
+    /// Has a queue told at a time, in ms since 1970.
+    pub fn set(&self, due: u64, queue: &Arc<Queue>) {
+        let mut inner = self.inner.lock();
+        inner.last += 1;
+        let key = (due, inner.last);
+        inner.waiting.insert(key, Arc::downgrade(queue));
+        if inner.waiting.first_key_value().is_some_and(|(first, _)| *first == key) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Has dead letters of a queue sent on at a time by the thread of the timers.
+    pub fn send_at(&self, due: u64, queue: Arc<Queue>, dead: Dead) {
+        let mut inner = self.inner.lock();
+        inner.last += 1;
+        let key = (due, inner.last);
+        inner.letters.insert(key, (queue, dead));
+        self.changed.notify_one();
+    }
+
+    /// Tells queues in time until [`Self::stop`].
+    pub fn work(&self) {
+        loop {
+            self.step(now_ms());
+            let mut inner = self.inner.lock();
+            if inner.stopped {
+                return;
+            }
+            let timer = inner.waiting.first_key_value().map(|((due, _), _)| *due);
+            let letter = inner.letters.first_key_value().map(|((due, _), _)| *due);
+            match timer.into_iter().chain(letter).min() {
+                None => self.changed.wait(&mut inner),
+                Some(due) => {
+                    let wait = Duration::from_millis(due.saturating_sub(now_ms()));
+                    self.changed.wait_until(&mut inner, Instant::now() + wait);
+                }
+            }
+        }
+    }
+
+    /// Tells all whose time has come.
+    pub fn step(&self, now: u64) {
+        let later = (now + 1, 0);
+        let (due, letters) = {
+            let mut inner = self.inner.lock();
+            let rest = inner.waiting.split_off(&later);
+            let due = std::mem::replace(&mut inner.waiting, rest);
+            let rest = inner.letters.split_off(&later);
+            (due, std::mem::replace(&mut inner.letters, rest))
+        };
+        for (queue, dead) in letters.into_values() {
+            queue.send_dead(dead);
+        }
+        for queue in due.into_values().filter_map(|queue| queue.upgrade()) {
+            queue.timer_has_come();
+            queue.apply(Command::Tick);
+        }
+    }
+
+    /// Ends [`Self::work`].
+    pub fn stop(&self) {
+        self.inner.lock().stopped = true;
+        self.changed.notify_all();
+    }
+}
