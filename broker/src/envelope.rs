@@ -30,6 +30,15 @@ pub fn headers(message: &Message) -> Option<FieldTable> {
     table::decode_body(found.headers?).ok()
 }
 
+/// The same headers, but for one.
+pub fn without(headers: &FieldTable, name: &str) -> FieldTable {
+    let mut kept = FieldTable::default();
+    for (key, value) in headers.into_iter().filter(|(key, _)| key.as_str() != name) {
+        kept.insert(key.clone(), value.clone());
+    }
+    kept
+}
+
 /// The routing keys in CC and BCC: arrays of long strings (RabbitMQ's sender-selected distribution).
 pub fn extra_keys(headers: &FieldTable) -> Result<Vec<Vec<u8>>, Refusal> {
     let mut keys = Vec::new();

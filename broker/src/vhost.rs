@@ -48,11 +48,7 @@ impl Vhost {
         input: &RouteInput<'_>,
         message: &Message,
     ) -> Result<Route<Arc<Queue>>, Refusal> {
-        self.read(|topology| {
-            let route = topology.route(exchange, input)?;
-            topology.remember(&route.histories, message);
-            Ok(route)
-        })
+        self.remembered(message, |topology| topology.route(exchange, input))
     }
 
     /// As [`Self::route`], for the broker itself: internal exchanges are open to it.
@@ -62,8 +58,17 @@ impl Vhost {
         input: &RouteInput<'_>,
         message: &Message,
     ) -> Result<Route<Arc<Queue>>, Refusal> {
+        self.remembered(message, |topology| topology.route_inside(exchange, input))
+    }
+
+    /// Finds a message's route; histories on the way keep it before the topology may change.
+    fn remembered(
+        &self,
+        message: &Message,
+        route: impl FnOnce(&Topology<Arc<Queue>>) -> Result<Route<Arc<Queue>>, Refusal>,
+    ) -> Result<Route<Arc<Queue>>, Refusal> {
         self.read(|topology| {
-            let route = topology.route_inside(exchange, input)?;
+            let route = route(topology)?;
             topology.remember(&route.histories, message);
             Ok(route)
         })

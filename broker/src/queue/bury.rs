@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use lepus_storage::{Op, Seq as At, SeqRange as Span};
+use lepus_storage::Op;
 
 use super::death::{self, Letter};
-use super::state::{Command, Dead, DeadLetterTo, Entry, Reason};
+use super::state::{Command, Dead, DeadLetterTo, Entry, Reason, Spans};
 use super::writes::Write;
 use super::{Queue, Transaction};
 use crate::clock::now_ms;
@@ -110,19 +110,10 @@ impl Queue {
 
     /// What tells the store that messages are gone.
     fn settlement(&self, entries: &[Entry]) -> Vec<Op> {
-        let Some(queue) = self.stored_as() else { return Vec::new() };
-        let stored = || entries.iter().filter(|entry| entry.stored);
-        let mut ranges: Vec<Span> = Vec::new();
-        for entry in stored() {
-            match ranges.last_mut() {
-                Some(range) if range.last.0 + 1 == entry.seq => range.last = At(entry.seq),
-                _ => ranges.push(Span { first: At(entry.seq), last: At(entry.seq) }),
-            }
+        let mut ops = Vec::new();
+        if let Some(queue) = self.stored_as() {
+            Spans::of(entries).settle(queue, &mut ops);
         }
-        if ranges.is_empty() {
-            return Vec::new();
-        }
-        let weight = stored().map(|entry| entry.message.body_len() as u64).sum();
-        vec![Op::Settle { queue, ranges, weight }]
+        ops
     }
 }

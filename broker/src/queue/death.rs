@@ -5,6 +5,7 @@ use lepus_protocol::properties::{self, Properties};
 use lepus_protocol::table;
 
 use super::state::{DeadLetterTo, Reason};
+use crate::envelope;
 use crate::message::{Builder, Message};
 
 /// A message on its way to a dead letter exchange.
@@ -41,7 +42,7 @@ pub fn letter(
     event.enter(headers);
     let keys = match &to.key {
         Some(key) => {
-            *headers = without(headers, "CC");
+            *headers = envelope::without(headers, "CC");
             vec![key.clone().into_bytes()]
         }
         None => std::iter::once(own).chain(copies).collect(),
@@ -87,7 +88,7 @@ impl Event<'_> {
         let mut events = match headers.inner().get("x-death") {
             Some(AMQPValue::FieldArray(events)) => events.as_slice().to_vec(),
             _ => {
-                self.name_first(headers);
+                self.name_as(headers, "first");
                 Vec::new()
             }
         };
@@ -114,10 +115,6 @@ impl Event<'_> {
         };
         events.insert(0, AMQPValue::FieldTable(event));
         put(headers, "x-death", AMQPValue::FieldArray(FieldArray::from(events)));
-    }
-
-    fn name_first(&self, headers: &mut FieldTable) {
-        self.name_as(headers, "first");
     }
 
     fn name_as(&self, headers: &mut FieldTable, which: &str) {
@@ -153,14 +150,6 @@ fn copies(headers: &FieldTable) -> Vec<Vec<u8>> {
         _ => None,
     };
     values.as_slice().iter().filter_map(key).collect()
-}
-
-fn without(headers: &FieldTable, name: &str) -> FieldTable {
-    let mut kept = FieldTable::default();
-    for (key, value) in headers.into_iter().filter(|(key, _)| key.as_str() != name) {
-        kept.insert(key.clone(), value.clone());
-    }
-    kept
 }
 
 fn is_text(table: &FieldTable, name: &str, value: &str) -> bool {

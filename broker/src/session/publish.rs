@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use amq_protocol::types::{AMQPValue, FieldTable, ShortString};
+use amq_protocol::types::FieldTable;
 use lepus_protocol::encode;
 use lepus_protocol::properties::{self, Properties};
 use lepus_protocol::reply::ReplyCode;
@@ -214,11 +214,7 @@ pub(super) fn write_return(out: &mut Out, number: u16, message: &Message, frame_
 }
 
 fn without_bcc(message: &Message, headers: &FieldTable) -> Message {
-    let keep = |(name, _): &(&ShortString, &AMQPValue)| name.as_str() != "BCC";
-    let mut kept = FieldTable::default();
-    for (name, value) in headers.into_iter().filter(keep) {
-        kept.insert(name.clone(), value.clone());
-    }
+    let kept = envelope::without(headers, "BCC");
     match properties::replace_headers(message.properties(), &kept) {
         Ok(properties) => {
             let (now, route) = (message.arrived(), message.route());

@@ -83,9 +83,7 @@ impl State {
         if self.rules.dead_letter.is_some() {
             effects.dead.push(Dead { reason, entries, rules: self.rules.clone() });
         } else if let Some(queue) = self.config.durable {
-            let mut spans = Spans::default();
-            entries.iter().for_each(|entry| spans.add(entry));
-            spans.settle(queue, &mut effects.store);
+            Spans::of(&entries).settle(queue, &mut effects.store);
         }
     }
 

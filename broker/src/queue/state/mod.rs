@@ -32,7 +32,7 @@ use crate::message::Message;
 use crate::window::Window;
 use consumers::{Consumers, Slot};
 use ready::Ready;
-use spans::Spans;
+pub use spans::Spans;
 
 /// Counts of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,6 +12,13 @@ pub struct Spans {
 }
 
 impl Spans {
+    /// Those of the messages that the store has.
+    pub fn of(entries: &[Entry]) -> Self {
+        let mut spans = Self::default();
+        entries.iter().for_each(|entry| spans.add(entry));
+        spans
+    }
+
     /// Adds a message, if the store has it.
     pub fn add(&mut self, entry: &Entry) {
         if entry.stored {
