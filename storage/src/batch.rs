@@ -9,6 +9,7 @@ use crate::{Payload, QueueId, Seq};
 pub struct Batch {
     ops: Vec<Op>,
     part: Option<TxPart>,
+    to_come: u64,
 }
 
 /// What makes several batches one transaction: after a crash all of them are there, or none.
@@ -114,6 +115,17 @@ impl Batch {
         self.part = Some(part);
     }
 
+    /// Says how many octets the parts of its transaction that come after it publish, at most: with the
+    /// first one an engine can look for the room of all, and keep it.
+    pub fn set_to_come(&mut self, octets: u64) {
+        self.to_come = octets;
+    }
+
+    /// What later parts of its transaction publish, in octets; 0 if it was not said.
+    pub fn to_come(&self) -> u64 {
+        self.to_come
+    }
+
     /// The transaction that it is a part of.
     pub fn part(&self) -> Option<TxPart> {
         self.part
@@ -148,6 +160,6 @@ impl Batch {
 
 impl From<Vec<Op>> for Batch {
     fn from(ops: Vec<Op>) -> Self {
-        Self { ops, part: None }
+        Self { ops, ..Self::default() }
     }
 }

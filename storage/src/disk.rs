@@ -12,6 +12,10 @@ pub mod sim;
 
 pub use real::RealDisk;
 
+/// How opening says that there is no descriptor, or no memory, for another open file: nothing was
+/// done, and there may be one in a moment.
+pub(crate) const NO_DESCRIPTOR: io::ErrorKind = io::ErrorKind::QuotaExceeded;
+
 /// A file system. Nothing that is done to a directory survives a crash for sure before
 /// [`sync_dir`](Self::sync_dir), nothing that is done to a file before [`DiskFile::sync_data`].
 pub trait Disk: Send + Sync + Debug {

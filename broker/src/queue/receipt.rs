@@ -97,30 +97,32 @@ pub struct Transaction {
 #[derive(Debug)]
 struct Parts {
     left: usize,
+    /// Octets of large messages that these publish.
+    octets: u64,
     written: bool,
     /// The store did not take one: none of the others may become valid.
     refused: bool,
 }
 
 impl Transaction {
-    /// A transaction of so many parts.
-    pub fn new(id: u64, parts: usize) -> Arc<Self> {
-        Arc::new(Self {
-            id,
-            state: Mutex::new(Parts { left: parts, written: false, refused: false }),
-        })
+    /// A transaction of so many parts, which publish so many octets of large messages.
+    pub fn new(id: u64, parts: usize, octets: u64) -> Arc<Self> {
+        let state = Parts { left: parts, octets, written: false, refused: false };
+        Arc::new(Self { id, state: Mutex::new(state) })
     }
 
-    /// Writes one part. The lock makes the last part the last one in the store, too. `empty`: there
+    /// Writes one part, which publishes so many octets. `write` is told what those behind it do. The lock makes the last part the last one in the store, too. `empty`: there
     /// is nothing to write, unless it is the end of what others have written. After a part that was
     /// refused no other is written.
     pub fn part(
         &self,
         empty: bool,
-        write: impl FnOnce(TxPart) -> Result<Lsn, StoreError>,
+        octets: u64,
+        write: impl FnOnce(TxPart, u64) -> Result<Lsn, StoreError>,
     ) -> Result<Lsn, StoreError> {
         let mut parts = self.state.lock();
         parts.left = parts.left.saturating_sub(1);
+        parts.octets = parts.octets.saturating_sub(octets);
         let last = parts.left == 0;
         if parts.refused {
             return Err(StoreError::Poisoned("another part of the transaction was".to_owned()));
@@ -128,7 +130,8 @@ impl Transaction {
         if empty && !(last && parts.written) {
             return Ok(Lsn(0));
         }
-        let done = write(TxPart { tx: self.id, last });
+        let to_come = if last { 0 } else { parts.octets };
+        let done = write(TxPart { tx: self.id, last }, to_come);
         parts.refused = done.is_err();
         parts.written = true;
         done

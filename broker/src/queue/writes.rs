@@ -7,6 +7,7 @@ use lepus_storage::{Batch, Lsn, MessageStore, Op, StoreError, TxPart};
 use super::receipt::{Receipt, Transaction};
 use super::state::Seq;
 use crate::durability::Durability;
+use crate::limits::STORED_APART;
 
 /// Writes that nobody carries out yet.
 #[derive(Debug, Default)]
@@ -71,7 +72,16 @@ impl Write {
         let done = match &tx {
             None if ops.is_empty() => Ok(Lsn(0)),
             None => append(store, ops, None),
-            Some(tx) => tx.part(ops.is_empty(), |part| append(store, ops, Some(part))),
+            Some(tx) => {
+                let octets = published
+                    .iter()
+                    .map(|(_, octets)| octets)
+                    .filter(|octets| **octets >= STORED_APART)
+                    .sum();
+                tx.part(ops.is_empty(), octets, |part, to_come| {
+                    append(store, ops, Some((part, to_come)))
+                })
+            }
         };
         if done.is_err() && !others.is_empty() {
             // Only messages are refused, and what else they have led to is no part of a transaction.
@@ -93,10 +103,16 @@ impl Write {
     }
 }
 
-fn append(store: &dyn MessageStore, ops: Vec<Op>, part: Option<TxPart>) -> Result<Lsn, StoreError> {
+/// `part`: of a transaction, with the octets that are to come.
+fn append(
+    store: &dyn MessageStore,
+    ops: Vec<Op>,
+    part: Option<(TxPart, u64)>,
+) -> Result<Lsn, StoreError> {
     let mut batch = Batch::from(ops);
-    if let Some(part) = part {
+    if let Some((part, to_come)) = part {
         batch.set_part(part);
+        batch.set_to_come(to_come);
     }
     store.append(batch)
 }

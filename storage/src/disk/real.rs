@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-use super::{Disk, DiskFile};
+use super::{Disk, DiskFile, NO_DESCRIPTOR};
 
 /// The file system of the operating system. What it refuses is told with the path.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,6 +22,16 @@ struct RealFile(File);
 /// Keeps the kind of an error, by which callers decide, and adds the path, which operators need.
 fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error + '_ {
     move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// The same for what opens a file.
+fn opening(path: &Path) -> impl FnOnce(io::Error) -> io::Error + '_ {
+    move |error| match Errno::from_io_error(&error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => {
+            io::Error::new(NO_DESCRIPTOR, format!("{}: {error}", path.display()))
+        }
+        _ => at(path)(error),
+    }
 }
 
 fn read_write() -> OpenOptions {
@@ -60,12 +70,12 @@ impl Disk for RealDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let file = read_write().create_new(true).open(path).map_err(at(path))?;
+        let file = read_write().create_new(true).open(path).map_err(opening(path))?;
         Ok(Arc::new(RealFile(file)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let file = read_write().open(path).map_err(at(path))?;
+        let file = read_write().open(path).map_err(opening(path))?;
         Ok(Arc::new(RealFile(file)))
     }
 
@@ -78,7 +88,8 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        File::open(path).and_then(|directory| directory.sync_all()).map_err(at(path))
+        let directory = File::open(path).map_err(opening(path))?;
+        directory.sync_all().map_err(at(path))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {

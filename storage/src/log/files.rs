@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::index::{BigId, SegmentId};
 use super::segment::{self, Kind};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, NO_DESCRIPTOR};
 
 /// How many files are kept open.
 const OPEN: usize = 512;
@@ -88,12 +88,43 @@ impl Files {
 
     /// Makes what was done to the log's directory survive a crash.
     pub fn sync(&self) -> io::Result<()> {
-        self.disk.sync_dir(&self.log)
+        self.sync_dir(&self.log)
     }
 
     /// The same for the directory of big payloads.
     pub fn sync_big(&self) -> io::Result<()> {
-        self.disk.sync_dir(&self.big)
+        self.sync_dir(&self.big)
+    }
+
+    /// Makes an empty file.
+    pub fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.opening(|| self.disk.create(path))
+    }
+
+    /// Opens a file by its path.
+    pub fn open_path(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.opening(|| self.disk.open(path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let done = self.opening(|| self.disk.sync_dir(path));
+        // Names were changed before, and it is not known whether that lasts: not to be tried again.
+        done.map_err(|error| match error.kind() {
+            NO_DESCRIPTOR => io::Error::other(error),
+            _ => error,
+        })
+    }
+
+    /// Does what opens a file. If too many are open, those go that are only kept.
+    fn opening<T>(&self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        match open() {
+            Err(error) if error.kind() == NO_DESCRIPTOR => {
+                let kept = std::mem::take(&mut *self.open.lock());
+                drop(kept);
+                open()
+            }
+            done => done,
+        }
     }
 
     /// Removes a file; it may be gone already.
@@ -108,7 +139,7 @@ impl Files {
     pub fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let temporary = path.with_extension("tmp");
         self.remove(&temporary)?;
-        let file = self.disk.create(&temporary)?;
+        let file = self.create(&temporary)?;
         let written = file.write_at(bytes, 0);
         if let Err(error) = written {
             // It is cleared away on opening if not now.
@@ -122,7 +153,7 @@ impl Files {
 
     /// All of a file.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let file = self.disk.open(path)?;
+        let file = self.open_path(path)?;
         let len = usize::try_from(file.len()?).map_err(io::Error::other)?;
         let mut bytes = vec![0; len];
         let read = file.read_at(&mut bytes, 0)?;
@@ -139,7 +170,7 @@ impl Files {
             Part::Records => self.segment(id, kind),
             Part::Index => self.index(id, kind),
         };
-        let file = self.disk.open(&path)?;
+        let file = self.open_path(&path)?;
         self.keep(id, part, file.clone());
         Ok(file)
     }
@@ -199,7 +230,8 @@ pub(super) fn parse_number(name: &str, extension: &str) -> Option<u64> {
     if digits.len() != 16 { None } else { u64::from_str_radix(digits, 16).ok() }
 }
 
-/// Whether an error says that there is no room, which may change.
+/// Whether an error says that there is no room, on the disk or for another open file, which may
+/// change.
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

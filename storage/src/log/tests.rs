@@ -2,6 +2,7 @@
 
 mod compaction;
 mod faults;
+mod room;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::chores::Chores;
 use super::engine::{Engine, Step, count};
 use super::files::Part;
 use super::group::Group;
@@ -57,16 +58,21 @@ impl Engine {
     pub(super) fn write_group(&self) -> Step {
         let Some(group) = self.first_group() else { return Step::Idle };
         if let Err(error) = self.commit(&group) {
-            return self.failed("writing the log", &error);
+            let step = self.failed("writing the log", &error);
+            self.inner.lock().trouble.stalled = step == Step::Stalled;
+            return step;
         }
         let mut inner = self.inner.lock();
+        inner.trouble.stalled = false;
         inner.groups.written();
         inner.durable = group.last_lsn;
         let done = group.big.iter().map(|(id, _)| inner.unwritten_big.remove(id));
         let done: Vec<_> = done.collect();
         let shared = inner.shared.take();
-        // A checkpoint or a segment may have waited for it.
-        let waiting = inner.chores.job.is_some() || !inner.chores.rolled.is_empty();
+        inner.release_freed(group.whole_lsn);
+        // A checkpoint or a segment may have waited for it, or files that can go now.
+        let Chores { job, rolled, unneeded, .. } = &inner.chores;
+        let waiting = job.is_some() || !rolled.is_empty() || !unneeded.is_empty();
         drop(inner);
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         self.announcer.advance(Lsn(group.last_lsn));
