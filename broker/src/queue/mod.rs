@@ -4,6 +4,7 @@
 //! after the lock is given back, by one thread at a time ([`Queue::carry_out`]), so that what the
 //! store is told and what consumers are given stays in order without two locks ever being held.
 
+mod complaints;
 pub mod load;
 mod receipt;
 pub mod state;
