@@ -40,6 +40,34 @@ pub trait Disk: Send + Sync + Debug {
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
 }
 
+/// Puts a file in place as a whole: after a crash it is the new one or the old one.
+pub(crate) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    put(disk, path, bytes)?;
+    disk.sync_dir(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// The same, but that a crash may undo it until the directory is synced.
+pub(crate) fn put(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    remove(disk, &temporary)?;
+    let file = disk.create(&temporary)?;
+    if let Err(error) = file.write_at(bytes, 0) {
+        // The next one does it if not now.
+        let _ = remove(disk, &temporary);
+        return Err(error);
+    }
+    file.sync_data()?;
+    disk.rename(&temporary, path)
+}
+
+/// Removes a file; it may be gone already.
+pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.remove(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
 /// An open file. Positions beyond its end read as nothing; writing there makes it longer.
 #[expect(clippy::len_without_is_empty, reason = "a file system call, which may fail")]
 pub trait DiskFile: Send + Sync + Debug {

@@ -66,6 +66,7 @@ use crate::{
 };
 use engine::{Engine, Step};
 
+pub(crate) use files::{has_file_named, is_full};
 pub use tuning::Tuning;
 
 /// Keeps messages in a segmented log. What is appended becomes durable within milliseconds, in

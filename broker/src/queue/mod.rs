@@ -5,6 +5,7 @@
 //! store is told and what consumers are given stays in order without two locks ever being held.
 
 mod bury;
+mod complaints;
 mod death;
 pub mod load;
 mod receipt;
@@ -21,6 +22,7 @@ use parking_lot::Mutex;
 
 use crate::clock::now_ms;
 use crate::mailbox::Mail;
+use crate::message::Message;
 use crate::node::Node;
 use crate::topology::QueueRecord;
 pub use receipt::{Fate, Receipt, Transaction};
@@ -118,6 +120,13 @@ impl Queue {
     /// Its name in the store, if it is durable.
     pub fn stored_as(&self) -> Option<QueueId> {
         self.record.spec.durable.then_some(QueueId(self.record.id.0))
+    }
+
+    /// Octets of these messages that the store keeps in files of their own.
+    pub fn stored_apart(&self, messages: &[Message]) -> u64 {
+        let stored = self.stored_as().is_some();
+        let stored = messages.iter().filter(|message| stored && message.persistent());
+        writes::stored_apart(stored.map(|message| message.size() as u64))
     }
 
     fn store(&self) -> &dyn MessageStore {

@@ -111,8 +111,9 @@ impl Transaction {
         Arc::new(Self { id, state: Mutex::new(state) })
     }
 
-    /// Writes one part, which publishes so many octets. `write` is told what those behind it do. The lock makes the last part the last one in the store, too. `empty`: there
-    /// is nothing to write, unless it is the end of what others have written. After a part that was
+    /// Writes one part, which publishes so many octets of large messages; `write` is told how many
+    /// are to come. The lock makes the last part the last one in the store, too. `empty`: there is
+    /// nothing to write, unless it is the end of what others have written. After a part that was
     /// refused no other is written.
     pub fn part(
         &self,

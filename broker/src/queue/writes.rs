@@ -60,7 +60,7 @@ impl Write {
     }
 
     /// Gives the store its batch. An error tells which messages (position, octets of the body)
-    /// were refused.
+    /// were refused, if any are in it.
     pub fn carry_out(
         self,
         store: &dyn MessageStore,
@@ -73,11 +73,7 @@ impl Write {
             None if ops.is_empty() => Ok(Lsn(0)),
             None => append(store, ops, None),
             Some(tx) => {
-                let octets = published
-                    .iter()
-                    .map(|(_, octets)| octets)
-                    .filter(|octets| **octets >= STORED_APART)
-                    .sum();
+                let octets = stored_apart(published.iter().map(|(_, octets)| *octets));
                 tx.part(ops.is_empty(), octets, |part, to_come| {
                     append(store, ops, Some((part, to_come)))
                 })
@@ -92,13 +88,15 @@ impl Write {
             receipt.written(done.as_ref().ok().copied(), durability);
         }
         match done {
-            Err(error) if !published.is_empty() => {
-                tracing::error!(messages = published.len(), "messages refused: {error}");
+            Ok(_) => Ok(()),
+            Err(error) => {
+                // That the store is poisoned was said when it happened: what is settled now comes
+                // back after the restart that it needs.
+                if !published.is_empty() {
+                    tracing::error!(messages = published.len(), "messages refused: {error}");
+                }
                 Err(published)
             }
-            // That the store is poisoned was said when it happened: what is settled now comes back
-            // after the restart that it needs.
-            _ => Ok(()),
         }
     }
 }
@@ -115,6 +113,12 @@ fn append(
         batch.set_to_come(to_come);
     }
     store.append(batch)
+}
+
+/// How much of messages of these sizes the store keeps in files of their own: the room for these has
+/// to be there when a transaction begins.
+pub fn stored_apart(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.filter(|octets| *octets >= STORED_APART).sum()
 }
 
 fn published(op: &Op) -> Option<(Seq, u64)> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lepus_protocol::method::Verdict;
 
-use crate::limits::{GATHER_BYTES, GATHER_MESSAGES, STORED_APART};
+use crate::limits::{GATHER_BYTES, GATHER_MESSAGES};
 use crate::mailbox::Mailbox;
 use crate::message::Message;
 use crate::queue::state::{Command, Outcome, SeqRange};
@@ -37,16 +37,6 @@ struct Publishes {
     origins: Vec<Origin>,
     /// Somebody awaits that they are stored.
     awaited: bool,
-}
-
-impl Publishes {
-    /// What the store keeps of it in files of their own: the room for these has to be there when a
-    /// transaction begins.
-    fn octets_apart(&self) -> u64 {
-        let stored = self.queue.stored_as().is_some();
-        let messages = self.messages.iter().filter(|message| stored && message.persistent());
-        messages.map(|message| message.size() as u64).filter(|octets| *octets >= STORED_APART).sum()
-    }
 }
 
 impl Gather {
@@ -125,8 +115,8 @@ impl Gather {
     /// Gives the queues what was gathered as one transaction.
     pub fn commit(&mut self, id: u64, mailbox: &Arc<Mailbox>) -> Arc<Receipt> {
         let parts = self.publishes.len() + self.verdicts.len();
-        let tx =
-            Transaction::new(id, parts, self.publishes.iter().map(Publishes::octets_apart).sum());
+        let apart = |of: &Publishes| of.queue.stored_apart(&of.messages);
+        let tx = Transaction::new(id, parts, self.publishes.iter().map(apart).sum());
         let receipt = Receipt::new(mailbox);
         let hand_over = |queue: Arc<Queue>, command| {
             receipt.await_one();

@@ -40,6 +40,14 @@ fn read_write() -> OpenOptions {
     options
 }
 
+/// On a file system that is only read, a file can still be read and locked.
+fn readable(path: &Path, opened: io::Result<File>) -> io::Result<File> {
+    match opened {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => File::open(path),
+        opened => opened,
+    }
+}
+
 impl Disk for RealDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         if path.is_dir() {
@@ -75,8 +83,8 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let file = read_write().open(path).map_err(opening(path))?;
-        Ok(Arc::new(RealFile(file)))
+        let opened = readable(path, read_write().open(path));
+        Ok(Arc::new(RealFile(opened.map_err(opening(path))?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -93,7 +101,8 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
-        let file = read_write().create(true).truncate(false).open(path).map_err(at(path))?;
+        let opened = read_write().create(true).truncate(false).open(path);
+        let file = readable(path, opened).map_err(at(path))?;
         match file.try_lock() {
             Ok(()) => Ok(Box::new(file)),
             Err(TryLockError::WouldBlock) => {

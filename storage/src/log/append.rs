@@ -47,7 +47,7 @@ impl Engine {
             prepared.clear();
             let size = prepare(&batch, self.tuning.big_from, prepared);
             // Looked at before the lock is taken: the system may take its time.
-            let looks = size.publishes && (size.big > 0 || batch.to_come() > 0);
+            let looks = size.big > 0 || batch.to_come() > 0;
             let free = if looks { Some(self.look()?) } else { None };
             self.append_prepared(&batch, size, free, prepared)
         })
@@ -63,7 +63,7 @@ impl Engine {
         let mut inner = self.inner.lock();
         inner.writable()?;
         inner.index.check(batch.ops())?;
-        if size.publishes
+        if (size.publishes || batch.to_come() > 0)
             && !inner.continues(batch)
             && let Err(refusal) = self.check_room(&mut inner, size, free, batch.to_come())
         {

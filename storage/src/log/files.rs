@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::index::{BigId, SegmentId};
 use super::segment::{self, Kind};
-use crate::disk::{Disk, DiskFile, NO_DESCRIPTOR};
+use crate::disk::{self, Disk, DiskFile, NO_DESCRIPTOR};
 
 /// How many files are kept open.
 const OPEN: usize = 512;
@@ -54,11 +54,11 @@ impl Files {
 
     /// The names in the log's directory, and in that of big payloads.
     pub fn list(&self) -> io::Result<(Vec<String>, Vec<String>)> {
-        let big = match self.disk.list(&self.big) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            listed => listed?,
+        let list = |folder: &Path| match self.disk.list(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            listed => listed,
         };
-        Ok((self.disk.list(&self.log)?, big))
+        Ok((list(&self.log)?, list(&self.big)?))
     }
 
     /// A file of the log.
@@ -129,25 +129,12 @@ impl Files {
 
     /// Removes a file; it may be gone already.
     pub fn remove(&self, path: &Path) -> io::Result<()> {
-        match self.disk.remove(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            done => done,
-        }
+        disk::remove(&*self.disk, path)
     }
 
     /// Puts a file in place as a whole: after a crash it is the new one or the old one.
     pub fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let temporary = path.with_extension("tmp");
-        self.remove(&temporary)?;
-        let file = self.create(&temporary)?;
-        let written = file.write_at(bytes, 0);
-        if let Err(error) = written {
-            // It is cleared away on opening if not now.
-            let _ = self.remove(&temporary);
-            return Err(error);
-        }
-        file.sync_data()?;
-        self.disk.rename(&temporary, path)?;
+        self.opening(|| disk::put(&*self.disk, path, bytes))?;
         self.sync()
     }
 
@@ -230,8 +217,16 @@ pub(super) fn parse_number(name: &str, extension: &str) -> Option<u64> {
     if digits.len() != 16 { None } else { u64::from_str_radix(digits, 16).ok() }
 }
 
+/// Whether the directory of a log has things of this name.
+pub(crate) fn has_file_named(name: &str) -> bool {
+    let others = ["big", "checkpoint.0", "checkpoint.1", "meta.0", "meta.1"];
+    let is_segment = |extension| segment::parse_name(name, extension).is_some();
+    let is_free = parse_number(name, "free").is_some();
+    others.contains(&name) || is_segment("seg") || is_segment("idx") || is_free
+}
+
 /// Whether an error says that there is no room, on the disk or for another open file, which may
 /// change.
-pub(super) fn is_full(error: &io::Error) -> bool {
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
