@@ -57,7 +57,7 @@ fn a_transaction_whose_message_is_refused_settles_nothing() {
     }
     receipt.complete();
     let refused = writes.take().into_iter().map(|write| write.carry_out(&store, &durability));
-    assert_eq!(refused.collect::<Vec<_>>(), [Err(vec![(1, 100)]), Ok(())]);
+    assert_eq!(refused.collect::<Vec<_>>(), [Err(vec![(1, 100)]), Err(vec![])]);
     assert_eq!(receipt.fate(&durability), Fate::Refused);
     assert_eq!(store.stats(QUEUE).messages, 1);
 }
