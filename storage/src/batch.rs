@@ -10,6 +10,7 @@ pub struct Batch {
     ops: Vec<Op>,
     part: Option<TxPart>,
     to_come: u64,
+    followed: bool,
 }
 
 /// What makes several batches one transaction: after a crash all of them are there, or none.
@@ -119,6 +120,17 @@ impl Batch {
     /// first one an engine can look for the room of all, and keep it.
     pub fn set_to_come(&mut self, octets: u64) {
         self.to_come = octets;
+    }
+
+    /// Says that a call of [`MessageStore::write`](crate::MessageStore::write) will follow: until then
+    /// the store need not begin to write.
+    pub fn set_followed(&mut self) {
+        self.followed = true;
+    }
+
+    /// Whether a call of [`MessageStore::write`](crate::MessageStore::write) will follow.
+    pub fn followed(&self) -> bool {
+        self.followed
     }
 
     /// What later parts of its transaction publish, in octets; 0 if it was not said.

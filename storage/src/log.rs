@@ -168,6 +168,10 @@ impl MessageStore for LogStore {
         self.engine.append(batch)
     }
 
+    fn write(&self, quickest: bool) {
+        self.engine.write(quickest);
+    }
+
     fn durable(&self) -> watch::Receiver<Lsn> {
         self.engine.announcer.subscribe()
     }

@@ -191,6 +191,11 @@ impl Queue {
         }
     }
 
+    /// Whether nobody takes its messages now.
+    pub fn is_unconsumed(&self) -> bool {
+        !self.has_consumers.load(Ordering::Relaxed)
+    }
+
     fn carry_out(self: &Arc<Self>, writes: Vec<Write>, effects: Effects) {
         for write in writes {
             if let Err(refused) = write.carry_out(self.store(), self.node.durability()) {

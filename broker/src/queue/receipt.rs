@@ -19,6 +19,8 @@ pub struct Receipt {
     open: AtomicU32,
     lsn: AtomicU64,
     refused: AtomicBool,
+    /// The session sees to it that its writes reach the disk.
+    followed: AtomicBool,
     mailbox: Arc<Mailbox>,
 }
 
@@ -40,6 +42,7 @@ impl Receipt {
             open: AtomicU32::new(1),
             lsn: AtomicU64::new(0),
             refused: AtomicBool::new(false),
+            followed: AtomicBool::new(false),
             mailbox: mailbox.clone(),
         })
     }
@@ -47,6 +50,22 @@ impl Receipt {
     /// One more write.
     pub fn await_one(&self) {
         self.open.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether the session will call [`lepus_storage::MessageStore::write`] for its writes. If it no
+    /// longer does, whoever has just appended one must.
+    pub fn set_followed(&self, followed: bool) {
+        self.followed.store(followed, Ordering::SeqCst);
+    }
+
+    /// Whether the session will.
+    pub fn is_followed(&self) -> bool {
+        self.followed.load(Ordering::SeqCst)
+    }
+
+    /// Whether some write has not reached the store.
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::SeqCst) > 0
     }
 
     /// The session will add no more.
@@ -73,7 +92,7 @@ impl Receipt {
 
     /// What became of it.
     pub fn fate(&self, durability: &Durability) -> Fate {
-        if self.open.load(Ordering::SeqCst) > 0 {
+        if self.is_open() {
             Fate::Open
         } else if self.refused.load(Ordering::SeqCst) {
             Fate::Refused

@@ -69,8 +69,18 @@ impl Write {
         let Self { ops, receipts, tx } = self;
         let published: Vec<(Seq, u64)> = ops.iter().filter_map(published).collect();
         let others = if published.is_empty() { Vec::new() } else { others(&ops) };
+        let followed = receipts.iter().all(|receipt| receipt.is_followed());
         let done = match &tx {
             None if ops.is_empty() => Ok(Lsn(0)),
+            None if followed && !receipts.is_empty() => {
+                let mut batch = Batch::from(ops);
+                batch.set_followed();
+                let done = store.append(batch);
+                if !receipts.iter().all(|receipt| receipt.is_followed()) {
+                    store.write(false);
+                }
+                done
+            }
             None => append(store, ops, None),
             Some(tx) => {
                 let octets = stored_apart(published.iter().map(|(_, octets)| *octets));

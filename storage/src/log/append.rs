@@ -79,7 +79,7 @@ impl Engine {
         inner.groups.added(octets, whole);
         let (lsn, chores) = (Lsn(inner.lsn), inner.note_emptied() || busy);
         drop(inner);
-        if began || size.urgent {
+        if (began || size.urgent) && !batch.followed() {
             self.work.notify_one();
         }
         if chores {

@@ -186,6 +186,8 @@ fn inner(found: Found, random: Random, tuning: Tuning) -> Inner {
         freed_big: BTreeMap::new(),
         pool,
         chores,
+        writing: false,
+        quick: true,
         trouble: Trouble::default(),
         random,
         tuning,

@@ -40,6 +40,10 @@ pub(super) struct Inner {
     pub freed_big: BTreeMap<BigId, u64>,
     pub pool: Pool,
     pub chores: Chores,
+    /// A group is being written.
+    pub writing: bool,
+    /// The last group took the disk no longer than [`super::writer::QUICK`].
+    pub quick: bool,
     pub trouble: Trouble,
     pub random: Random,
     pub tuning: Tuning,

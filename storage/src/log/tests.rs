@@ -2,6 +2,7 @@
 
 mod compaction;
 mod faults;
+mod quickest;
 mod room;
 
 use std::path::Path;
