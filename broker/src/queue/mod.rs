@@ -198,7 +198,9 @@ impl Queue {
 
     fn carry_out(self: &Arc<Self>, writes: Vec<Write>, effects: Effects) {
         for write in writes {
-            if let Err(refused) = write.carry_out(self.store(), self.node.durability()) {
+            if let Err(refused) = write.carry_out(self.store(), self.node.durability())
+                && !refused.is_empty()
+            {
                 self.apply(Command::Refused(refused));
             }
         }
