@@ -1,0 +1,190 @@
+//! The keys of the latest messages: as many, and for as long, as was asked for.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::Key;
+
+/// Keys that were seen, the oldest first. The same calls always lead to the same answers.
+#[derive(Debug, Default)]
+pub struct Recent {
+    /// The most keys; `None`: no bound.
+    size: Option<usize>,
+    /// How long a key is known, ms; `None`: as long as there is room.
+    ttl: Option<u64>,
+    /// Where the latest entry of each key stands.
+    known: HashMap<Key, u64>,
+    entries: VecDeque<Remembered>,
+    next: u64,
+}
+
+/// A key with the position of its entry, and the end of its time in ms since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// Ascending, never given twice.
+    pub at: u64,
+    /// What was seen.
+    pub key: Key,
+    /// From then on it is not known; `u64::MAX`: always.
+    pub until: u64,
+}
+
+impl Remembered {
+    /// As it is stored: key and time, big-endian.
+    pub fn encode(&self) -> [u8; 24] {
+        let mut octets = [0; 24];
+        let (key, until) = octets.split_at_mut(16);
+        key.copy_from_slice(&self.key.to_be_bytes());
+        until.copy_from_slice(&self.until.to_be_bytes());
+        octets
+    }
+
+    /// Reads what [`Self::encode`] wrote; `None` for anything else.
+    pub fn decode(at: u64, octets: &[u8]) -> Option<Self> {
+        let (key, rest) = octets.split_first_chunk()?;
+        let until = u64::from_be_bytes(rest.try_into().ok()?);
+        Some(Self { at, key: Key::from_be_bytes(*key), until })
+    }
+}
+
+impl Recent {
+    /// Knows nothing yet.
+    pub fn new(size: Option<usize>, ttl: Option<u64>) -> Self {
+        Self { size, ttl, ..Self::default() }
+    }
+
+    /// Takes what was known before a restart, in order of position.
+    pub fn restore(&mut self, entry: Remembered) {
+        self.next = entry.at + 1;
+        self.known.insert(entry.key, entry.at);
+        self.entries.push_back(entry);
+    }
+
+    /// Whether a key is known.
+    pub fn knows(&self, key: Key, now: u64) -> bool {
+        let entry = self.known.get(&key).and_then(|at| self.get(*at));
+        entry.is_some_and(|entry| now < entry.until)
+    }
+
+    /// Remembers a key, for a time of its own if `ttl` (ms) is there. Returns its entry, and appends to
+    /// `gone` the positions of those that are forgotten.
+    pub fn add(&mut self, key: Key, ttl: Option<u64>, now: u64, gone: &mut Vec<u64>) -> Remembered {
+        let until = ttl.or(self.ttl).map_or(u64::MAX, |ttl| now.saturating_add(ttl));
+        let entry = Remembered { at: self.next, key, until };
+        self.next += 1;
+        self.known.insert(key, entry.at);
+        self.entries.push_back(entry);
+        let size = self.size.unwrap_or(usize::MAX);
+        while let Some(oldest) = self.entries.front().copied()
+            && (self.known.len() > size || oldest.until <= now || self.is_old(&oldest))
+        {
+            self.entries.pop_front();
+            if !self.is_old(&oldest) {
+                self.known.remove(&oldest.key);
+            }
+            gone.push(oldest.at);
+        }
+        entry
+    }
+
+    /// How many keys there are, with those whose time is over.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// A later entry has taken its place.
+    fn is_old(&self, entry: &Remembered) -> bool {
+        self.known.get(&entry.key).is_none_or(|at| *at != entry.at)
+    }
+
+    fn get(&self, at: u64) -> Option<&Remembered> {
+        let first = self.entries.front()?.at;
+        let place = usize::try_from(at.checked_sub(first)?).ok()?;
+        // Positions have no gaps but where the store had some before a restart.
+        match self.entries.get(place) {
+            Some(entry) if entry.at == at => Some(entry),
+            _ => {
+                let place = self.entries.binary_search_by_key(&at, |entry| entry.at).ok()?;
+                self.entries.get(place)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(recent: &mut Recent, key: Key, now: u64) -> Vec<u64> {
+        let mut gone = Vec::new();
+        recent.add(key, None, now, &mut gone);
+        gone
+    }
+
+    #[test]
+    fn the_oldest_goes_first() {
+        let mut recent = Recent::new(Some(2), None);
+        assert!(add(&mut recent, 1, 0).is_empty() && add(&mut recent, 2, 0).is_empty());
+        assert_eq!(add(&mut recent, 3, 0), [0]);
+        assert_eq!([1, 2, 3].map(|key| recent.knows(key, 0)), [false, true, true]);
+    }
+
+    #[test]
+    fn a_key_is_known_for_its_time() {
+        let mut recent = Recent::new(None, Some(10));
+        add(&mut recent, 1, 100);
+        assert!(recent.knows(1, 109) && !recent.knows(1, 110));
+        let own = recent.add(2, Some(1), 100, &mut Vec::new());
+        assert_eq!(own.until, 101);
+        // Entries of a key that has come again do not end its time.
+        add(&mut recent, 1, 110);
+        assert!(recent.knows(1, 119) && !recent.knows(2, 101));
+        let gone = add(&mut recent, 3, 115);
+        assert_eq!(gone, Vec::<u64>::new(), "the last entry of the first key has its time still");
+    }
+
+    #[test]
+    fn what_was_stored_is_read() {
+        let entry = Remembered { at: 7, key: u128::MAX - 5, until: 99 };
+        assert_eq!(Remembered::decode(7, &entry.encode()), Some(entry));
+        assert_eq!(Remembered::decode(7, &entry.encode()[1..]), None);
+    }
+
+    #[test]
+    fn equals_a_list_over_restarts() {
+        for seed in 0..200 {
+            let mut draw = fastrand(seed);
+            let (size, ttl) = (1 + draw(6) as usize, 1 + draw(40));
+            let mut recent = Recent::new(Some(size), Some(ttl));
+            // The latest entry of each key, and all that is stored.
+            let mut list: Vec<(Key, u64)> = Vec::new();
+            let mut stored: Vec<Remembered> = Vec::new();
+            let mut now = 0;
+            for _ in 0..300 {
+                now += draw(6);
+                let key = Key::from(draw(9));
+                let known = list.iter().any(|(other, until)| *other == key && now < *until);
+                assert_eq!(recent.knows(key, now), known, "seed {seed}");
+                if !known {
+                    let mut gone = Vec::new();
+                    stored.push(recent.add(key, None, now, &mut gone));
+                    stored.retain(|entry| !gone.contains(&entry.at));
+                    list.retain(|(other, until)| *other != key && now < *until);
+                    list.push((key, now + ttl));
+                    while list.len() > size {
+                        list.remove(0);
+                    }
+                }
+                if draw(40) == 0 {
+                    recent = Recent::new(Some(size), Some(ttl));
+                    stored.iter().for_each(|entry| recent.restore(*entry));
+                }
+            }
+        }
+    }
+
+    fn fastrand(seed: u64) -> impl FnMut(u64) -> u64 {
+        use rand::{RngExt, SeedableRng};
+        let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+        move |below| random.random_range(0..below)
+    }
+}
