@@ -32,6 +32,8 @@ pub struct Config {
     pub segment_bytes: u32,
     /// Where the files are (`--data-dir`); `None`: there are none.
     pub data_dir: Option<PathBuf>,
+    /// How many connections may be open at a time; no key sets it.
+    pub connections_max: usize,
     /// `loopback_users`: users that may only come from this machine.
     pub loopback_users: Vec<String>,
     /// `default_user`.
@@ -62,6 +64,7 @@ impl Default for Config {
             storage_engine: StorageEngine::Log,
             segment_bytes: 64 * 1024 * 1024,
             data_dir: None,
+            connections_max: usize::MAX,
             loopback_users: vec!["guest".to_owned()],
             default_user: "guest".to_owned(),
             default_pass: "guest".to_owned(),

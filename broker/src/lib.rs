@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod connection;
 pub mod declared;
+pub mod descriptors;
 pub mod durability;
 pub mod envelope;
 pub mod error;

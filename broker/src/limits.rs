@@ -92,6 +92,13 @@ pub const HOT_MIN: usize = 256 * 1024;
 /// The most octets of that share.
 pub const HOT_MAX: usize = 64 * 1024 * 1024;
 
+/// Messages from about this size on have files of their own in the store, octets.
+pub const STORED_APART: u64 = 1024 * 1024;
+
+/// File descriptors that connections do not get: the message store keeps up to 512 files open, and
+/// makes new ones; the rest is for the process itself.
+pub const DESCRIPTORS_KEPT: u64 = 640;
+
 /// The smallest segment of the message log, octets.
 pub const SEGMENT_MIN: u64 = 1024 * 1024;
 

@@ -6,16 +6,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use lepus::bench::{self, BenchArgs};
 use lepus::config::Config;
+use lepus::descriptors;
 use lepus::node::Node;
 use lepus::server;
 use lepus::store_cli::{self, StoreArgs};
 use lepus::stores::Stores;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
 /// Knows how much is allocated, which is what the memory alarm goes by, and keeps freed pages for a
 /// while, so that large bodies do not cost page faults.
@@ -28,6 +31,9 @@ const EVENT_INTERVAL: u32 = 4;
 
 /// Threads that read long backlogs from the store.
 const READERS: usize = 2;
+
+/// How long the catalog may take at the end.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An AMQP 0-9-1 message broker that RabbitMQ's clients work against unchanged.
 #[derive(Parser)]
@@ -91,6 +97,7 @@ fn serve(args: &ServerArgs) -> Result<()> {
         None => Config::default(),
     };
     config.data_dir = Some(args.data_dir.clone());
+    config.connections_max = descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL)
@@ -108,9 +115,19 @@ fn serve(args: &ServerArgs) -> Result<()> {
         node.loader().stop();
         node.timers().stop();
         readers.into_iter().for_each(|reader| drop(reader.join()));
-        node.declared().settled().await;
-        node.store().close().context("the message store was not closed well")
+        close(&node).await
     })
+}
+
+/// Ends the stores. A disk that takes nothing more must not keep the process: of what it has not
+/// taken nobody was told that it is durable.
+async fn close(node: &Node) -> Result<()> {
+    if timeout(SETTLE_TIMEOUT, node.declared().settled()).await.is_err() {
+        tracing::error!("the latest declarations could not be written to the catalog");
+    }
+    let pending = node.store().status().pending_bytes;
+    let lost = || format!("the message store was not closed well: {pending} octets not confirmed");
+    node.store().close().with_context(lost)
 }
 
 /// The threads that read long backlogs, and the one that tells queues that a time has come.

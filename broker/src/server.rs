@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::connection;
@@ -48,13 +49,27 @@ pub async fn run(node: Arc<Node>, listener: TcpListener, stop: impl Future<Outpu
 }
 
 async fn accept(node: Arc<Node>, listener: TcpListener) {
+    let most = node.config.connections_max.min(Semaphore::MAX_PERMITS);
+    let places = Arc::new(Semaphore::new(most));
+    let mut were_free = true;
     loop {
+        let are_free = places.available_permits() > 0;
+        if were_free && !are_free {
+            tracing::error!("{most} connections are open: others wait until some end");
+        }
+        were_free = are_free;
+        // An error would mean that it is closed, which it never is.
+        let Ok(place) = places.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(connection::serve(node.clone(), stream));
+                let node = node.clone();
+                tokio::spawn(async move {
+                    connection::serve(node, stream).await;
+                    drop(place);
+                });
             }
             Err(error) => {
-                // Out of file descriptors, mostly: those that are open live on.
+                // Those that are open live on.
                 tracing::error!("cannot accept a connection: {error}");
                 sleep(Duration::from_millis(100)).await;
             }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use lepus_storage::{
-    Batch, Catalog, FoundCatalog, LogStore, MemoryStore, MessageStore, Meta, Op, QueueId,
-    QueueStats, Recovered, SledStore, StoreConfig, StoreError, StoreKind,
+    Batch, Catalog, FoundCatalog, MemoryStore, MessageStore, Meta, Op, QueueId, QueueStats,
+    Recovered, StoreConfig, StoreError, StoreKind,
 };
 
 use crate::config::{Config, StorageEngine};
@@ -75,11 +75,11 @@ impl Stores {
             on_durable: Some(durability.clone().on_durable()),
             ..StoreConfig::new(directory)
         };
-        let opened = match config.storage_engine {
-            StorageEngine::Log => open_engine::<LogStore>(&store_config),
-            StorageEngine::Sled => open_engine::<SledStore>(&store_config),
+        let kind = match config.storage_engine {
+            StorageEngine::Log => StoreKind::Log,
+            StorageEngine::Sled => StoreKind::Sled,
         };
-        let (store, recovered) = opened
+        let (store, recovered) = lepus_storage::open(kind, &store_config)
             .map_err(|error| with_damage(error, directory, config))
             .with_context(|| format!("cannot open the data directory {}", directory.display()))?;
         let messages = OpenedMessages { store, recovered, durability };
@@ -115,13 +115,6 @@ fn with_damage(error: StoreError, directory: &Path, config: &Config) -> anyhow::
          damaged, says what is lost, and makes the rest a store that opens.",
         directory.display()
     )
-}
-
-fn open_engine<S: MessageStore + 'static>(
-    config: &StoreConfig,
-) -> Result<(Arc<dyn MessageStore>, Recovered), StoreError> {
-    let (store, recovered) = S::open(config)?;
-    Ok((Arc::new(store), recovered))
 }
 
 /// Of the catalog and the message store's copy of it the newer one counts, for both.

@@ -63,7 +63,9 @@ pub fn check_store(node: &Node) {
     if node.set_alarm(Alarm::Store, !ready) {
         match health {
             Health::Ready => tracing::warn!("message store takes messages again"),
-            Health::Full => tracing::error!("message store: the disk is full, {}", state(true)),
+            Health::Full => {
+                tracing::error!("message store: no room on the disk, {}", state(true));
+            }
             Health::Poisoned(why) => {
                 tracing::error!("message store has failed and needs a restart: {why}");
             }

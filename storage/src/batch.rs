@@ -9,6 +9,8 @@ use crate::{Payload, QueueId, Seq};
 pub struct Batch {
     ops: Vec<Op>,
     part: Option<TxPart>,
+    to_come: u64,
+    followed: bool,
 }
 
 /// What makes several batches one transaction: after a crash all of them are there, or none.
@@ -114,6 +116,28 @@ impl Batch {
         self.part = Some(part);
     }
 
+    /// Says how many octets the parts of its transaction that come after it publish, at most: with the
+    /// first one an engine can look for the room of all, and keep it.
+    pub fn set_to_come(&mut self, octets: u64) {
+        self.to_come = octets;
+    }
+
+    /// Says that a call of [`MessageStore::write`](crate::MessageStore::write) will follow: until then
+    /// the store need not begin to write.
+    pub fn set_followed(&mut self) {
+        self.followed = true;
+    }
+
+    /// Whether a call of [`MessageStore::write`](crate::MessageStore::write) will follow.
+    pub fn followed(&self) -> bool {
+        self.followed
+    }
+
+    /// What later parts of its transaction publish, in octets; 0 if it was not said.
+    pub fn to_come(&self) -> u64 {
+        self.to_come
+    }
+
     /// The transaction that it is a part of.
     pub fn part(&self) -> Option<TxPart> {
         self.part
@@ -148,6 +172,6 @@ impl Batch {
 
 impl From<Vec<Op>> for Batch {
     fn from(ops: Vec<Op>) -> Self {
-        Self { ops, part: None }
+        Self { ops, ..Self::default() }
     }
 }

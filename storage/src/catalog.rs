@@ -21,7 +21,7 @@ mod stepped;
 mod tests;
 mod writer;
 
-use pending::Pending;
+use pending::{Pending, Work};
 use records::Records;
 #[cfg(any(test, feature = "sim"))]
 pub use stepped::CatalogSteps;
@@ -65,6 +65,16 @@ pub(crate) fn look(directory: &Path) -> Result<Looked, StoreError> {
         Err(StoreError::Corrupt { detail, .. }) => Ok(Looked::Damaged(detail)),
         Err(error) => Err(error),
     }
+}
+
+/// Writes a catalog where there is none, and returns when it would survive a crash.
+///
+/// # Errors
+/// [`StoreError::Io`], [`StoreError::InUse`], [`StoreError::Format`], [`StoreError::Corrupt`].
+pub(crate) fn write_anew(directory: &Path, meta: &Meta) -> Result<(), StoreError> {
+    let (mut records, _) = Records::open_or_replace(&directory.join(FOLDER))?;
+    let entries = meta.entries.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
+    records.write(&Work { version: meta.version, replace: true, changes: entries.collect() })
 }
 
 /// Where the catalog in a data directory is.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::{Batch, MessageStore, Op, QueueId, ReadMax, Seq, SeqRange};
+use crate::{Batch, Lsn, MessageStore, Op, QueueId, ReadMax, Seq, SeqRange};
 
 pub(crate) mod model;
 mod plan;
@@ -41,22 +41,23 @@ pub(crate) fn conformance<S: MessageStore>(open: impl Fn(u64) -> S) {
     random::random_histories_equal_the_model(open);
 }
 
+/// Waits until so much is durable.
+pub(crate) fn until_durable(store: &impl MessageStore, lsn: Lsn) {
+    let (durable, begin) = (store.durable(), Instant::now());
+    while *durable.borrow() < lsn {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{lsn:?} does not become durable");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// An engine with threads of its own need not be asked: for those that run without being stepped.
 pub(crate) fn becomes_durable_by_itself(store: &impl MessageStore) {
-    let durable = store.durable();
     let mut latest = store.append(batch([publish(A, 0, 9)])).unwrap();
-    let wait_for = |lsn| {
-        let begin = Instant::now();
-        while *durable.borrow() < lsn {
-            assert!(begin.elapsed() < Duration::from_secs(20), "{lsn:?} does not become durable");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    };
-    wait_for(latest);
+    until_durable(store, latest);
     // Not only publishes.
     for op in [deliver(A, 0), give_back(A, [one(0)]), settle(A, [one(0)], 9), drop_queue(A)] {
         latest = store.append(batch([op])).unwrap();
-        wait_for(latest);
+        until_durable(store, latest);
     }
 }
 

@@ -12,6 +12,10 @@ pub mod sim;
 
 pub use real::RealDisk;
 
+/// How opening says that there is no descriptor, or no memory, for another open file: nothing was
+/// done, and there may be one in a moment.
+pub(crate) const NO_DESCRIPTOR: io::ErrorKind = io::ErrorKind::QuotaExceeded;
+
 /// A file system. Nothing that is done to a directory survives a crash for sure before
 /// [`sync_dir`](Self::sync_dir), nothing that is done to a file before [`DiskFile::sync_data`].
 pub trait Disk: Send + Sync + Debug {
@@ -34,6 +38,34 @@ pub trait Disk: Send + Sync + Debug {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>>;
     /// Bytes free to this process.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+}
+
+/// Puts a file in place as a whole: after a crash it is the new one or the old one.
+pub(crate) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    put(disk, path, bytes)?;
+    disk.sync_dir(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// The same, but that a crash may undo it until the directory is synced.
+pub(crate) fn put(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    remove(disk, &temporary)?;
+    let file = disk.create(&temporary)?;
+    if let Err(error) = file.write_at(bytes, 0) {
+        // The next one does it if not now.
+        let _ = remove(disk, &temporary);
+        return Err(error);
+    }
+    file.sync_data()?;
+    disk.rename(&temporary, path)
+}
+
+/// Removes a file; it may be gone already.
+pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.remove(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }
 
 /// An open file. Positions beyond its end read as nothing; writing there makes it longer.

@@ -44,6 +44,9 @@ pub enum StoreError {
         /// What is wrong, and which queues are concerned.
         detail: String,
     },
+    /// A directory that is not what the caller takes it for: another engine's, or no broker's.
+    #[error("{0}")]
+    Misplaced(String),
     /// One message cannot be read; those around it can.
     #[error("message {} of queue {} cannot be read from {place}: {detail}", seq.0, queue.0)]
     Unreadable {

@@ -1,10 +1,12 @@
 //! Looking into the data directory of a broker that does not run, and repairing it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::catalog::{self, Looked};
-use crate::disk::{Disk, RealDisk};
+use crate::disk::RealDisk;
+use crate::identity;
 use crate::log::inspect::Examined;
 use crate::log::salvage::{Fault, Findings, Lost};
 use crate::{
@@ -28,21 +30,43 @@ pub enum StoreKind {
 }
 
 impl StoreKind {
-    /// What a directory holds; the log if it holds both.
+    /// What a directory belongs to; the log if it holds both and does not say.
     ///
     /// # Errors
     /// [`StoreError::Io`] if it holds neither.
     pub fn of(directory: &Path) -> Result<Self, StoreError> {
-        let names = RealDisk.list(directory)?;
-        let has = |name: &str| names.iter().any(|there| there == name);
-        match (has("log"), has("messages")) {
-            (true, _) => Ok(Self::Log),
-            (false, true) => Ok(Self::Sled),
-            (false, false) => {
-                let what = format!("{} is not the data directory of a broker", directory.display());
-                Err(std::io::Error::new(std::io::ErrorKind::NotFound, what).into())
-            }
+        identity::engine_of(directory)?.ok_or_else(|| {
+            let what = format!("{} is not the data directory of a broker", directory.display());
+            std::io::Error::new(std::io::ErrorKind::NotFound, what).into()
+        })
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Log, Self::Sled].into_iter().find(|kind| kind.to_string() == name)
+    }
+
+    /// Its folder in the data directory.
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Sled => "messages",
         }
+    }
+
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Log => Self::Sled,
+            Self::Sled => Self::Log,
+        }
+    }
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Log => "log",
+            Self::Sled => "sled",
+        })
     }
 }
 
@@ -101,24 +125,34 @@ impl Inspection {
     /// store may rewrite files of its own.
     ///
     /// # Errors
-    /// [`StoreError::InUse`], [`StoreError::Format`], [`StoreError::Io`]; [`StoreError::Corrupt`] if
-    /// the messages are in an embedded store that cannot be opened.
+    /// [`StoreError::InUse`], [`StoreError::Format`], [`StoreError::Io`], [`StoreError::Misplaced`];
+    /// [`StoreError::Corrupt`] if the messages are in an embedded store that cannot be opened.
     pub fn open(directory: &Path, kind: StoreKind) -> Result<Self, StoreError> {
         Self::open_as(directory, kind, true)
     }
 
     fn open_as(directory: &Path, kind: StoreKind, read_only: bool) -> Result<Self, StoreError> {
+        let identity = identity::check(directory, kind).map(drop);
         match kind {
             StoreKind::Log => {
+                let unknown = match identity {
+                    Err(StoreError::Corrupt { place, detail }) => Some((place, detail)),
+                    known => known.map(|()| None)?,
+                };
                 let mut looked = Looked::Missing;
                 let declared = || {
                     looked = catalog::look(directory)?;
                     Ok(looked.meta().cloned())
                 };
-                let log = Examined::open(directory, Arc::new(RealDisk), declared, read_only)?;
+                let disk = Arc::new(RealDisk);
+                let mut log = Examined::open(directory, disk, declared, read_only)?;
+                if let Some((place, detail)) = unknown {
+                    log.findings.fault(place.into(), None, detail, []);
+                }
                 Ok(Self::of_log(log, directory, looked))
             }
             StoreKind::Sled => {
+                identity?;
                 let (store, recovered) = SledStore::open(&StoreConfig::new(directory))?;
                 let looked = catalog::look(directory)?;
                 let mut findings = Findings::default();
@@ -199,10 +233,27 @@ pub fn repair(directory: &Path) -> Result<(Report, Option<PathBuf>), StoreError>
     inspection.verify()?;
     let Inspection { store, report } = inspection;
     let aside = match store {
-        Store::Log(mut log) => log.repair(directory)?,
+        Store::Log(mut log) => {
+            let aside = log.repair(directory)?;
+            if aside.is_some() {
+                complete(directory, &report.meta)?;
+            }
+            aside
+        }
         Store::Sled(..) => None,
     };
     Ok((report, aside))
+}
+
+/// What belongs to a log that was repaired.
+fn complete(directory: &Path, meta: &Meta) -> Result<(), StoreError> {
+    if matches!(catalog::look(directory)?, Looked::Missing) {
+        catalog::write_anew(directory, meta)?;
+    }
+    match identity::check(directory, StoreKind::Log) {
+        Err(StoreError::Corrupt { .. }) => identity::renew(directory, StoreKind::Log),
+        checked => checked.map(drop),
+    }
 }
 
 /// The newer one of the catalog and its copy.

@@ -13,9 +13,11 @@ mod crash_tests;
 pub mod disk;
 mod embedded;
 mod error;
+mod identity;
 mod inspect;
 pub mod log;
 mod memory;
+mod open;
 mod sled_store;
 mod store;
 
@@ -28,6 +30,7 @@ pub use inspect::{Inspection, Report, SegmentReport, StoreKind, repair};
 pub use log::LogStore;
 pub use log::salvage::{Fault, Lost};
 pub use memory::MemoryStore;
+pub use open::open;
 pub use sled_store::SledStore;
 pub use store::{
     Health, MessageStore, Meta, OnDurable, QueueStats, ReadMax, Recovered, StoreConfig,

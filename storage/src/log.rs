@@ -66,6 +66,7 @@ use crate::{
 };
 use engine::{Engine, Step};
 
+pub(crate) use files::{has_file_named, is_full};
 pub use tuning::Tuning;
 
 /// Keeps messages in a segmented log. What is appended becomes durable within milliseconds, in
@@ -165,6 +166,10 @@ impl MessageStore for LogStore {
 
     fn append(&self, batch: Batch) -> Result<Lsn, StoreError> {
         self.engine.append(batch)
+    }
+
+    fn write(&self, quickest: bool) {
+        self.engine.write(quickest);
     }
 
     fn durable(&self) -> watch::Receiver<Lsn> {

@@ -31,6 +31,13 @@ pub trait MessageStore: Send + Sync {
     /// [`StoreError::Full`], [`StoreError::OutOfOrder`], [`StoreError::Poisoned`]; nothing changed.
     fn append(&self, batch: Batch) -> Result<Lsn, StoreError>;
 
+    /// Begins to write what was appended with [`Batch::set_followed`]; on the calling thread, which may
+    /// then wait for the disk, if that is what is `quickest` now and was asked for. A store may ignore
+    /// this and begin by itself.
+    fn write(&self, quickest: bool) {
+        let _ = quickest;
+    }
+
     /// The latest batch that would survive a crash now, with all before it. Never goes back. When
     /// the channel closes, no further batch will become durable: the store is poisoned or gone.
     fn durable(&self) -> watch::Receiver<Lsn>;

@@ -23,6 +23,8 @@ pub struct Broker {
 struct Setup {
     dir: PathBuf,
     args: Vec<String>,
+    /// How many files and sockets it may have open.
+    descriptors: Option<u32>,
 }
 
 impl Broker {
@@ -37,17 +39,23 @@ impl Broker {
     pub fn with_config(config: &str) -> Broker {
         match target() {
             Some(address) => Broker { address, process: None, setup: None },
-            None => Broker::spawn("127.0.0.1", config),
+            None => Broker::spawn("127.0.0.1", config, None),
         }
+    }
+
+    /// Starts a broker that may have only so many files and sockets open.
+    #[must_use]
+    pub fn with_descriptors(most: u32, config: &str) -> Broker {
+        Broker::spawn("127.0.0.1", config, Some(most))
     }
 
     /// Starts a broker that listens on all addresses.
     #[must_use]
     pub fn on_all_addresses(config: &str) -> Broker {
-        Broker::spawn("0.0.0.0", config)
+        Broker::spawn("0.0.0.0", config, None)
     }
 
-    fn spawn(bind: &str, config: &str) -> Broker {
+    fn spawn(bind: &str, config: &str, descriptors: Option<u32>) -> Broker {
         let dir = std::env::temp_dir().join(unique("broker"));
         std::fs::create_dir_all(&dir).expect("a temporary directory");
         let mut args = ["--bind", bind, "--amqp-port", "0"].map(String::from).to_vec();
@@ -55,8 +63,8 @@ impl Broker {
             std::fs::write(dir.join("rabbitmq.conf"), config).expect("write the configuration");
             args.extend(["--config".into(), dir.join("rabbitmq.conf").display().to_string()]);
         }
-        let mut broker =
-            Broker { address: String::new(), process: None, setup: Some(Setup { dir, args }) };
+        let setup = Some(Setup { dir, args, descriptors });
+        let mut broker = Broker { address: String::new(), process: None, setup };
         broker.launch();
         broker
     }
@@ -64,7 +72,8 @@ impl Broker {
     /// Each start takes a free port: one that was free before may be taken by now.
     fn launch(&mut self) {
         let setup = self.setup.as_ref().expect("a broker started here");
-        let process = Process::start(&setup.dir, &setup.args).unwrap_or_else(|why| panic!("{why}"));
+        let process = Process::start(&setup.dir, &setup.args, setup.descriptors);
+        let process = process.unwrap_or_else(|why| panic!("{why}"));
         let address = process.lines().iter().find_map(|line| line.strip_prefix("listening amqp "));
         self.address = address.expect("a line `listening amqp ADDRESS`").to_string();
         self.process = Some(process);
@@ -180,7 +189,7 @@ impl Broker {
         // A directory of its own to run in, which goes with it.
         let dir = std::env::temp_dir().join(unique("beside"));
         std::fs::create_dir_all(&dir).expect("a temporary directory");
-        let started = Process::start(&dir, &args.map(String::from)).map(drop);
+        let started = Process::start(&dir, &args.map(String::from), None).map(drop);
         let _ = std::fs::remove_dir_all(&dir);
         started
     }

@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// it ends: its standard input closes. A line with a signal's name passes that signal on; then the
 /// directory stays, so that a broker can be started on it again.
 const WRAPPER: &str = r#"
+    [ -z "$DESCRIPTORS" ] || ulimit -n "$DESCRIPTORS"
     exec 3<&0
     "$@" </dev/null 3<&- &
     pid=$!
@@ -37,9 +38,10 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts the broker in `dir`, where its data directory is by default, and waits until it serves.
+    /// `descriptors` is how many files and sockets it may have open.
     ///
     /// The error is what it said instead of `ready`.
-    pub fn start(dir: &Path, args: &[String]) -> Result<Process, String> {
+    pub fn start(dir: &Path, args: &[String], descriptors: Option<u32>) -> Result<Process, String> {
         let log = dir.join("stderr");
         // Appended to: the log of a broker that was killed is worth having after its restart.
         let stderr = File::options().create(true).append(true).open(&log);
@@ -48,6 +50,7 @@ impl Process {
             .arg(dir)
             .arg(binary())
             .args(args)
+            .env("DESCRIPTORS", descriptors.map_or_else(String::new, |most| most.to_string()))
             .current_dir(dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -118,7 +118,7 @@ impl Driver {
                 return Poll::Pending;
             }
             progress |= self.poll_timer(cx, now)?;
-            if progress {
+            if progress || self.link.write_stored() {
                 continue;
             }
             self.link.mailbox().register(cx.waker());

@@ -267,6 +267,15 @@ impl Link {
         }
     }
 
+    /// Nothing has come and nothing can be sent: what waits for the disk is written. Whether there may be
+    /// mail now.
+    pub fn write_stored(&mut self) -> bool {
+        match &mut self.phase {
+            Phase::Running(session) => session.write(),
+            _ => false,
+        }
+    }
+
     /// Something was written. Where the peer was `unread` for being owed too much, that it takes
     /// some is its sign of life.
     pub fn wrote(&mut self, unread: bool, now: u64) {

@@ -40,26 +40,32 @@ impl Queue {
     /// Sends dead letters on. Whoever has them gets them in the same step of the store in which they leave
     /// this queue, so that a crash neither loses nor doubles them.
     fn send_dead_now(self: &Arc<Self>, dead: Dead) {
+        let Some(to) = &dead.rules.dead_letter else { return };
         let ops = self.settlement(&dead.entries);
         if !ops.is_empty() && !self.node.stores() {
-            // In the store they are where they were.
-            let until = now_ms() + RETRY_MS;
-            self.node.timers().send_at(until, self.clone(), dead);
-            self.apply(Command::Hold(until));
-            return;
+            return self.send_dead_later(dead);
         }
-        let Dead { reason, entries, rules } = dead;
-        let Some(to) = &rules.dead_letter else { return };
-        let targets = self.targets(reason, &entries, to);
+        let targets = self.targets(dead.reason, &dead.entries, to);
         let parts = targets.len() + usize::from(!ops.is_empty());
-        let tx = (parts > 1).then(|| Transaction::new(self.node.new_transaction(), parts));
+        let octets = targets.iter().map(|(queue, messages)| queue.stored_apart(messages)).sum();
+        let tx = (parts > 1).then(|| Transaction::new(self.node.new_transaction(), parts, octets));
         if !ops.is_empty() {
-            // A settlement is never refused, nor is what continues its transaction.
-            let _ = Write::alone(ops, tx.clone()).carry_out(self.store(), self.node.durability());
+            // If this is taken, all that continues its transaction is.
+            let write = Write::alone(ops, tx.clone());
+            if write.carry_out(self.store(), self.node.durability()).is_err() {
+                return self.send_dead_later(dead);
+            }
         }
         for (queue, messages) in targets {
             queue.apply_for(Command::PublishDead(messages), None, tx.as_ref());
         }
+    }
+
+    /// While the store takes nothing: in it they are where they were.
+    fn send_dead_later(self: &Arc<Self>, dead: Dead) {
+        let until = now_ms() + RETRY_MS;
+        self.node.timers().send_at(until, self.clone(), dead);
+        self.apply(Command::Hold(until));
     }
 
     /// Which queue gets which letters, each queue's in order.

@@ -4,16 +4,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lepus_storage::{MessageStore, QueueId, ReadMax, Seq as At, StoreError, Stored};
+use lepus_storage::{QueueId, ReadMax, Seq as At, StoreError, Stored};
 use parking_lot::{Condvar, Mutex};
 
 use super::Queue;
+use super::complaints::{Complaints, PAUSE_MS};
 use super::state::{Command, Entry, Seq};
+use crate::clock::now_ms;
 use crate::limits::LOAD_MESSAGES;
 use crate::message::Message;
 
 /// How long to wait after the operating system has refused to read.
 const RETRY: Duration = Duration::from_millis(100);
+/// How long to wait before what was not said is.
+const PAUSE: Duration = Duration::from_millis(PAUSE_MS);
 
 /// Messages to be read.
 struct Job {
@@ -27,6 +31,7 @@ struct Job {
 pub struct Loader {
     inner: Mutex<Inner>,
     changed: Condvar,
+    complaints: Complaints,
 }
 
 #[derive(Default)]
@@ -51,15 +56,20 @@ impl Loader {
                     if inner.stopped {
                         return;
                     }
-                    match inner.jobs.pop_front() {
-                        Some(job) => break job,
-                        None => self.changed.wait(&mut inner),
+                    if let Some(job) = inner.jobs.pop_front() {
+                        break Some(job);
+                    }
+                    if !self.complaints.is_waiting() {
+                        self.changed.wait(&mut inner);
+                    } else if self.changed.wait_for(&mut inner, PAUSE).timed_out() {
+                        break None;
                     }
                 }
             };
-            if !self.attempt(job) {
+            if job.is_some_and(|job| !self.attempt(job)) {
                 std::thread::sleep(RETRY);
             }
+            self.complaints.tell_overdue(now_ms());
         }
     }
 
@@ -71,7 +81,7 @@ impl Loader {
 
     /// Does a job; one that fails waits for another turn, and that is `false`.
     fn attempt(&self, job: Job) -> bool {
-        let done = run(&job);
+        let done = self.run(&job);
         if !done {
             let mut inner = self.inner.lock();
             if !inner.stopped {
@@ -88,53 +98,56 @@ impl Loader {
         inner.jobs.clear();
         self.changed.notify_all();
     }
-}
 
-fn run(job: &Job) -> bool {
-    let Job { queue, from, octets } = job;
-    let Some(id) = queue.stored_as() else { return true };
-    match read(queue.store(), id, *from, *octets) {
-        Ok(command) => {
-            queue.apply(command);
-            true
-        }
-        Err(error) if queue.is_deleted() => {
-            tracing::debug!(queue = queue.name(), "{error}");
-            true
-        }
-        Err(error) => {
-            tracing::error!(queue = queue.name(), "cannot read messages: {error}");
-            false
+    fn run(&self, job: &Job) -> bool {
+        let Some(id) = job.queue.stored_as() else { return true };
+        match self.read(job, id) {
+            Ok(command) => {
+                job.queue.apply(command);
+                true
+            }
+            Err(error) if job.queue.is_deleted() => {
+                tracing::debug!(queue = job.queue.name(), "{error}");
+                true
+            }
+            Err(error) => {
+                self.complain(job, job.from, format!("cannot read messages yet: {error}"));
+                false
+            }
         }
     }
-}
 
-fn read(
-    store: &dyn MessageStore,
-    queue: QueueId,
-    from: Seq,
-    octets: usize,
-) -> Result<Command, StoreError> {
-    let max = ReadMax { messages: LOAD_MESSAGES, bytes: octets };
-    let mut stored = Vec::new();
-    match store.read(queue, At(from), max, &mut stored) {
-        Ok(next) => Ok(Command::Loaded { from, next: next.0, found: entries(stored) }),
-        Err(error @ StoreError::Unreadable { seq, .. }) => {
-            tracing::error!("{error}; it stays in the store and is passed over");
-            Ok(Command::Unreadable { from, next: seq.0 + 1 })
+    fn read(&self, job: &Job, id: QueueId) -> Result<Command, StoreError> {
+        let Job { queue, from, octets } = job;
+        let (from, max) = (*from, ReadMax { messages: LOAD_MESSAGES, bytes: *octets });
+        let mut stored = Vec::new();
+        match queue.store().read(id, At(from), max, &mut stored) {
+            Ok(next) => {
+                let found = stored.into_iter().filter_map(|stored| self.entry(job, stored));
+                Ok(Command::Loaded { from, next: next.0, found: found.collect() })
+            }
+            Err(StoreError::Unreadable { seq, place, detail, .. }) => {
+                let what = format!(
+                    "a message cannot be read from {place}: {detail}; it stays in the store and is \
+                     passed over"
+                );
+                self.complain(job, seq.0, what);
+                Ok(Command::Unreadable { from, next: seq.0 + 1 })
+            }
+            Err(error) => Err(error),
         }
-        Err(error) => Err(error),
     }
-}
 
-fn entries(stored: Vec<Stored>) -> Vec<Entry> {
-    let entry = |Stored { seq, payload, returns }| {
+    fn entry(&self, job: &Job, stored: Stored) -> Option<Entry> {
+        let Stored { seq, payload, returns } = stored;
         let Some(message) = Message::from_stored(payload) else {
-            tracing::error!(position = seq.0, "what the store has here is not a message");
+            self.complain(job, seq.0, "what the store has here is not a message".to_owned());
             return None;
         };
-        let redelivered = returns > 0;
-        Some(Entry { seq: seq.0, message, redelivered, returns, stored: true })
-    };
-    stored.into_iter().filter_map(entry).collect()
+        Some(Entry { seq: seq.0, message, redelivered: returns > 0, returns, stored: true })
+    }
+
+    fn complain(&self, job: &Job, position: Seq, what: String) {
+        self.complaints.tell(&job.queue, position, what, now_ms());
+    }
 }

@@ -5,6 +5,7 @@
 //! store is told and what consumers are given stays in order without two locks ever being held.
 
 mod bury;
+mod complaints;
 mod death;
 pub mod load;
 mod receipt;
@@ -21,6 +22,7 @@ use parking_lot::Mutex;
 
 use crate::clock::now_ms;
 use crate::mailbox::Mail;
+use crate::message::Message;
 use crate::node::Node;
 use crate::topology::QueueRecord;
 pub use receipt::{Fate, Receipt, Transaction};
@@ -120,6 +122,13 @@ impl Queue {
         self.record.spec.durable.then_some(QueueId(self.record.id.0))
     }
 
+    /// Octets of these messages that the store keeps in files of their own.
+    pub fn stored_apart(&self, messages: &[Message]) -> u64 {
+        let stored = self.stored_as().is_some();
+        let stored = messages.iter().filter(|message| stored && message.persistent());
+        writes::stored_apart(stored.map(|message| message.size() as u64))
+    }
+
     fn store(&self) -> &dyn MessageStore {
         self.node.store()
     }
@@ -182,9 +191,16 @@ impl Queue {
         }
     }
 
+    /// Whether nobody takes its messages now.
+    pub fn is_unconsumed(&self) -> bool {
+        !self.has_consumers.load(Ordering::Relaxed)
+    }
+
     fn carry_out(self: &Arc<Self>, writes: Vec<Write>, effects: Effects) {
         for write in writes {
-            if let Err(refused) = write.carry_out(self.store(), self.node.durability()) {
+            if let Err(refused) = write.carry_out(self.store(), self.node.durability())
+                && !refused.is_empty()
+            {
                 self.apply(Command::Refused(refused));
             }
         }

@@ -19,6 +19,8 @@ pub struct Receipt {
     open: AtomicU32,
     lsn: AtomicU64,
     refused: AtomicBool,
+    /// The session sees to it that its writes reach the disk.
+    followed: AtomicBool,
     mailbox: Arc<Mailbox>,
 }
 
@@ -40,6 +42,7 @@ impl Receipt {
             open: AtomicU32::new(1),
             lsn: AtomicU64::new(0),
             refused: AtomicBool::new(false),
+            followed: AtomicBool::new(false),
             mailbox: mailbox.clone(),
         })
     }
@@ -47,6 +50,22 @@ impl Receipt {
     /// One more write.
     pub fn await_one(&self) {
         self.open.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether the session will call [`lepus_storage::MessageStore::write`] for its writes. If it no
+    /// longer does, whoever has just appended one must.
+    pub fn set_followed(&self, followed: bool) {
+        self.followed.store(followed, Ordering::SeqCst);
+    }
+
+    /// Whether the session will.
+    pub fn is_followed(&self) -> bool {
+        self.followed.load(Ordering::SeqCst)
+    }
+
+    /// Whether some write has not reached the store.
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::SeqCst) > 0
     }
 
     /// The session will add no more.
@@ -73,7 +92,7 @@ impl Receipt {
 
     /// What became of it.
     pub fn fate(&self, durability: &Durability) -> Fate {
-        if self.open.load(Ordering::SeqCst) > 0 {
+        if self.is_open() {
             Fate::Open
         } else if self.refused.load(Ordering::SeqCst) {
             Fate::Refused
@@ -97,30 +116,33 @@ pub struct Transaction {
 #[derive(Debug)]
 struct Parts {
     left: usize,
+    /// Octets of large messages that these publish.
+    octets: u64,
     written: bool,
     /// The store did not take one: none of the others may become valid.
     refused: bool,
 }
 
 impl Transaction {
-    /// A transaction of so many parts.
-    pub fn new(id: u64, parts: usize) -> Arc<Self> {
-        Arc::new(Self {
-            id,
-            state: Mutex::new(Parts { left: parts, written: false, refused: false }),
-        })
+    /// A transaction of so many parts, which publish so many octets of large messages.
+    pub fn new(id: u64, parts: usize, octets: u64) -> Arc<Self> {
+        let state = Parts { left: parts, octets, written: false, refused: false };
+        Arc::new(Self { id, state: Mutex::new(state) })
     }
 
-    /// Writes one part. The lock makes the last part the last one in the store, too. `empty`: there
-    /// is nothing to write, unless it is the end of what others have written. After a part that was
+    /// Writes one part, which publishes so many octets of large messages; `write` is told how many
+    /// are to come. The lock makes the last part the last one in the store, too. `empty`: there is
+    /// nothing to write, unless it is the end of what others have written. After a part that was
     /// refused no other is written.
     pub fn part(
         &self,
         empty: bool,
-        write: impl FnOnce(TxPart) -> Result<Lsn, StoreError>,
+        octets: u64,
+        write: impl FnOnce(TxPart, u64) -> Result<Lsn, StoreError>,
     ) -> Result<Lsn, StoreError> {
         let mut parts = self.state.lock();
         parts.left = parts.left.saturating_sub(1);
+        parts.octets = parts.octets.saturating_sub(octets);
         let last = parts.left == 0;
         if parts.refused {
             return Err(StoreError::Poisoned("another part of the transaction was".to_owned()));
@@ -128,7 +150,8 @@ impl Transaction {
         if empty && !(last && parts.written) {
             return Ok(Lsn(0));
         }
-        let done = write(TxPart { tx: self.id, last });
+        let to_come = if last { 0 } else { parts.octets };
+        let done = write(TxPart { tx: self.id, last }, to_come);
         parts.refused = done.is_err();
         parts.written = true;
         done

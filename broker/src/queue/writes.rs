@@ -7,6 +7,7 @@ use lepus_storage::{Batch, Lsn, MessageStore, Op, StoreError, TxPart};
 use super::receipt::{Receipt, Transaction};
 use super::state::Seq;
 use crate::durability::Durability;
+use crate::limits::STORED_APART;
 
 /// Writes that nobody carries out yet.
 #[derive(Debug, Default)]
@@ -59,7 +60,7 @@ impl Write {
     }
 
     /// Gives the store its batch. An error tells which messages (position, octets of the body)
-    /// were refused.
+    /// were refused, if any are in it.
     pub fn carry_out(
         self,
         store: &dyn MessageStore,
@@ -68,10 +69,25 @@ impl Write {
         let Self { ops, receipts, tx } = self;
         let published: Vec<(Seq, u64)> = ops.iter().filter_map(published).collect();
         let others = if published.is_empty() { Vec::new() } else { others(&ops) };
+        let followed = receipts.iter().all(|receipt| receipt.is_followed());
         let done = match &tx {
             None if ops.is_empty() => Ok(Lsn(0)),
+            None if followed && !receipts.is_empty() => {
+                let mut batch = Batch::from(ops);
+                batch.set_followed();
+                let done = store.append(batch);
+                if !receipts.iter().all(|receipt| receipt.is_followed()) {
+                    store.write(false);
+                }
+                done
+            }
             None => append(store, ops, None),
-            Some(tx) => tx.part(ops.is_empty(), |part| append(store, ops, Some(part))),
+            Some(tx) => {
+                let octets = stored_apart(published.iter().map(|(_, octets)| *octets));
+                tx.part(ops.is_empty(), octets, |part, to_come| {
+                    append(store, ops, Some((part, to_come)))
+                })
+            }
         };
         if done.is_err() && !others.is_empty() {
             // Only messages are refused, and what else they have led to is no part of a transaction.
@@ -82,23 +98,37 @@ impl Write {
             receipt.written(done.as_ref().ok().copied(), durability);
         }
         match done {
-            Err(error) if !published.is_empty() => {
-                tracing::error!(messages = published.len(), "messages refused: {error}");
+            Ok(_) => Ok(()),
+            Err(error) => {
+                // That the store is poisoned was said when it happened: what is settled now comes
+                // back after the restart that it needs.
+                if !published.is_empty() {
+                    tracing::error!(messages = published.len(), "messages refused: {error}");
+                }
                 Err(published)
             }
-            // That the store is poisoned was said when it happened: what is settled now comes back
-            // after the restart that it needs.
-            _ => Ok(()),
         }
     }
 }
 
-fn append(store: &dyn MessageStore, ops: Vec<Op>, part: Option<TxPart>) -> Result<Lsn, StoreError> {
+/// `part`: of a transaction, with the octets that are to come.
+fn append(
+    store: &dyn MessageStore,
+    ops: Vec<Op>,
+    part: Option<(TxPart, u64)>,
+) -> Result<Lsn, StoreError> {
     let mut batch = Batch::from(ops);
-    if let Some(part) = part {
+    if let Some((part, to_come)) = part {
         batch.set_part(part);
+        batch.set_to_come(to_come);
     }
     store.append(batch)
+}
+
+/// How much of messages of these sizes the store keeps in files of their own: the room for these has
+/// to be there when a transaction begins.
+pub fn stored_apart(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.filter(|octets| *octets >= STORED_APART).sum()
 }
 
 fn published(op: &Op) -> Option<(Seq, u64)> {

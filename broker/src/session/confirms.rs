@@ -110,6 +110,9 @@ impl Session {
     /// notes what must.
     pub(super) fn confirm_published(&mut self, out: &mut Out) {
         let receipt = self.gather.take_receipt();
+        if let Some(receipt) = &receipt {
+            self.follow(receipt);
+        }
         for (number, tag) in self.gather.take_rejected() {
             let confirm = self.channel_mut(number).and_then(|channel| channel.confirm.as_mut());
             if let Some(confirm) = confirm {
@@ -133,6 +136,38 @@ impl Session {
             }
         }
         self.await_durable(out);
+    }
+
+    /// Sees to what the store was not asked to write yet. Whether anything may have changed by that.
+    pub fn write(&mut self) -> bool {
+        let Some(receipt) = self.followed.take() else { return false };
+        if receipt.is_open() {
+            // Another thread carries it out.
+            self.unfollow(&receipt);
+            return false;
+        }
+        self.peer.node.store().write(true);
+        true
+    }
+
+    pub(super) fn follow(&mut self, receipt: &Arc<Receipt>) {
+        // More has come: it is not a time to wait for the disk.
+        self.follow_no_more();
+        if receipt.is_followed() {
+            self.followed = Some(receipt.clone());
+        }
+    }
+
+    fn unfollow(&self, receipt: &Receipt) {
+        receipt.set_followed(false);
+        self.peer.node.store().write(false);
+    }
+
+    /// Leaves to the store's own thread what it was not asked to write yet.
+    pub(super) fn follow_no_more(&mut self) {
+        if let Some(receipt) = self.followed.take() {
+            self.unfollow(&receipt);
+        }
     }
 
     /// The store has got further, maybe: confirms what is durable.

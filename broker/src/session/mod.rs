@@ -36,8 +36,9 @@ use crate::limits::{CONNECTION_WINDOW, CONSUMER_WINDOW_MAX, CONSUMER_WINDOW_MIN}
 use crate::mailbox::Mailbox;
 use crate::node::Node;
 use crate::out::Out;
-use crate::queue::Queue;
+
 use crate::queue::state::ConsumerKey;
+use crate::queue::{Queue, Receipt};
 use crate::vhost::Vhost;
 use channel::Channel;
 use gather::Gather;
@@ -94,6 +95,8 @@ pub struct Session {
     published: Vec<u16>,
     /// Channels with messages that are not known to be stored.
     confirming: Vec<u16>,
+    /// The latest messages, if the store was not asked to write them yet.
+    followed: Option<Arc<Receipt>>,
     /// The store will tell when it has got further.
     told_of_durable: bool,
     /// What must happen before anything more of this connection is taken in.
@@ -118,6 +121,7 @@ impl Session {
             creditors: Vec::new(),
             published: Vec::new(),
             confirming: Vec::new(),
+            followed: None,
             told_of_durable: false,
             hold: None,
             backlog: 0,
@@ -169,6 +173,10 @@ impl Session {
     /// are deleted.
     pub fn close(&mut self, out: &mut Out) {
         self.serve_queues();
+        if let Some(receipt) = self.gather.take_receipt() {
+            self.follow(&receipt);
+        }
+        self.follow_no_more();
         for number in 1..=self.channels.len() {
             self.drop_channel(number as u16, out);
         }

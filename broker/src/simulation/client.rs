@@ -307,6 +307,8 @@ impl Connection {
                 committed = committed.or(self.processed(sent, &span, scene));
             }
         }
+        // A refused transaction ends the connection, and what it held may have gone on to others.
+        self.notice_end(scene);
         scene.told(committed);
         used > 0
     }

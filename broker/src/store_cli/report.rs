@@ -8,13 +8,6 @@ use serde_json::{Value, json};
 
 use super::names::Names;
 
-fn engine(kind: StoreKind) -> &'static str {
-    match kind {
-        StoreKind::Log => "log",
-        StoreKind::Sled => "sled",
-    }
-}
-
 /// What is there, for people.
 pub(super) fn holdings(
     out: &mut impl Write,
@@ -25,11 +18,11 @@ pub(super) fn holdings(
     let names = Names::of(&report.meta);
     let messages: u64 = report.queues.iter().map(|(_, stats)| stats.messages).sum();
     let octets: u64 = report.queues.iter().map(|(_, stats)| stats.weight).sum();
-    let (directory, engine) = (directory.display(), engine(kind));
+    let directory = directory.display();
     let queues = names.all().count();
     writeln!(
         out,
-        "{directory}: engine {engine}, {queues} durable queues, {messages} messages, {octets} octets"
+        "{directory}: engine {kind}, {queues} durable queues, {messages} messages, {octets} octets"
     )?;
     for segment in &report.segments {
         let state = if segment.sealed { "sealed" } else { "open" };
@@ -129,7 +122,7 @@ pub(super) fn json(directory: &Path, kind: StoreKind, report: &Report) -> Value 
     });
     json!({
         "directory": directory.display().to_string(),
-        "engine": engine(kind),
+        "engine": kind.to_string(),
         "sound": report.is_sound(),
         "queues": queues.collect::<Vec<_>>(),
         "segments": segments.collect::<Vec<_>>(),

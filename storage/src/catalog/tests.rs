@@ -7,7 +7,6 @@ use proptest::test_runner::{Config, TestRunner};
 use tempfile::TempDir;
 
 use super::*;
-use crate::catalog::pending::Work;
 
 type Change = (Bytes, Option<Bytes>);
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-use super::{Disk, DiskFile};
+use super::{Disk, DiskFile, NO_DESCRIPTOR};
 
 /// The file system of the operating system. What it refuses is told with the path.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,10 +24,28 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error + '_ {
     move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
+/// The same for what opens a file.
+fn opening(path: &Path) -> impl FnOnce(io::Error) -> io::Error + '_ {
+    move |error| match Errno::from_io_error(&error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => {
+            io::Error::new(NO_DESCRIPTOR, format!("{}: {error}", path.display()))
+        }
+        _ => at(path)(error),
+    }
+}
+
 fn read_write() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     options
+}
+
+/// On a file system that is only read, a file can still be read and locked.
+fn readable(path: &Path, opened: io::Result<File>) -> io::Result<File> {
+    match opened {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => File::open(path),
+        opened => opened,
+    }
 }
 
 impl Disk for RealDisk {
@@ -60,13 +78,13 @@ impl Disk for RealDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let file = read_write().create_new(true).open(path).map_err(at(path))?;
+        let file = read_write().create_new(true).open(path).map_err(opening(path))?;
         Ok(Arc::new(RealFile(file)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let file = read_write().open(path).map_err(at(path))?;
-        Ok(Arc::new(RealFile(file)))
+        let opened = readable(path, read_write().open(path));
+        Ok(Arc::new(RealFile(opened.map_err(opening(path))?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -78,11 +96,13 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        File::open(path).and_then(|directory| directory.sync_all()).map_err(at(path))
+        let directory = File::open(path).map_err(opening(path))?;
+        directory.sync_all().map_err(at(path))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Debug + Send + Sync>> {
-        let file = read_write().create(true).truncate(false).open(path).map_err(at(path))?;
+        let opened = read_write().create(true).truncate(false).open(path);
+        let file = readable(path, opened).map_err(at(path))?;
         match file.try_lock() {
             Ok(()) => Ok(Box::new(file)),
             Err(TryLockError::WouldBlock) => {

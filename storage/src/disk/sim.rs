@@ -86,6 +86,11 @@ impl SimDisk {
         self.state.lock().capacity = bytes;
     }
 
+    /// Limits how many files may be open; beyond it opening and creating say what `EMFILE` does.
+    pub fn set_descriptors(&self, most: Option<u64>) {
+        self.state.lock().descriptors = most;
+    }
+
     /// Bytes that all files take, so far as a capacity would count them.
     pub fn used_bytes(&self) -> u64 {
         self.state.lock().used()

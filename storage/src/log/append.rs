@@ -8,6 +8,7 @@ use super::engine::Engine;
 use super::frame;
 use super::group::Group;
 use super::index::{At, BigId};
+use super::pool::Free;
 use super::record::{self, BigFile, Encoder, Part, Position};
 use super::segment::HEADER;
 use super::shared::{WORTHWHILE, Written};
@@ -45,8 +46,10 @@ impl Engine {
         PREPARED.with_borrow_mut(|prepared| {
             prepared.clear();
             let size = prepare(&batch, self.tuning.big_from, prepared);
-            self.check_room_for_big(&batch, size)?;
-            self.append_prepared(&batch, size, prepared)
+            // Looked at before the lock is taken: the system may take its time.
+            let looks = size.big > 0 || batch.to_come() > 0;
+            let free = if looks { Some(self.look()?) } else { None };
+            self.append_prepared(&batch, size, free, prepared)
         })
     }
 
@@ -54,14 +57,15 @@ impl Engine {
         &self,
         batch: &Batch,
         size: Size,
+        free: Option<Free>,
         prepared: &[Prepared],
     ) -> Result<Lsn, StoreError> {
         let mut inner = self.inner.lock();
         inner.writable()?;
         inner.index.check(batch.ops())?;
-        if size.publishes
+        if (size.publishes || batch.to_come() > 0)
             && !inner.continues(batch)
-            && let Err(refusal) = self.check_room(&mut inner, size)
+            && let Err(refusal) = self.check_room(&mut inner, size, free, batch.to_come())
         {
             drop(inner);
             self.chores.notify_one();
@@ -70,10 +74,12 @@ impl Engine {
         let began = inner.groups.is_empty();
         let octets = self.place(&mut inner, batch, size, prepared)?;
         let busy = inner.chores.note_appended(octets, self.tuning.traffic);
-        inner.groups.added(octets);
+        inner.note_freed();
+        let whole = inner.transactions.is_empty();
+        inner.groups.added(octets, whole);
         let (lsn, chores) = (Lsn(inner.lsn), inner.note_emptied() || busy);
         drop(inner);
-        if began || size.urgent {
+        if (began || size.urgent) && !batch.followed() {
             self.work.notify_one();
         }
         if chores {
@@ -110,7 +116,7 @@ impl Engine {
             if part.part.last {
                 transactions.remove(&part.part.tx);
             } else {
-                transactions.insert(part.part.tx);
+                transactions.insert(part.part.tx, batch.to_come());
             }
         }
         let mut big = Unwritten { next: next_big, payloads: unwritten_big, octets: 0 };
@@ -176,8 +182,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether messages are taken now.
-    fn check_room(&self, inner: &mut Inner, size: Size) -> Result<(), StoreError> {
+    /// Whether messages are taken now. `to_come` is what the rest of the transaction takes.
+    fn check_room(
+        &self,
+        inner: &mut Inner,
+        size: Size,
+        free: Option<Free>,
+        to_come: u64,
+    ) -> Result<(), StoreError> {
         let needed = size.records as u64 + size.big;
         if inner.trouble.full {
             return Err(StoreError::Full { needed, free: 0 });
@@ -186,31 +198,22 @@ impl Engine {
         if needed > unwritten && inner.groups.pending() > 0 {
             return Err(StoreError::Full { needed, free: unwritten });
         }
+        if let Some(free) = free {
+            // A big payload that the disk has no room for would keep all that is behind it from
+            // being written, also the settlements that make room.
+            let (needed, free) = (size.big + to_come, self.room(inner, free));
+            if needed > free {
+                inner.wants_room();
+                return Err(StoreError::Full { needed, free });
+            }
+        }
         if self.cfg.max_bytes == u64::MAX {
             return Ok(());
         }
         let free = self.cfg.max_bytes.saturating_sub(inner.used());
         if needed > free {
-            // What is settled may give room.
-            inner.chores.checkpoint_due |= inner.has_something_to_give_back();
-            inner.chores.refused = true;
+            inner.wants_room();
             return Err(StoreError::Full { needed, free });
-        }
-        Ok(())
-    }
-
-    /// A big payload that the disk has no room for would keep all that is behind it from being
-    /// written, also the settlements that make room.
-    fn check_room_for_big(&self, batch: &Batch, size: Size) -> Result<(), StoreError> {
-        if size.big == 0 {
-            return Ok(());
-        }
-        if self.inner.lock().continues(batch) {
-            return Ok(());
-        }
-        let free = self.room()?;
-        if size.big > free {
-            return Err(StoreError::Full { needed: size.big, free });
         }
         Ok(())
     }

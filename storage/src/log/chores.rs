@@ -27,7 +27,7 @@ pub(super) struct Chores {
     pub checkpoint: u64,
     /// Octets of the files of checkpoints.
     pub checkpoint_bytes: u64,
-    /// Files that no checkpoint needs any more.
+    /// Files that recovery would not need any more.
     pub unneeded: VecDeque<Unneeded>,
     /// Segments that have been emptied since the last checkpoint.
     pub emptied: usize,

@@ -129,7 +129,7 @@ impl Engine {
     fn begin_compaction(&self) -> Step {
         let Some(from) = self.planned() else { return Step::Idle };
         let path = self.files.path(TEMPORARY);
-        let file = self.files.remove(&path).and_then(|()| self.files.disk.create(&path));
+        let file = self.files.remove(&path).and_then(|()| self.files.create(&path));
         let file = match file {
             Ok(file) => file,
             Err(error) => return self.failed("compacting", &error),

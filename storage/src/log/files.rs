@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::index::{BigId, SegmentId};
 use super::segment::{self, Kind};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{self, Disk, DiskFile, NO_DESCRIPTOR};
 
 /// How many files are kept open.
 const OPEN: usize = 512;
@@ -54,11 +54,11 @@ impl Files {
 
     /// The names in the log's directory, and in that of big payloads.
     pub fn list(&self) -> io::Result<(Vec<String>, Vec<String>)> {
-        let big = match self.disk.list(&self.big) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            listed => listed?,
+        let list = |folder: &Path| match self.disk.list(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            listed => listed,
         };
-        Ok((self.disk.list(&self.log)?, big))
+        Ok((list(&self.log)?, list(&self.big)?))
     }
 
     /// A file of the log.
@@ -88,41 +88,59 @@ impl Files {
 
     /// Makes what was done to the log's directory survive a crash.
     pub fn sync(&self) -> io::Result<()> {
-        self.disk.sync_dir(&self.log)
+        self.sync_dir(&self.log)
     }
 
     /// The same for the directory of big payloads.
     pub fn sync_big(&self) -> io::Result<()> {
-        self.disk.sync_dir(&self.big)
+        self.sync_dir(&self.big)
     }
 
-    /// Removes a file; it may be gone already.
-    pub fn remove(&self, path: &Path) -> io::Result<()> {
-        match self.disk.remove(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+    /// Makes an empty file.
+    pub fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.opening(|| self.disk.create(path))
+    }
+
+    /// Opens a file by its path.
+    pub fn open_path(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.opening(|| self.disk.open(path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let done = self.opening(|| self.disk.sync_dir(path));
+        // Names were changed before, and it is not known whether that lasts: not to be tried again.
+        done.map_err(|error| match error.kind() {
+            NO_DESCRIPTOR => io::Error::other(error),
+            _ => error,
+        })
+    }
+
+    /// Does what opens a file. If too many are open, those go that are only kept.
+    fn opening<T>(&self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        match open() {
+            Err(error) if error.kind() == NO_DESCRIPTOR => {
+                let kept = std::mem::take(&mut *self.open.lock());
+                drop(kept);
+                open()
+            }
             done => done,
         }
     }
 
+    /// Removes a file; it may be gone already.
+    pub fn remove(&self, path: &Path) -> io::Result<()> {
+        disk::remove(&*self.disk, path)
+    }
+
     /// Puts a file in place as a whole: after a crash it is the new one or the old one.
     pub fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let temporary = path.with_extension("tmp");
-        self.remove(&temporary)?;
-        let file = self.disk.create(&temporary)?;
-        let written = file.write_at(bytes, 0);
-        if let Err(error) = written {
-            // It is cleared away on opening if not now.
-            let _ = self.remove(&temporary);
-            return Err(error);
-        }
-        file.sync_data()?;
-        self.disk.rename(&temporary, path)?;
+        self.opening(|| disk::put(&*self.disk, path, bytes))?;
         self.sync()
     }
 
     /// All of a file.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let file = self.disk.open(path)?;
+        let file = self.open_path(path)?;
         let len = usize::try_from(file.len()?).map_err(io::Error::other)?;
         let mut bytes = vec![0; len];
         let read = file.read_at(&mut bytes, 0)?;
@@ -139,7 +157,7 @@ impl Files {
             Part::Records => self.segment(id, kind),
             Part::Index => self.index(id, kind),
         };
-        let file = self.disk.open(&path)?;
+        let file = self.open_path(&path)?;
         self.keep(id, part, file.clone());
         Ok(file)
     }
@@ -199,7 +217,16 @@ pub(super) fn parse_number(name: &str, extension: &str) -> Option<u64> {
     if digits.len() != 16 { None } else { u64::from_str_radix(digits, 16).ok() }
 }
 
-/// Whether an error says that there is no room, which may change.
-pub(super) fn is_full(error: &io::Error) -> bool {
+/// Whether the directory of a log has things of this name.
+pub(crate) fn has_file_named(name: &str) -> bool {
+    let others = ["big", "checkpoint.0", "checkpoint.1", "meta.0", "meta.1"];
+    let is_segment = |extension| segment::parse_name(name, extension).is_some();
+    let is_free = parse_number(name, "free").is_some();
+    others.contains(&name) || is_segment("seg") || is_segment("idx") || is_free
+}
+
+/// Whether an error says that there is no room, on the disk or for another open file, which may
+/// change.
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

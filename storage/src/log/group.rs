@@ -26,6 +26,8 @@ pub(super) struct Group {
     /// Payloads that have to be in files of their own before the frame is written.
     pub big: Vec<(BigId, Bytes)>,
     pub last_lsn: u64,
+    /// The last batch after which no transaction was unfinished; 0 if there is none.
+    pub whole_lsn: u64,
     pub records: u32,
     /// Somebody waits for it.
     pub urgent: bool,
@@ -134,6 +136,7 @@ impl Groups {
                 bytes,
                 big: Vec::new(),
                 last_lsn: 0,
+                whole_lsn: 0,
                 records: 0,
                 urgent: false,
                 octets: 0,
@@ -143,11 +146,15 @@ impl Groups {
         self.open.as_mut()
     }
 
-    /// Counts what was added to the open group, and closes it if it has enough.
-    pub fn added(&mut self, octets: u64) {
+    /// Counts what was added to the open group, and closes it if it has enough. `whole`: no
+    /// transaction is unfinished.
+    pub fn added(&mut self, octets: u64, whole: bool) {
         self.pending += octets;
         let Some(open) = &mut self.open else { return };
         open.octets += octets;
+        if whole {
+            open.whole_lsn = open.last_lsn;
+        }
         if open.bytes.len() >= self.full {
             self.close();
         }

@@ -22,7 +22,8 @@ pub(crate) struct Examined {
 }
 
 impl Examined {
-    /// Takes the directory and reads what there is. `declared` is what the catalog has.
+    /// Takes the directory and reads what there is, so that it can be repaired if it is not only
+    /// read. `declared` is what the catalog has.
     ///
     /// # Errors
     /// [`StoreError::InUse`], [`StoreError::Format`], [`StoreError::Io`].
@@ -33,7 +34,9 @@ impl Examined {
         read_only: bool,
     ) -> Result<Self, StoreError> {
         let mut cfg = StoreConfig::new(directory);
-        let lock = super::lock(&*disk, directory)?;
+        // Where no broker has made the file there is nobody to keep out.
+        let is_there = !read_only || disk.list(directory)?.iter().any(|name| name == "lock");
+        let lock = if is_there { super::lock(&*disk, directory)? } else { Box::new(()) };
         let declared = declared()?;
         let disk = Patient::new(disk, read_only);
         let unreadable = disk.unreadable();

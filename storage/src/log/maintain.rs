@@ -56,14 +56,15 @@ impl Engine {
         if inner.trouble.poisoned.is_some() {
             return Step::Idle;
         }
-        if let Some(id) = inner.sealable() {
-            drop(inner);
-            return self.make_way(|| self.seal_segment(id));
-        }
+        // First what gives room: all else may wait for it.
         if let Some(unneeded) = inner.chores.unneeded.pop_front() {
             drop(inner);
             self.dispose(unneeded);
             return Step::Did;
+        }
+        if let Some(id) = inner.sealable() {
+            drop(inner);
+            return self.make_way(|| self.seal_segment(id));
         }
         if inner.can_take_checkpoint() {
             inner.take_checkpoint();
@@ -106,6 +107,10 @@ impl Engine {
             }
             Unneeded::Segment(id) => self.dispose_of_segment(id),
         }
+        // Who waits for room may look again.
+        if self.inner.lock().trouble.full {
+            self.work.notify_one();
+        }
     }
 
     /// The records go before the index: without the records nobody looks for the index.
@@ -128,9 +133,5 @@ impl Engine {
             }
         }
         let _ = self.files.remove(&self.files.index(id, segment.header.kind));
-        // Who waits for room may look again.
-        if self.inner.lock().trouble.full {
-            self.work.notify_one();
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The beginning and the end of a store.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 
@@ -130,7 +130,12 @@ impl Engine {
             inner.end_active();
         }
         let done = self.settle();
-        self.inner.lock().trouble.stopping = true;
+        {
+            let mut inner = self.inner.lock();
+            inner.trouble.stopping = true;
+            // What cannot be written now is not waited for: nobody was told that it is durable.
+            inner.trouble.abandoned |= done.is_err();
+        }
         self.end();
         done.map(|_| ())
     }
@@ -173,13 +178,16 @@ fn inner(found: Found, random: Random, tuning: Tuning) -> Inner {
         next_big: found.next_big,
         lsn: found.lsn.0,
         durable: found.lsn.0,
-        transactions: HashSet::new(),
+        transactions: HashMap::new(),
         meta: found.meta,
         meta_changes,
         shared: SharedPayloads::default(),
         unwritten_big: HashMap::new(),
+        freed_big: BTreeMap::new(),
         pool,
         chores,
+        writing: false,
+        quick: true,
         trouble: Trouble::default(),
         random,
         tuning,

@@ -6,12 +6,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::engine::Engine;
 use super::files::{Part, is_full};
 use super::index::SegmentId;
 use super::prepare::Filling;
 use super::segment::SegmentHeader;
+use super::state::Inner;
 use crate::disk::DiskFile;
 
 /// The most files that wait.
@@ -28,6 +30,14 @@ pub(super) struct Pool {
     pub slice_due: bool,
     /// There was no room for more, or there are enough.
     pub no_spares: bool,
+}
+
+/// What the disk had left at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Free {
+    octets: u64,
+    /// Octets of big payloads written until then.
+    big: u64,
 }
 
 /// A file of the length of a segment.
@@ -89,7 +99,15 @@ impl Engine {
             },
         };
         let free = self.files.path(&name(taken.number));
-        let file = self.files.disk.open(&free)?;
+        let file = match self.files.open_path(&free) {
+            Ok(file) => file,
+            Err(error) => {
+                if usual {
+                    self.inner.lock().pool.add(taken);
+                }
+                return Err(error);
+            }
+        };
         file.write_at(&header.encode(), 0)?;
         file.sync_data()?;
         let id = SegmentId(header.id);
@@ -100,21 +118,31 @@ impl Engine {
             segment.made = true;
             segment.recyclable = usual && taken.written;
         }
-        if self.room()? == 0 {
-            self.inner.lock().trouble.full = true;
+        let free = self.look()?;
+        let mut inner = self.inner.lock();
+        if self.room(&inner, free) == 0 {
+            inner.trouble.full = true;
         }
         Ok(file)
     }
 
+    /// Looks how much the disk has left.
+    pub(super) fn look(&self) -> io::Result<Free> {
+        let big = self.counters.big.load(Ordering::Relaxed);
+        Ok(Free { octets: self.files.free_bytes()?, big })
+    }
+
     /// Octets that the disk has for more messages. What has been appended is to be written yet, and
     /// settlements and checkpoints, which make room, need some first.
-    pub(super) fn room(&self) -> io::Result<u64> {
-        let free = self.files.free_bytes()?;
-        let inner = self.inner.lock();
+    pub(super) fn room(&self, inner: &Inner, free: Free) -> u64 {
         let segment = u64::from(self.cfg.segment_bytes);
-        let needed = inner.groups.pending() + inner.chores.checkpoint_bytes + 2 * segment;
+        // Big payloads written since are not pending any more, and their room was free then.
+        let since = self.counters.big.load(Ordering::Relaxed).saturating_sub(free.big);
+        let coming: u64 = inner.transactions.values().sum();
+        let pending = inner.groups.pending() + since + coming;
+        let needed = pending + inner.chores.checkpoint_bytes + 2 * segment;
         let spare = inner.pool.len() as u64 * segment;
-        Ok(free.saturating_add(spare).saturating_sub(needed))
+        free.octets.saturating_add(spare).saturating_sub(needed)
     }
 
     /// Makes a file of that length, for which the disk promises room.
@@ -122,7 +150,7 @@ impl Engine {
         let number = self.inner.lock().pool.number();
         let path = self.files.path(&name(number));
         self.files.remove(&path)?;
-        let file = self.files.disk.create(&path)?;
+        let file = self.files.create(&path)?;
         if let Err(error) = file.allocate(u64::from(len)) {
             // It is cleared away on opening if not now.
             let _ = self.files.remove(&path);

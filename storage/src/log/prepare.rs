@@ -70,16 +70,16 @@ impl Inner {
 impl Engine {
     /// Takes a step towards having the files that are wanted.
     pub(super) fn prepare_files(&self) -> Step {
-        let (wanted, waiting) = {
+        let (wanted, waiting, stalled) = {
             let inner = self.inner.lock();
-            (inner.files_wanted(), inner.pool.len())
+            (inner.files_wanted(), inner.pool.len(), inner.trouble.stalled)
         };
         match wanted {
             Some(Wanted::Try) if waiting > 0 => {
                 // Nothing was done: what was refused is tried again in due time.
-                if self.room().is_ok_and(|room| room > 0) {
-                    self.inner.lock().trouble.full = false;
-                    self.work.notify_one();
+                if !stalled && let Ok(free) = self.look() {
+                    let mut inner = self.inner.lock();
+                    inner.trouble.full &= self.room(&inner, free) == 0;
                 }
                 Step::Idle
             }
@@ -135,7 +135,7 @@ impl Engine {
         let number = self.inner.lock().pool.number();
         let path = self.files.path(&pool::name(number));
         self.files.remove(&path)?;
-        Ok(Filling { file: self.files.disk.create(&path)?, number, written: 0 })
+        Ok(Filling { file: self.files.create(&path)?, number, written: 0 })
     }
 
     /// Nothing is returned for one that is complete.

@@ -161,7 +161,8 @@ impl Engine {
         let path = self.files.segment(found.segment, found.kind);
         match self.offset_of(found) {
             Ok(offset) => format!("{} at {offset}", path.display()),
-            Err(why) => format!("{} ({why})", path.display()),
+            // It is the index that cannot be read.
+            Err(_) => self.files.index(found.segment, found.kind).display().to_string(),
         }
     }
 

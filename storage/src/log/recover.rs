@@ -5,7 +5,7 @@ use std::io;
 
 use super::checkpoint::{self, MetaRef, Position, SegmentRecord, Snapshot};
 use super::files::{Files, parse_number};
-use super::frame;
+use super::frame::{self, FrameHeader};
 use super::index::{Queues, SegmentId};
 use super::replay::Replay;
 use super::scan::Frames;
@@ -134,18 +134,37 @@ fn newest_checkpoint(
             Err(error) => return Err(error),
         }
     }
-    if newest.is_none() && !damaged.is_empty() && !listing.segments.is_empty() {
+    let missing = damaged.is_empty();
+    if newest.is_none()
+        && !listing.segments.is_empty()
+        && !(missing && begins_with_first(files, listing)?)
+    {
+        let (place, what) = if missing {
+            (files.path("").display().to_string(), "both checkpoints are missing")
+        } else {
+            (damaged.join(" and "), "no checkpoint can be read")
+        };
         // Segments in which all was settled are gone, and with them what they settled elsewhere.
-        return Err(StoreError::Corrupt {
-            place: damaged.join(" and "),
-            detail: "no checkpoint can be read; what is in the log can be taken over by repairing \
-                     it, but messages that were settled may come back"
-                .to_owned(),
-        });
+        let detail = format!(
+            "{what}; what is in the log can be taken over by repairing it, but messages that were \
+             settled may come back"
+        );
+        return Err(StoreError::Corrupt { place, detail });
     }
     notes.extend(damaged.iter().map(|place| format!("{place} is damaged: the other one was used")));
     let at = Position { segment: SegmentId(0), offset: HEADER as u32, group: 1, lsn: 0 };
     Ok(newest.unwrap_or(Snapshot { at, ..Snapshot::default() }))
+}
+
+/// Whether the log is there from its first commit on, so that no checkpoint is needed.
+pub(super) fn begins_with_first(files: &Files, listing: &Listing) -> Result<bool, StoreError> {
+    let first = listing.segments.iter().find(|(_, kind)| **kind == Kind::Hot);
+    let Some((id, kind)) = first else { return Ok(true) };
+    let file = files.disk.open(&files.segment(*id, *kind))?;
+    let mut bytes = [0; frame::HEADER];
+    file.read_at(&mut bytes, HEADER as u64)?;
+    // One that is torn is the first, too.
+    Ok(FrameHeader::decode_any(&bytes).is_none_or(|header| header.group == 1))
 }
 
 pub(super) fn read_meta(files: &Files, reference: Option<MetaRef>) -> Result<Meta, StoreError> {

@@ -4,13 +4,12 @@
 //! what came after. There are two, written alternately. A file goes only when neither needs it: a
 //! segment in which nothing is live is retired by one checkpoint and removed after the next.
 
-use std::collections::HashSet;
 use std::io;
 
 use super::checkpoint::{self, MetaRef, Position, SegmentRecord, Snapshot};
 use super::chores::Unneeded;
 use super::engine::{Engine, Step, count};
-use super::index::{BigId, SegmentId};
+use super::index::SegmentId;
 use super::meta;
 use super::segment::HEADER;
 use super::state::{Inner, Stage};
@@ -26,8 +25,6 @@ pub(super) struct Job {
     old_meta: Option<MetaRef>,
     /// Segments that it does not need.
     retiring: Vec<SegmentId>,
-    /// Big payloads that it does not need.
-    freed: Vec<BigId>,
     /// It answers those that had been asked for.
     answers: u64,
 }
@@ -89,10 +86,6 @@ impl Inner {
         let cursor = self.groups.cursor.map(|cursor| (cursor.segment, cursor.offset));
         let (segment, offset) = cursor.unwrap_or((SegmentId(self.next_segment), HEADER as u32));
         let index = self.index.image();
-        // One that was shared with a later message is needed again.
-        let live: HashSet<BigId> = index.big.iter().map(|(id, _)| *id).collect();
-        let freed = self.index.take_freed_big().into_iter().filter(|id| !live.contains(id));
-        let freed = freed.collect();
         let changed = self.meta_changes != self.chores.written_meta.changes;
         let snapshot = Snapshot {
             number: self.chores.checkpoint + 1,
@@ -105,7 +98,7 @@ impl Inner {
         };
         let meta = changed.then(|| (self.meta_changes, self.meta.clone()));
         let (old_meta, answers) = (snapshot.meta, self.chores.asked);
-        let job = Job { snapshot, meta, old_meta, retiring, freed, answers };
+        let job = Job { snapshot, meta, old_meta, retiring, answers };
         self.chores.job = Some(Box::new(job));
         self.chores.checkpoint_due = false;
         self.chores.emptied = 0;
@@ -132,7 +125,6 @@ impl Engine {
                 // It is taken anew: what has been settled since makes it smaller.
                 let mut inner = self.inner.lock();
                 inner.chores.checkpoint_due = true;
-                inner.index.keep_freed_big(job.freed);
                 drop(inner);
                 self.failed("writing a checkpoint", &error)
             }
@@ -186,7 +178,6 @@ impl Engine {
         }
         // So many do not wait until the log has grown by a segment.
         chores.checkpoint_due |= retired >= self.tuning.emptied;
-        chores.unneeded.extend(job.freed.into_iter().map(Unneeded::Big));
         drop(inner);
         self.progress.notify_all();
     }

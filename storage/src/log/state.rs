@@ -1,11 +1,11 @@
 //! What appending, reading, writing and maintenance share, under one lock that is never held while
 //! the disk works.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 
-use super::chores::Chores;
+use super::chores::{Chores, Unneeded};
 use super::group::{Cursor, Groups};
 use super::index::{BigId, Queues, SegmentId};
 use super::pool::Pool;
@@ -28,15 +28,22 @@ pub(super) struct Inner {
     /// The last batch appended, and the last one durable.
     pub lsn: u64,
     pub durable: u64,
-    pub transactions: HashSet<u64>,
+    /// Unfinished ones, with the octets that their other parts are about to publish.
+    pub transactions: HashMap<u64, u64>,
     pub meta: Meta,
     /// How often it has changed since the store was opened.
     pub meta_changes: u64,
     pub shared: SharedPayloads,
     /// Big payloads that are not in files yet.
     pub unwritten_big: HashMap<BigId, Bytes>,
+    /// Files of big payloads that no message points to, by the batch since which that is so.
+    pub freed_big: BTreeMap<BigId, u64>,
     pub pool: Pool,
     pub chores: Chores,
+    /// A group is being written.
+    pub writing: bool,
+    /// The last group took the disk no longer than [`super::writer::QUICK`].
+    pub quick: bool,
     pub trouble: Trouble,
     pub random: Random,
     pub tuning: Tuning,
@@ -48,6 +55,8 @@ pub(super) struct Trouble {
     pub poisoned: Option<String>,
     /// There is no room on the disk.
     pub full: bool,
+    /// The next group could not be written for want of room.
+    pub stalled: bool,
     /// Nothing more is appended.
     pub closed: bool,
     /// Threads end when there is nothing left to write.
@@ -138,7 +147,7 @@ impl Inner {
     /// Whether a batch is part of a transaction of which there is another part already. That one
     /// must not be left alone: as long as it waits for the others, there is no checkpoint.
     pub fn continues(&self, batch: &Batch) -> bool {
-        batch.part().is_some_and(|part| self.transactions.contains(&part.tx))
+        batch.part().is_some_and(|part| self.transactions.contains_key(&part.tx))
     }
 
     /// Ends the active segment, and begins one of at least that many octets.
@@ -208,7 +217,29 @@ impl Inner {
             Stage::Rolled | Stage::Sealed => self.index.usage(*id).live == 0,
             Stage::Retired(_) => true,
         };
-        self.index.has_freed_big() || self.segments.iter().any(waits)
+        self.segments.iter().any(waits)
+    }
+
+    /// Notes the files of big payloads that the latest batch has freed.
+    pub fn note_freed(&mut self) {
+        let freed = self.index.take_freed_big();
+        self.freed_big.extend(freed.into_iter().map(|id| (id, self.lsn)));
+    }
+
+    /// All up to that batch is durable, and no transaction was unfinished then: recovery will free
+    /// again what was freed up to there, whichever checkpoint it begins with. One that was shared
+    /// with a later message is needed again.
+    pub fn release_freed(&mut self, whole_lsn: u64) {
+        let Self { freed_big, index, chores, .. } = self;
+        let freed = freed_big.extract_if(.., |_, lsn| *lsn <= whole_lsn).map(|(id, _)| id);
+        let gone = freed.filter(|id| !index.needs_big(*id));
+        chores.unneeded.extend(gone.map(Unneeded::Big));
+    }
+
+    /// Messages were refused: what is settled may give room.
+    pub fn wants_room(&mut self) {
+        self.chores.checkpoint_due |= self.has_something_to_give_back();
+        self.chores.refused = true;
     }
 
     /// Octets of segments and big payloads, as far as they are used.

@@ -2,6 +2,8 @@
 
 mod compaction;
 mod faults;
+mod quickest;
+mod room;
 
 use std::path::Path;
 use std::sync::Arc;

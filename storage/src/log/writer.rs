@@ -5,17 +5,21 @@
 
 use std::io;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::chores::Chores;
 use super::engine::{Engine, Step, count};
 use super::files::Part;
 use super::group::Group;
+use super::state::Trouble;
 use crate::Lsn;
 use crate::disk::DiskFile;
 use std::sync::Arc;
 
 /// How long what nobody waits for may stay in memory.
 const LINGER: Duration = Duration::from_millis(5);
+/// How long writing a group may have taken for the next one to be written by whoever appends.
+const QUICK: Duration = Duration::from_millis(1);
 /// When to try again on a disk that was full.
 pub(super) const RETRY: Duration = Duration::from_millis(100);
 
@@ -23,50 +27,93 @@ impl Engine {
     /// Writes groups until the store is closed or poisoned.
     pub(super) fn run_writer(&self) {
         while self.wait_for_group() {
-            match self.write_group() {
+            let step = self.write_group();
+            let mut inner = self.inner.lock();
+            inner.writing = false;
+            match step {
                 Step::Did | Step::Idle => {}
-                Step::Stalled => {
-                    let mut inner = self.inner.lock();
-                    self.work.wait_for(&mut inner, RETRY);
-                }
+                Step::Stalled => drop(self.work.wait_for(&mut inner, RETRY)),
                 Step::Failed => return,
             }
         }
     }
 
-    /// Waits until there is something to write; false if there will be nothing any more.
+    /// Has the writer woken, or writes a group here: one that waits for it is told sooner if no thread
+    /// has to be woken for it and by it.
+    pub(super) fn write(&self, quickest: bool) {
+        let mut inner = self.inner.lock();
+        if inner.groups.is_empty() {
+            return;
+        }
+        let Trouble { full, stalled, .. } = inner.trouble;
+        let troubled = full || stalled || inner.trouble.ends();
+        if !quickest || !inner.quick || inner.writing || troubled || self.steps.is_some() {
+            drop(inner);
+            self.work.notify_one();
+            return;
+        }
+        inner.writing = true;
+        drop(inner);
+        // What becomes of it is noted for all, the writer included.
+        let _ = self.write_group();
+        let mut inner = self.inner.lock();
+        inner.writing = false;
+        let more = !inner.groups.is_empty() || inner.trouble.ends();
+        drop(inner);
+        if more {
+            self.work.notify_one();
+        }
+    }
+
+    /// Waits until there is something to write and nobody writes; false if there will be nothing any
+    /// more.
     fn wait_for_group(&self) -> bool {
         let mut inner = self.inner.lock();
-        while inner.groups.is_empty() {
-            if inner.trouble.stopping || inner.trouble.abandoned || inner.trouble.poisoned.is_some()
-            {
-                return false;
+        loop {
+            while inner.groups.is_empty() || inner.writing {
+                let Trouble { stopping, abandoned, .. } = inner.trouble;
+                let over = stopping || abandoned || inner.trouble.poisoned.is_some();
+                if over && !inner.writing {
+                    return false;
+                }
+                self.work.wait(&mut inner);
             }
-            self.work.wait(&mut inner);
+            // What nobody waits for may grow a little.
+            self.work.wait_while_for(
+                &mut inner,
+                |inner| !inner.groups.is_urgent() && !inner.trouble.ends(),
+                LINGER,
+            );
+            // Meanwhile another thread may have begun with it.
+            if !inner.writing && !inner.groups.is_empty() {
+                break;
+            }
         }
-        // What nobody waits for may grow a little.
-        self.work.wait_while_for(
-            &mut inner,
-            |inner| !inner.groups.is_urgent() && !inner.trouble.ends(),
-            LINGER,
-        );
-        inner.trouble.poisoned.is_none() && !inner.trouble.abandoned
+        inner.writing = inner.trouble.poisoned.is_none() && !inner.trouble.abandoned;
+        inner.writing
     }
 
     /// Writes one group.
     pub(super) fn write_group(&self) -> Step {
         let Some(group) = self.first_group() else { return Step::Idle };
+        let began = Instant::now();
         if let Err(error) = self.commit(&group) {
-            return self.failed("writing the log", &error);
+            let step = self.failed("writing the log", &error);
+            self.inner.lock().trouble.stalled = step == Step::Stalled;
+            return step;
         }
         let mut inner = self.inner.lock();
+        inner.trouble.stalled = false;
+        inner.quick = began.elapsed() <= QUICK;
         inner.groups.written();
         inner.durable = group.last_lsn;
         let done = group.big.iter().map(|(id, _)| inner.unwritten_big.remove(id));
         let done: Vec<_> = done.collect();
         let shared = inner.shared.take();
-        // A checkpoint or a segment may have waited for it.
-        let waiting = inner.chores.job.is_some() || !inner.chores.rolled.is_empty();
+        inner.release_freed(group.whole_lsn);
+        // A checkpoint or a segment may have waited for it, or files that can go now.
+        let Chores { job, rolled, unneeded, .. } = &inner.chores;
+        let waiting = job.is_some() || !rolled.is_empty() || !unneeded.is_empty();
         drop(inner);
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         self.announcer.advance(Lsn(group.last_lsn));

@@ -106,7 +106,8 @@ fn message_that_cannot_be_read_is_passed_over_until_it_is_repaired() {
     let bodies: Vec<String> = (0..5).map(|number| format!("body number {number}")).collect();
     put(&broker, &queue, bodies.iter().map(String::as_str));
     broker.stop();
-    damage_body(&broker, "body number 2");
+    let file = damage_body(&broker, "body number 2");
+    let file = Path::new(&file).file_name().unwrap().to_str().unwrap().to_owned();
     // Nothing of this is read at the start.
     broker.restart();
     let mut conn = broker.connect();
@@ -121,6 +122,11 @@ fn message_that_cannot_be_read_is_passed_over_until_it_is_repaired() {
     while !broker.log().contains("cannot be read") {
         assert!(begin.elapsed() < DEADLINE, "{}", broker.log());
         std::thread::yield_now();
+    }
+    let log = broker.log();
+    let line = log.lines().find(|line| line.contains("cannot be read")).unwrap();
+    for part in [file.as_str(), " at ", queue.as_str(), "vhost=\"/\"", "position=2"] {
+        assert!(line.contains(part), "{part:?} is not in: {line}");
     }
     broker.stop();
 
@@ -195,8 +201,51 @@ fn copy_of_the_catalog_is_taken_from_the_catalog_and_the_reverse() {
     std::fs::write(&database, vec![0xA5; octets]).unwrap();
     let text = expect_code(&broker.store("repair", &[]), 1);
     assert!(text.contains("catalog"), "{text}");
+    assert!(expect_code(&broker.store("repair", &[]), 0).contains("nothing is damaged"));
     broker.restart();
     assert_eq!(drained(&broker, &queue), ["1"]);
+}
+
+#[test]
+fn log_that_is_not_there_is_missed() {
+    lepus_only!("files of its own");
+    let mut broker = Broker::start();
+    let queue = new_queue(&broker, "gone");
+    put(&broker, &queue, ["1", "2"]);
+    broker.kill();
+    let (log, elsewhere) = (broker.data_dir().join("log"), broker.data_dir().join("elsewhere"));
+    std::fs::rename(&log, &elsewhere).unwrap();
+    for is_gone in [true, false] {
+        let why = broker.start_beside().expect_err("a log that is gone");
+        for part in [log.to_str().unwrap(), "mount", "lepus store repair"] {
+            assert!(why.contains(part), "{part:?} is not in: {why}");
+        }
+        let text = expect_code(&broker.store("check", &[]), 1);
+        assert!(text.contains("are not there"), "{text}");
+        if is_gone {
+            // Where something should be mounted there is an empty folder.
+            std::fs::create_dir(&log).unwrap();
+        }
+    }
+    std::fs::remove_dir(&log).unwrap();
+    std::fs::rename(&elsewhere, &log).unwrap();
+    broker.restart();
+    assert_eq!(drained(&broker, &queue), ["1", "2"]);
+}
+
+#[test]
+fn messages_of_another_engine_are_not_passed_over() {
+    lepus_only!("files of its own");
+    let mut broker = Broker::with_config("storage.engine = sled");
+    let queue = new_queue(&broker, "engine");
+    put(&broker, &queue, ["1", "2"]);
+    broker.stop();
+    let why = broker.start_beside().expect_err("another engine");
+    assert!(why.contains("storage.engine = sled"), "{why}");
+    assert!(!broker.data_dir().join("log").exists());
+    expect_code(&broker.store("check", &[]), 0);
+    broker.restart();
+    assert_eq!(drained(&broker, &queue), ["1", "2"]);
 }
 
 #[test]

@@ -23,6 +23,29 @@ fn directory_is_free_after_a_kill_and_after_a_stop() {
     });
 }
 
+/// Sockets take descriptors, and the store must have some all the same.
+#[test]
+fn store_goes_on_while_sockets_take_all_descriptors() {
+    lepus_only!("the limit is set where it is started");
+    let broker = Broker::with_descriptors(64, "storage.segment_bytes = 1MiB\n");
+    let queue = new_queue(&broker, "short");
+    let mut conn = broker.connect();
+    let mut ch = conn.channel_confirming(1);
+    let idle: Vec<Conn> = (0..100).map(|_| broker.dial()).collect();
+    let body = vec![7; 100_000];
+    for number in 1..=100 {
+        ch.publish_with(publish("", &queue), &persistent(), &body);
+        ch.confirmed(number, number);
+    }
+    let late = std::thread::scope(|scope| {
+        // It waits unserved until the others have gone.
+        let late = scope.spawn(|| broker.connect().channel(1).declare(look(&queue)).message_count);
+        drop(idle);
+        late.join().unwrap()
+    });
+    assert_eq!(late, 100);
+}
+
 /// Kills it while it starts: it must start all the same in the end, with everything.
 #[test]
 fn kills_in_a_row_lose_nothing() {

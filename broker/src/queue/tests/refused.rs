@@ -49,7 +49,7 @@ fn what_was_told_together_with_a_refused_message_is_told_without_it() {
 fn a_transaction_whose_message_is_refused_settles_nothing() {
     let (store, durability) = (full(), Durability::default());
     let (_, mailbox) = node().connect();
-    let (receipt, tx) = (Receipt::new(&mailbox), Transaction::new(1, 2));
+    let (receipt, tx) = (Receipt::new(&mailbox), Transaction::new(1, 2, 100));
     let mut writes = Writes::default();
     for op in [stored(1), settled(0, 100)] {
         receipt.await_one();
@@ -57,7 +57,7 @@ fn a_transaction_whose_message_is_refused_settles_nothing() {
     }
     receipt.complete();
     let refused = writes.take().into_iter().map(|write| write.carry_out(&store, &durability));
-    assert_eq!(refused.collect::<Vec<_>>(), [Err(vec![(1, 100)]), Ok(())]);
+    assert_eq!(refused.collect::<Vec<_>>(), [Err(vec![(1, 100)]), Err(vec![])]);
     assert_eq!(receipt.fate(&durability), Fate::Refused);
     assert_eq!(store.stats(QUEUE).messages, 1);
 }

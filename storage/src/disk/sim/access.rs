@@ -86,7 +86,11 @@ impl Disk for SimDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        self.state.lock().creatable(path)?;
+        {
+            let state = self.state.lock();
+            state.creatable(path)?;
+            state.openable()?;
+        }
         self.change(|state| state.create(path).map(drop))?;
         self.open(path)
     }
@@ -95,6 +99,7 @@ impl Disk for SimDisk {
         let mut state = self.state.lock();
         state.alive()?;
         let inode = state.find(path)?;
+        state.openable()?;
         self.handle(&mut state, inode)
     }
 

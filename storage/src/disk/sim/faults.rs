@@ -4,6 +4,8 @@ use std::io;
 
 use rustix::io::Errno;
 
+use crate::disk::NO_DESCRIPTOR;
+
 /// What the operating system says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
@@ -11,6 +13,8 @@ pub enum Fault {
     Io,
     /// ENOSPC: there is no room.
     NoSpace,
+    /// EMFILE: too many files are open.
+    NoDescriptor,
 }
 
 impl Fault {
@@ -18,6 +22,7 @@ impl Fault {
         match self {
             Self::Io => Errno::IO.into(),
             Self::NoSpace => Errno::NOSPC.into(),
+            Self::NoDescriptor => io::Error::new(NO_DESCRIPTOR, io::Error::from(Errno::MFILE)),
         }
     }
 }

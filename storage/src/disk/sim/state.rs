@@ -25,6 +25,8 @@ pub(super) struct State {
     pub faults: Faults,
     /// Bytes of the whole disk.
     pub capacity: Option<u64>,
+    /// How many files may be open.
+    pub descriptors: Option<u64>,
     pub steps: u64,
     /// The step at which it crashes.
     pub crash_at: Option<u64>,
@@ -54,6 +56,7 @@ impl State {
             tearing: Tearing::default(),
             faults: Faults::default(),
             capacity: None,
+            descriptors: None,
             steps: 0,
             crash_at: None,
             crashed: false,
@@ -75,6 +78,15 @@ impl State {
 
     pub fn directory(&self, path: &Path) -> io::Result<()> {
         if self.names.directories.contains(path) { Ok(()) } else { Err(missing(path)) }
+    }
+
+    /// Whether a file could be opened.
+    pub fn openable(&self) -> io::Result<()> {
+        let open: u64 = self.inodes.values().map(|inode| u64::from(inode.handles)).sum();
+        match self.descriptors {
+            Some(most) if open >= most => Err(Fault::NoDescriptor.error()),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a file could be created.

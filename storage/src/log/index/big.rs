@@ -46,12 +46,9 @@ impl BigFiles {
         std::mem::take(&mut self.freed)
     }
 
-    pub(super) fn keep_freed(&mut self, mut freed: Vec<BigId>) {
-        self.freed.append(&mut freed);
-    }
-
-    pub(super) fn has_freed(&self) -> bool {
-        !self.freed.is_empty()
+    /// Whether a message points to the file.
+    pub(super) fn is_needed(&self, id: BigId) -> bool {
+        self.files.contains_key(&id)
     }
 
     /// The files with their lengths.

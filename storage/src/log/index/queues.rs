@@ -208,14 +208,9 @@ impl Queues {
         self.big.take_freed()
     }
 
-    /// Takes back what [`take_freed_big`](Self::take_freed_big) gave.
-    pub(crate) fn keep_freed_big(&mut self, freed: Vec<BigId>) {
-        self.big.keep_freed(freed);
-    }
-
-    /// Whether there are any.
-    pub(crate) fn has_freed_big(&self) -> bool {
-        self.big.has_freed()
+    /// Whether a message points to the file.
+    pub(crate) fn needs_big(&self, id: BigId) -> bool {
+        self.big.is_needed(id)
     }
 
     /// Files of payloads that messages point to, with their lengths.

@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use super::super::checkpoint::{self, MetaRef, SegmentRecord, Snapshot};
 use super::super::files::Files;
-use super::super::frame::{self, FrameHeader};
 use super::super::index::{Queues, SegmentId};
 use super::super::recover::{self, Listing};
 use super::super::reindex::Wanted;
-use super::super::segment::{self, Kind, SegmentHeader};
+use super::super::segment::{Kind, SegmentHeader};
 use super::super::snapshot::{self};
 use super::super::state::{Segment, Stage};
 use super::super::{meta, seal};
@@ -82,12 +81,7 @@ impl Base<'_> {
         if self.listing.segments.values().any(|kind| *kind == Kind::Cold) {
             return Ok(false);
         }
-        let Some((id, kind)) = self.listing.segments.first_key_value() else { return Ok(true) };
-        let file = self.files.disk.open(&self.files.segment(*id, *kind))?;
-        let mut bytes = [0; frame::HEADER];
-        file.read_at(&mut bytes, segment::HEADER as u64)?;
-        // One that is torn is the first, too.
-        Ok(FrameHeader::decode_any(&bytes).is_none_or(|header| header.group == 1))
+        recover::begins_with_first(self.files, self.listing)
     }
 
     fn meta(&mut self, reference: Option<MetaRef>) -> Result<(Meta, bool), StoreError> {

@@ -96,6 +96,60 @@ fn one_damaged_message_does_not_hide_the_others() {
 }
 
 #[test]
+fn what_cannot_be_read_is_told_with_file_and_offset_and_one_reason() {
+    let disk = SimDisk::new(2);
+    let (store, _) = open(&disk).unwrap();
+    store.append(batch([publish(A, 0, 9000)])).unwrap();
+    store.append(batch((1..40).map(|seq| publish(A, seq, 9000)))).unwrap();
+    run(&store);
+    store.close().unwrap();
+    drop(store);
+    let (store, _) = open(&disk).unwrap();
+    let file = Path::new("/store/log/0000000000000000.seg");
+    disk.fail_reads(file, 512..1024).unwrap();
+    let told = store.read(A, Seq(0), EVERYTHING, &mut Vec::new()).unwrap_err().to_string();
+    assert!(told.contains(&format!("{} at 552: ", file.display())), "{told}");
+    drop(store);
+    let (store, _) = open(&disk).unwrap();
+    let index = file.with_extension("idx");
+    disk.fail_reads(&index, 0..4096).unwrap();
+    let told = store.read(A, Seq(0), EVERYTHING, &mut Vec::new()).unwrap_err().to_string();
+    let reason = std::io::Error::from_raw_os_error(5);
+    assert!(told.ends_with(&format!("{}: {reason}", index.display())), "{told}");
+}
+
+#[test]
+fn missing_checkpoints_are_told_once_the_log_does_not_begin_at_its_beginning() {
+    for settled in [0, 30] {
+        let disk = SimDisk::new(3);
+        let (store, _) = open(&disk).unwrap();
+        for seq in 0..40 {
+            store.append(batch([publish(A, seq, 9000)])).unwrap();
+        }
+        if settled > 0 {
+            let all = SeqRange { first: Seq(0), last: Seq(settled - 1) };
+            store.append(batch([settle(A, [all], settled * 9000)])).unwrap();
+        }
+        for _ in 0..3 {
+            store.checkpoint().unwrap();
+        }
+        run(&store);
+        store.close().unwrap();
+        drop(store);
+        for number in 0..2 {
+            disk.lose(Path::new(&format!("/store/log/checkpoint.{number}"))).unwrap();
+        }
+        match open(&disk) {
+            Ok((store, _)) => assert_eq!((settled, seqs(&store).len()), (0, 40)),
+            Err(error) => {
+                assert_eq!(settled, 30, "{error}");
+                assert!(error.to_string().contains("both checkpoints are missing"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_failed_write_or_sync_is_the_end_of_durability() {
     for sync in [false, true] {
         let disk = SimDisk::new(3);
