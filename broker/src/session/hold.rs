@@ -8,9 +8,11 @@ use std::sync::Arc;
 use amq_protocol::protocol::{basic, tx};
 use lepus_protocol::method::MethodId;
 use lepus_protocol::reply::ReplyCode;
+use lepus_storage::Health;
 
 use super::Session;
 use crate::error::Refusal;
+use crate::node::Node;
 use crate::out::Out;
 use crate::queue::{Fate, Receipt};
 
@@ -68,7 +70,7 @@ impl Session {
         let node = self.peer.node.clone();
         match hold {
             Hold::Commit { receipt, channel, reply } => match receipt.fate(node.durability()) {
-                Fate::Refused => self.settle_refusal(channel, commit_id(), not_stored(), out),
+                Fate::Refused => self.settle_refusal(channel, commit_id(), not_stored(&node), out),
                 _ => {
                     out.append(reply);
                     Ok(())
@@ -76,7 +78,7 @@ impl Session {
             },
             Hold::Declared { version, channel, method, reply } => {
                 if !node.declared().durability().has(version) {
-                    return self.settle_refusal(channel, method, not_stored(), out);
+                    return self.settle_refusal(channel, method, not_stored(&node), out);
                 }
                 out.append(reply);
                 Ok(())
@@ -115,8 +117,12 @@ fn commit_id() -> MethodId {
     MethodId { class: 90, method: 20 }
 }
 
-fn not_stored() -> Refusal {
-    Refusal::new(ReplyCode::InternalError, "the store has failed")
+fn not_stored(node: &Node) -> Refusal {
+    let why = match node.store().status().health {
+        Health::Poisoned(_) => "the store has failed",
+        _ => "the store has no room",
+    };
+    Refusal::new(ReplyCode::InternalError, why)
 }
 
 /// The reply to tx.commit.

@@ -13,9 +13,11 @@ use crate::{Lsn, MessageStore, QueueId, StoreConfig};
 
 const A: QueueId = QueueId(1);
 
-/// A store, and the threads that have made something durable.
-fn open(directory: &std::path::Path) -> (LogStore, Arc<Mutex<Vec<(Lsn, ThreadId)>>>) {
-    let told = Arc::new(Mutex::new(Vec::new()));
+/// What became durable, and the threads that did it.
+type Told = Arc<Mutex<Vec<(Lsn, ThreadId)>>>;
+
+fn open(directory: &std::path::Path) -> (LogStore, Told) {
+    let told = Told::default();
     let tell = told.clone();
     let on_durable = Arc::new(move |lsn: Option<Lsn>| {
         tell.lock().extend(lsn.map(|lsn| (lsn, thread::current().id())));
