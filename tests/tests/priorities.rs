@@ -42,6 +42,7 @@ fn higher_priorities_leave_first_each_in_order() {
     let mut ch = conn.channel(1);
     let queue = queue_up_to(&mut ch, 5, []);
     ch.publish("", &queue, "none");
+    ch.expect_counts(&queue, (1, 0));
     publish_all(
         &mut ch,
         &queue,

@@ -211,7 +211,11 @@ impl State {
 
     fn publish(&mut self, now: u64, messages: Vec<Message>, effects: &mut Effects) -> Outcome {
         if !self.rules.refuses() {
-            self.accept(messages, effects);
+            if self.ready.is_plain() || !self.rules.is_limited() {
+                self.accept(messages, effects);
+            } else {
+                self.accept_one_by_one(now, messages, effects);
+            }
             return Outcome::Done;
         }
         let mut rejected = Vec::new();

@@ -18,6 +18,20 @@ impl State {
         self.ready.trim_at_times(self.config.hot_max);
     }
 
+    /// Appends messages where each may make another one go that stands before all those that follow.
+    pub(super) fn accept_one_by_one(
+        &mut self,
+        now: u64,
+        messages: Vec<Message>,
+        effects: &mut Effects,
+    ) {
+        for message in messages {
+            self.accept(vec![message], effects);
+            self.dispatch(now, effects);
+            self.drop_excess(now, effects);
+        }
+    }
+
     /// Has the store read, as [`Self::load`] does: levels that will have their turn soon if messages
     /// are `wanted`, and the head of each of which nothing is at hand if the rules need to see it.
     pub(super) fn load_levels(&mut self, wanted: bool, effects: &mut Effects) {
