@@ -85,6 +85,9 @@ impl Model {
         let ttl = self.rules.ttl.map(|ttl| now + ttl);
         let due = ttl.into_iter().chain(item.due).min();
         self.rows[highest.min(priority.into())].push_back(Item { due, ..item });
+        if highest > 0 {
+            self.drop_excess();
+        }
         None
     }
 
