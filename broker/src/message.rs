@@ -8,8 +8,10 @@ use crate::limits::{BODY_RESERVE, MESSAGE_BLOCK, MESSAGE_BLOCK_MIN};
 
 /// Octets that tell when a message arrived.
 const STAMP: usize = 8;
-/// The property flag of `expiration` (0-9-1 §4.2.6.1, the ninth property from the left).
+/// The property flag of `expiration` (0-9-1 §4.2.6.1, the eighth property from the left).
 const EXPIRATION: u16 = 1 << 8;
+/// That of `priority`, the fifth.
+const PRIORITY: u16 = 1 << 11;
 
 /// A published message. Cloning shares the octets.
 ///
@@ -70,8 +72,21 @@ impl Message {
     /// It has the property `expiration`.
     #[inline]
     pub fn expires(&self) -> bool {
+        self.has_property(EXPIRATION)
+    }
+
+    fn has_property(&self, flag: u16) -> bool {
         let flags = self.properties().first_chunk().map(|flags| u16::from_be_bytes(*flags));
-        flags.is_some_and(|flags| flags & EXPIRATION != 0)
+        flags.is_some_and(|flags| flags & flag != 0)
+    }
+
+    /// Its `priority`; without that, 0.
+    pub fn priority(&self) -> u8 {
+        if !self.has_property(PRIORITY) {
+            return 0;
+        }
+        let properties = Properties::decode(self.properties());
+        properties.ok().and_then(|found| found.priority).unwrap_or_default()
     }
 
     /// How long it may stay, in ms: its `expiration`, if that is a number.

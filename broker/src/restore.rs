@@ -1,12 +1,13 @@
 //! A broker takes up what it was when it ended.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use lepus_storage::{Batch, Op, QueueId, QueueStats};
 
 use crate::node::Node;
+use crate::queue::state::place::{level_of, lowest_level};
 use crate::queue::state::{Command, Past};
 use crate::stores::Found;
 use crate::topology::record::Record;
@@ -22,14 +23,15 @@ impl Node {
         let records: Vec<Record> =
             found.entries.values().map(|value| decode(value)).collect::<Result<_>>()?;
         let declared: HashSet<u64> = records.iter().filter_map(queue_id).collect();
-        let last_stored = found.queues.keys().map(|id| id.0).max();
-        let past = |id: u64| found.queues.get(&QueueId(id)).map(past).unwrap_or_default();
+        let last_stored = found.queues.keys().map(|id| lowest_level(*id).0).max();
+        let past = pasts(&found.queues);
         let vhost = self.vhost("/").context("there is no virtual host /")?;
-        let restored =
-            vhost.restore(self, &records, last_stored.unwrap_or_default(), |id| past(id.0));
+        let restored = vhost.restore(self, &records, last_stored.unwrap_or_default(), |id| {
+            past.get(&QueueId(id.0)).cloned().unwrap_or_default()
+        });
         restored.map_err(|why| anyhow!("the catalog: {why}"))?;
         let orphans: Vec<&QueueId> =
-            found.queues.keys().filter(|id| !declared.contains(&id.0)).collect();
+            found.queues.keys().filter(|id| !declared.contains(&lowest_level(**id).0)).collect();
         if !orphans.is_empty() {
             tracing::warn!(queues = orphans.len(), "messages of deleted queues are dropped");
             let drops = orphans.into_iter().map(|id| Op::DropQueue { queue: *id });
@@ -50,6 +52,21 @@ fn queue_id(record: &Record) -> Option<u64> {
         Record::Queue { id, .. } => Some(*id),
         _ => None,
     }
+}
+
+/// What there is of each level of each queue, the lowest first.
+fn pasts(stored: &HashMap<QueueId, QueueStats>) -> HashMap<QueueId, Vec<Past>> {
+    let mut pasts: HashMap<QueueId, Vec<Past>> = HashMap::new();
+    for (id, stats) in stored {
+        let (levels, level) = (pasts.entry(lowest_level(*id)).or_default(), level_of(id.0));
+        if levels.len() <= usize::from(level) {
+            levels.resize(usize::from(level) + 1, Past::default());
+        }
+        if let Some(of_level) = levels.get_mut(usize::from(level)) {
+            *of_level = past(stats);
+        }
+    }
+    pasts
 }
 
 fn past(stats: &QueueStats) -> Past {

@@ -115,7 +115,7 @@ impl Vhost {
         node: &Arc<Node>,
         command: topology::Command<'_>,
     ) -> Result<topology::Outcome<Arc<Queue>>, Refusal> {
-        let make = |record| Queue::new(node.clone(), self.name.clone(), record, Past::default());
+        let make = |record| Queue::new(node.clone(), self.name.clone(), record, &[]);
         let mut topology = self.topology.write();
         let outcome = topology.apply(now_ms(), command, make);
         self.version.fetch_add(1, Ordering::Release);
@@ -124,7 +124,8 @@ impl Vhost {
         outcome
     }
 
-    /// Brings back what was declared in a former life. `past` tells what the store has of a queue.
+    /// Brings back what was declared in a former life. `past` tells what the store has of each level of
+    /// a queue.
     ///
     /// # Errors
     /// Which record cannot be understood, and why.
@@ -133,11 +134,11 @@ impl Vhost {
         node: &Arc<Node>,
         records: &[Record],
         next_id: u64,
-        past: impl Fn(QueueId) -> Past,
+        past: impl Fn(QueueId) -> Vec<Past>,
     ) -> Result<(), String> {
         let make = |record: Arc<QueueRecord>| {
             let past = past(record.id);
-            Queue::new(node.clone(), self.name.clone(), record, past)
+            Queue::new(node.clone(), self.name.clone(), record, &past)
         };
         self.topology.write().restore(records, next_id, make)
     }

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lepus_storage::{QueueId, ReadMax, Seq as At, StoreError, Stored};
+use lepus_storage::{QueueId, ReadMax, StoreError, Stored};
 use parking_lot::{Condvar, Mutex};
 
 use super::Queue;
 use super::complaints::{Complaints, PAUSE_MS};
+use super::state::place::{from_store, in_store};
 use super::state::{Command, Entry, Seq};
 use crate::clock::now_ms;
 use crate::limits::LOAD_MESSAGES;
@@ -120,31 +121,35 @@ impl Loader {
     fn read(&self, job: &Job, id: QueueId) -> Result<Command, StoreError> {
         let Job { queue, from, octets } = job;
         let (from, max) = (*from, ReadMax { messages: LOAD_MESSAGES, bytes: *octets });
+        let (level, at) = in_store(id, from);
         let mut stored = Vec::new();
-        match queue.store().read(id, At(from), max, &mut stored) {
+        match queue.store().read(level, at, max, &mut stored) {
             Ok(next) => {
-                let found = stored.into_iter().filter_map(|stored| self.entry(job, stored));
-                Ok(Command::Loaded { from, next: next.0, found: found.collect() })
+                let found = stored.into_iter().filter_map(|stored| self.entry(job, level, stored));
+                let next = from_store(level, next);
+                Ok(Command::Loaded { from, next, found: found.collect() })
             }
             Err(StoreError::Unreadable { seq, place, detail, .. }) => {
                 let what = format!(
                     "a message cannot be read from {place}: {detail}; it stays in the store and is \
                      passed over"
                 );
-                self.complain(job, seq.0, what);
-                Ok(Command::Unreadable { from, next: seq.0 + 1 })
+                let seq = from_store(level, seq);
+                self.complain(job, seq, what);
+                Ok(Command::Unreadable { from, next: seq + 1 })
             }
             Err(error) => Err(error),
         }
     }
 
-    fn entry(&self, job: &Job, stored: Stored) -> Option<Entry> {
+    fn entry(&self, job: &Job, level: QueueId, stored: Stored) -> Option<Entry> {
         let Stored { seq, payload, returns } = stored;
+        let seq = from_store(level, seq);
         let Some(message) = Message::from_stored(payload) else {
-            self.complain(job, seq.0, "what the store has here is not a message".to_owned());
+            self.complain(job, seq, "what the store has here is not a message".to_owned());
             return None;
         };
-        Some(Entry { seq: seq.0, message, redelivered: returns > 0, returns, stored: true })
+        Some(Entry { seq, message, redelivered: returns > 0, returns, stored: true })
     }
 
     fn complain(&self, job: &Job, position: Seq, what: String) {

@@ -64,17 +64,18 @@ impl std::fmt::Debug for Queue {
 }
 
 impl Queue {
-    /// A queue with what the store has of it.
+    /// A queue with what the store has of each of its levels, the lowest first.
     pub fn new(
         node: Arc<Node>,
         vhost: Arc<str>,
         record: Arc<QueueRecord>,
-        past: Past,
+        past: &[Past],
     ) -> Arc<Self> {
         let config = Config {
             auto_delete: record.spec.auto_delete,
             durable: record.spec.durable.then_some(QueueId(record.id.0)),
             hot_max: node.hot_max(),
+            priorities: rules::priorities(&record.spec.arguments),
         };
         let rules = Arc::new(rules::rules(&record.spec.arguments));
         let refuses = AtomicBool::new(rules.refuses());

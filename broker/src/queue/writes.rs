@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use lepus_storage::{Batch, Lsn, MessageStore, Op, StoreError, TxPart};
+use lepus_storage::{Batch, Lsn, MessageStore, Op, SeqRange, StoreError, TxPart};
 
 use super::receipt::{Receipt, Transaction};
 use super::state::Seq;
+use super::state::place::from_store;
 use crate::durability::Durability;
 use crate::limits::STORED_APART;
 
@@ -67,7 +68,7 @@ impl Write {
         durability: &Durability,
     ) -> Result<(), Vec<(Seq, u64)>> {
         let Self { ops, receipts, tx } = self;
-        let published: Vec<(Seq, u64)> = ops.iter().filter_map(published).collect();
+        let published = published(&ops);
         let others = if published.is_empty() { Vec::new() } else { others(&ops) };
         let followed = receipts.iter().all(|receipt| receipt.is_followed());
         let done = match &tx {
@@ -131,11 +132,17 @@ pub fn stored_apart(sizes: impl Iterator<Item = u64>) -> u64 {
     sizes.filter(|octets| *octets >= STORED_APART).sum()
 }
 
-fn published(op: &Op) -> Option<(Seq, u64)> {
-    match op {
-        Op::Publish { seq, weight, .. } => Some((seq.0, u64::from(*weight))),
+/// Messages (position, octets of the body) by position.
+fn published(ops: &[Op]) -> Vec<(Seq, u64)> {
+    let published = ops.iter().filter_map(|op| match op {
+        Op::Publish { queue, seq, weight, .. } => {
+            Some((from_store(*queue, *seq), (*weight).into()))
+        }
         _ => None,
-    }
+    });
+    let mut published: Vec<_> = published.collect();
+    published.sort_unstable_by_key(|(seq, _)| *seq);
+    published
 }
 
 /// All but messages.
@@ -146,9 +153,13 @@ fn others(ops: &[Op]) -> Vec<Op> {
 /// Operations that do not count messages which the store does not have.
 fn without(mut ops: Vec<Op>, messages: &[(Seq, u64)]) -> Vec<Op> {
     for op in &mut ops {
-        if let Op::Settle { ranges, weight, .. } = op {
-            let has =
-                |seq: Seq| ranges.iter().any(|range| range.first.0 <= seq && seq <= range.last.0);
+        if let Op::Settle { queue, ranges, weight } = op {
+            let has = |seq: Seq| {
+                let includes = |range: &SeqRange| {
+                    from_store(*queue, range.first) <= seq && seq <= from_store(*queue, range.last)
+                };
+                ranges.iter().any(includes)
+            };
             let missing = messages.iter().filter(|(seq, _)| has(*seq));
             *weight = weight.saturating_sub(missing.map(|(_, octets)| octets).sum());
         }

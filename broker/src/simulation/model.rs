@@ -12,6 +12,8 @@ pub use copy::{Arrival, Copy, Flag, Holder, To, Window};
 
 /// Queues by number. All but the transient one are durable.
 pub const QUEUES: u8 = 6;
+/// It has priorities up to that of some letters.
+pub const RANKED: u8 = 2;
 /// Its consumers need not acknowledge.
 pub const LOSSY: u8 = 3;
 /// Not durable.
@@ -362,7 +364,9 @@ impl Model {
             panic!("message {} came from queue {number}, where it is not", at.id);
         };
         copy.deliver(again, to, latest);
-        Some(Arrival { place, may_return: copy.may_return })
+        let may_return = copy.may_return;
+        let high = number == RANKED && copy.letter.is_high();
+        Some(Arrival { place, high, may_return })
     }
 
     /// The queue of that number that a message is in, which may have been deleted since.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lepus_storage::{Meta, QueueId};
 
+use crate::queue::state::place::{level_of, lowest_level};
 use crate::topology::record::Record;
 
 /// The queues that are declared.
@@ -31,8 +32,9 @@ impl Names {
         Self(queues.collect())
     }
 
+    /// The queue that something of the store belongs to.
     pub fn get(&self, id: QueueId) -> Option<&Declared> {
-        self.0.get(&id)
+        self.0.get(&lowest_level(id))
     }
 
     pub fn all(&self) -> impl Iterator<Item = (QueueId, &Declared)> {
@@ -41,9 +43,13 @@ impl Names {
 
     /// For people.
     pub fn name(&self, id: QueueId) -> String {
-        match self.get(id) {
+        let queue = match self.get(id) {
             Some(Declared { vhost, name, .. }) => format!("queue '{name}' in vhost '{vhost}'"),
-            None => format!("queue number {} that is not declared", id.0),
+            None => format!("queue number {} that is not declared", lowest_level(id).0),
+        };
+        match level_of(id.0) {
+            0 => queue,
+            priority => format!("priority {priority} of {queue}"),
         }
     }
 

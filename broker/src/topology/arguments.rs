@@ -28,6 +28,8 @@ const QUEUE_ARGUMENTS: &[Rule] = &[
     Rule { name: "x-max-in-memory-length", quorum: true, check: non_negative },
     Rule { name: "x-max-in-memory-bytes", quorum: true, check: non_negative },
     Rule { name: "x-max-priority", quorum: false, check: max_priority },
+    Rule { name: "x-priority-mode", quorum: false, check: priority_mode },
+    Rule { name: "x-priority-aging-ms", quorum: false, check: expires },
     Rule { name: "x-overflow", quorum: true, check: overflow },
     Rule { name: "x-queue-mode", quorum: false, check: queue_mode },
     Rule { name: "x-queue-version", quorum: false, check: queue_version },
@@ -53,19 +55,30 @@ pub fn check_queue(spec: &QueueSpec, what: &str) -> Result<(), Refusal> {
     rules.sort_by_key(|rule| rule.name != "x-queue-type");
     for rule in rules {
         let Some(value) = arguments.inner().get(rule.name) else { continue };
-        let routed = arguments.contains_key("x-dead-letter-exchange");
-        let checked = match (rule.check)(value) {
-            Ok(()) if rule.name == "x-dead-letter-routing-key" && !routed => {
-                Err("routing_key_but_no_dlx_defined".to_owned())
-            }
-            checked => checked,
-        };
+        let checked = (rule.check)(value).and_then(|()| match needs(rule.name) {
+            Some((other, refusal)) if !arguments.contains_key(other) => Err(refusal.to_owned()),
+            _ => Ok(()),
+        });
         checked.map_err(|reason| {
             let name = rule.name;
             Refusal::precondition(format_args!("invalid arg '{name}' for {what}: {reason}"))
         })?;
     }
     if quorum { check_quorum(spec, what) } else { Ok(()) }
+}
+
+/// Another argument without which this one makes no sense, and what is said if it is missing.
+fn needs(name: &str) -> Option<(&'static str, &'static str)> {
+    match name {
+        "x-dead-letter-routing-key" => {
+            Some(("x-dead-letter-exchange", "routing_key_but_no_dlx_defined"))
+        }
+        "x-priority-mode" => Some(("x-max-priority", "priority_mode_but_no_max_priority_defined")),
+        "x-priority-aging-ms" => {
+            Some(("x-priority-mode", "priority_aging_but_no_priority_mode_defined"))
+        }
+        _ => None,
+    }
 }
 
 /// What quorum queues do not have: arguments of other types first, then properties.
@@ -295,6 +308,10 @@ fn one_of(value: &AMQPValue, allowed: &[&str], refusal: &str) -> Result<(), Stri
 
 fn overflow(value: &AMQPValue) -> Result<(), String> {
     one_of(value, &["drop-head", "reject-publish", "reject-publish-dlx"], "invalid_overflow")
+}
+
+fn priority_mode(value: &AMQPValue) -> Result<(), String> {
+    one_of(value, &["strict", "weighted", "aging"], "invalid_priority_mode")
 }
 
 fn queue_mode(value: &AMQPValue) -> Result<(), String> {

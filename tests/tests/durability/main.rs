@@ -7,6 +7,7 @@ mod damage;
 mod dump;
 mod lapsing;
 mod messages;
+mod priorities;
 mod process;
 mod settling;
 mod topology;

@@ -1,8 +1,9 @@
 //! Messages leave the queue: to consumers in turn, or to whoever asks for one.
 
-use lepus_storage::{Op, Seq as At};
+use lepus_storage::Op;
 
 use super::consumers::Slot;
+use super::place::in_store;
 use super::spans::Spans;
 use super::{Delivery, Effects, Entry, Notice, Outcome, Reason, State, Unacked, delivery_cost};
 
@@ -39,6 +40,9 @@ impl State {
     /// Has the store read before the messages in memory are all gone, if anybody wants them.
     pub(super) fn load(&mut self, effects: &mut Effects) {
         let wanted = !(self.consumers.is_empty() && self.getters.is_empty());
+        if !self.ready.is_plain() {
+            return self.load_levels(wanted, effects);
+        }
         let half = self.config.hot_max / 2;
         let (below, octets) = match wanted {
             true => (half, half),
@@ -48,7 +52,7 @@ impl State {
             }
             false => return,
         };
-        if let Some(from) = self.ready.start_loading(below) {
+        if let Some(from) = self.ready.start_loading(0, below) {
             effects.notices.push(Notice::Load(from, octets));
         }
     }
@@ -79,13 +83,17 @@ impl State {
         }
         self.unacked.insert(entry.seq, Unacked::of(entry, consumer));
         if let Some(queue) = self.config.durable.filter(|_| entry.stored)
-            && entry.seq >= self.handed_out
+            && self.ready.note_handed_out(entry.seq)
         {
-            self.handed_out = entry.seq + 1;
+            let (queue, up_to) = in_store(queue, entry.seq);
             // One operation is enough for all that are handed out together.
-            match effects.store.last_mut() {
-                Some(Op::Deliver { up_to, .. }) => *up_to = At(entry.seq),
-                _ => effects.store.push(Op::Deliver { queue, up_to: At(entry.seq) }),
+            let last = effects.store.iter_mut().rev().map_while(|op| match op {
+                Op::Deliver { queue, up_to } => Some((queue, up_to)),
+                _ => None,
+            });
+            match last.into_iter().find(|(of, _)| **of == queue) {
+                Some((_, known)) => *known = up_to,
+                None => effects.store.push(Op::Deliver { queue, up_to }),
             }
         }
     }

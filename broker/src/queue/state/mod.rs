@@ -8,12 +8,17 @@ mod command;
 mod consumers;
 mod entry;
 mod hand_out;
+mod held;
 mod lapse;
+mod levels;
+pub mod place;
+mod priorities;
 mod ready;
 mod rules;
 mod spans;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use command::{
     Command, ConsumerKey, DELIVERY_COST, Dead, Delivery, Effects, Notice, Outcome, Seq, SeqRange,
@@ -26,13 +31,15 @@ pub use rules::{DeadLetterTo, Overflow, Reason, Rules};
 use std::sync::Arc;
 
 use lepus_protocol::method::Verdict;
-use lepus_storage::{Op, QueueId, Seq as At};
+use lepus_storage::{Op, QueueId};
 
 use crate::message::Message;
-use crate::window::Window;
 use consumers::{Consumers, Slot};
-use ready::Ready;
+use held::Held;
+use levels::Levels;
+use place::{in_store, level_in_store};
 pub use spans::Spans;
+pub use turns::{Priorities, PriorityMode};
 
 /// Counts of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +63,8 @@ pub struct Config {
     pub durable: Option<QueueId>,
     /// Octets of ready messages that may be held in memory, as far as the store has them too.
     pub hot_max: usize,
+    /// What is done with priorities.
+    pub priorities: Priorities,
 }
 
 struct Unacked {
@@ -77,14 +86,10 @@ impl Unacked {
 pub struct State {
     config: Config,
     rules: Arc<Rules>,
-    ready: Ready,
-    unacked: Window<Unacked>,
+    ready: Levels,
+    unacked: Held<Unacked>,
     consumers: Consumers,
     deleted: bool,
-    /// Messages before this position, read from the store, may have been handed out in a former life.
-    handed_out_before: Seq,
-    /// Positions before this one were handed out, and the store knows it.
-    handed_out: Seq,
     /// Connections that wait for a message to be read.
     getters: Vec<u64>,
     /// There may be messages with an expiration of their own.
@@ -98,21 +103,19 @@ pub struct State {
 }
 
 impl State {
-    /// A queue with what it had before a restart.
-    pub fn new(config: Config, rules: Arc<Rules>, past: Past, now: u64) -> Self {
+    /// A queue with what each level had before a restart, the lowest first.
+    pub fn new(config: Config, rules: Arc<Rules>, past: &[Past], now: u64) -> Self {
         Self {
             config,
             rules,
-            some_expire: past.messages > 0,
+            some_expire: past.iter().any(|past| past.messages > 0),
             held_until: 0,
             head_octets: 1,
             last_used: now,
-            ready: Ready::new(config.durable.is_some(), past),
-            unacked: Window::default(),
+            ready: Levels::new(config.durable.is_some(), config.priorities, past),
+            unacked: Held::default(),
             consumers: Consumers::default(),
             deleted: false,
-            handed_out_before: past.delivered,
-            handed_out: past.delivered,
             getters: Vec::new(),
         }
     }
@@ -208,7 +211,11 @@ impl State {
 
     fn publish(&mut self, now: u64, messages: Vec<Message>, effects: &mut Effects) -> Outcome {
         if !self.rules.refuses() {
-            self.accept(messages, effects);
+            if self.ready.is_plain() || !self.rules.is_limited() {
+                self.accept(messages, effects);
+            } else {
+                self.accept_one_by_one(now, messages, effects);
+            }
             return Outcome::Done;
         }
         let mut rejected = Vec::new();
@@ -232,25 +239,19 @@ impl State {
 
     fn accept(&mut self, messages: Vec<Message>, effects: &mut Effects) {
         self.some_expire |= messages.iter().any(Message::expires);
+        if !self.ready.is_plain() {
+            return self.accept_by_priority(messages, effects);
+        }
         if let Some(queue) = self.config.durable {
             let positions = self.ready.next()..;
             let stored = positions.zip(&messages).filter(|(_, message)| message.persistent());
-            effects.store.extend(stored.map(|(seq, message)| Op::Publish {
-                queue,
-                seq: At(seq),
-                payload: message.octets(),
-                weight: u32::try_from(message.body_len()).unwrap_or(u32::MAX),
-                shared: message.shared(),
-            }));
+            effects.store.extend(stored.map(|(seq, message)| publish_op(queue, seq, message)));
         }
         self.ready.push(messages, self.config.hot_max);
     }
 
-    fn loaded(&mut self, from: Seq, next: Seq, mut found: Vec<Entry>) {
-        for entry in &mut found {
-            entry.redelivered |= entry.seq < self.handed_out_before;
-            self.some_expire |= entry.message.expires();
-        }
+    fn loaded(&mut self, from: Seq, next: Seq, found: Vec<Entry>) {
+        self.some_expire |= found.iter().any(|entry| entry.message.expires());
         self.ready.loaded(from, next, found);
     }
 
@@ -295,7 +296,7 @@ impl State {
         }
         spans.add(&entry);
         if verdict == Verdict::Requeue {
-            self.ready.put_back(entry);
+            self.put_back(entry);
         }
     }
 
@@ -315,8 +316,13 @@ impl State {
                 unacked.consumer.into_iter().for_each(|slot| self.consumers.settled(slot));
                 entry.stored = unacked.stored;
             }
-            self.ready.put_back(entry);
+            self.put_back(entry);
         }
+    }
+
+    fn put_back(&mut self, entry: Entry) {
+        self.some_expire |= entry.message.expires();
+        self.ready.put_back(entry);
     }
 
     fn purge(&mut self, effects: &mut Effects) -> Outcome {
@@ -379,13 +385,22 @@ impl State {
 
     fn drop_all(&mut self, effects: &mut Effects) {
         self.deleted = true;
-        self.ready = Ready::new(false, Past::default());
-        self.unacked = Window::default();
-        self.tell_getters(effects);
         if let Some(queue) = self.config.durable {
-            effects.store.push(Op::DropQueue { queue });
+            let levels = std::iter::once(0).chain(self.ready.others_used());
+            let drops = levels.map(|level| Op::DropQueue { queue: level_in_store(queue, level) });
+            effects.store.extend(drops);
         }
+        self.ready = Levels::new(false, Priorities::default(), &[]);
+        self.unacked = Held::default();
+        self.tell_getters(effects);
     }
+}
+
+/// What tells the store of a message.
+fn publish_op(queue: QueueId, seq: Seq, message: &Message) -> Op {
+    let (queue, seq) = in_store(queue, seq);
+    let weight = u32::try_from(message.body_len()).unwrap_or(u32::MAX);
+    Op::Publish { queue, seq, payload: message.octets(), weight, shared: message.shared() }
 }
 
 /// What handing out a message takes from a consumer's window.

@@ -77,6 +77,11 @@ impl Rules {
         }
     }
 
+    /// Whether there may be too many.
+    pub fn is_limited(&self) -> bool {
+        self.max_length.is_some() || self.max_bytes.is_some()
+    }
+
     /// Whether there is no room for a message among so many, with so many octets of bodies.
     pub fn is_full(&self, messages: usize, octets: u64) -> bool {
         self.max_length.is_some_and(|max| messages as u64 >= max)

@@ -3,6 +3,7 @@
 mod durable;
 mod fairness;
 mod model;
+mod priorities;
 mod random;
 mod rules;
 
@@ -14,6 +15,11 @@ fn message(id: u32, padding: usize) -> Message {
     let mut body = id.to_be_bytes().to_vec();
     body.resize(4 + padding, b'.');
     Builder::whole(0, b"\0\0", &[0, 0], &body, false)
+}
+
+/// The octets of properties that are but a priority.
+fn of_priority(priority: u8) -> Vec<u8> {
+    if priority == 0 { vec![0, 0] } else { vec![0x08, 0, priority] }
 }
 
 fn messages(ids: std::ops::Range<u32>) -> Vec<Message> {
@@ -47,7 +53,12 @@ fn range(first: Seq, last: Seq) -> Vec<SeqRange> {
 }
 
 /// A queue that the store knows nothing of.
-const CONFIG: Config = Config { auto_delete: false, durable: None, hot_max: usize::MAX };
+const CONFIG: Config = Config {
+    auto_delete: false,
+    durable: None,
+    hot_max: usize::MAX,
+    priorities: Priorities { max: 0, mode: PriorityMode::Strict },
+};
 
 /// A queue whose commands answer with what they led to.
 struct Bench {
@@ -56,18 +67,11 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { state: State::new(CONFIG, Arc::default(), Past::default(), 0) }
+        Self { state: State::new(CONFIG, Arc::default(), &[], 0) }
     }
 
     fn auto_delete() -> Self {
-        Self {
-            state: State::new(
-                Config { auto_delete: true, ..CONFIG },
-                Arc::default(),
-                Past::default(),
-                0,
-            ),
-        }
+        Self { state: State::new(Config { auto_delete: true, ..CONFIG }, Arc::default(), &[], 0) }
     }
 
     fn apply(&mut self, command: Command) -> (Outcome, Effects) {

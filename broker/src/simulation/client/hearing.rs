@@ -270,8 +270,9 @@ impl Channel {
             && !again
             && !arrival.may_return
         {
-            assert!(arrival.place > consumer.last, "message {id} came out of order");
-            consumer.last = arrival.place;
+            let last = &mut consumer.last[usize::from(arrival.high)];
+            assert!(arrival.place > *last, "message {id} came out of order");
+            *last = arrival.place;
         }
         let (prefetch, tag_holds) = (usize::from(consumer.prefetch), self.unacked.len());
         let consumers = self.consumers.values().filter(|consumer| !consumer.no_ack).count();

@@ -78,7 +78,7 @@ struct Trial {
 
 impl Trial {
     fn new(config: Config) -> Self {
-        let new = || State::new(config, Arc::default(), Past::default(), 0);
+        let new = || State::new(config, Arc::default(), &[], 0);
         let (state, twin) = (new(), new());
         Self { state, twin, model: Model::new(config), keys: 0 }
     }
