@@ -1,8 +1,8 @@
 //! What routing looks at of a message.
 
 use amq_protocol::types::{AMQPValue, FieldTable};
-use lepus_protocol::properties::Properties;
-use lepus_protocol::table;
+use lepus_protocol::properties::{self, Properties};
+use lepus_protocol::{encode, table};
 
 use crate::error::Refusal;
 use crate::message::Message;
@@ -37,6 +37,28 @@ pub fn without(headers: &FieldTable, name: &str) -> FieldTable {
         kept.insert(key.clone(), value.clone());
     }
     kept
+}
+
+/// The content header's payload of a message that came back so often: the header `x-delivery-count`
+/// says so. Headers that cannot be read stay as they are.
+pub fn counted(message: &Message, returns: u32) -> Vec<u8> {
+    let count = AMQPValue::LongLongInt(i64::from(returns));
+    let octets = with_header(message.properties(), "x-delivery-count", count);
+    match octets {
+        Some(octets) => encode::content_header(message.body_len() as u64, &octets),
+        None => message.header().to_vec(),
+    }
+}
+
+/// Properties with one header more, or another value of it.
+fn with_header(octets: &[u8], name: &str, value: AMQPValue) -> Option<Vec<u8>> {
+    let found = Properties::decode(octets).ok()?;
+    let mut headers = match found.headers {
+        Some(headers) => table::decode_body(headers).ok()?,
+        None => FieldTable::default(),
+    };
+    headers.insert(name.into(), value);
+    properties::replace_headers(octets, &headers).ok()
 }
 
 /// The routing keys in CC and BCC: arrays of long strings (RabbitMQ's sender-selected distribution).

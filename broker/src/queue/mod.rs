@@ -25,6 +25,7 @@ use crate::mailbox::Mail;
 use crate::message::Message;
 use crate::node::Node;
 use crate::topology::QueueRecord;
+use crate::topology::arguments::is_quorum;
 pub use receipt::{Fate, Receipt, Transaction};
 use state::{
     Command, Config, ConsumerKey, Counts, DELIVERY_COST, Delivery, Effects, Notice, Outcome, Past,
@@ -47,6 +48,7 @@ pub struct Queue {
     timer: AtomicU64,
     /// Publishes may be refused by the queue.
     refuses: AtomicBool,
+    is_quorum: bool,
 }
 
 struct Inner {
@@ -87,8 +89,18 @@ impl Queue {
         let (backlog, has_consumers) = (AtomicUsize::new(0), AtomicBool::new(false));
         let timer = AtomicU64::new(u64::MAX);
         let inner = Mutex::new(inner);
-        let queue = Self { record, vhost, node, inner, backlog, has_consumers, timer, refuses };
-        let queue = Arc::new(queue);
+        let is_quorum = is_quorum(&record.spec.arguments);
+        let queue = Arc::new(Self {
+            record,
+            vhost,
+            node,
+            inner,
+            backlog,
+            has_consumers,
+            timer,
+            refuses,
+            is_quorum,
+        });
         let due = queue.inner.lock().state.next_due();
         queue.set_timer(due);
         queue
@@ -115,6 +127,11 @@ impl Queue {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.record.name
+    }
+
+    /// Whether it was declared as a quorum queue.
+    pub fn is_quorum(&self) -> bool {
+        self.is_quorum
     }
 
     /// Its name in the store, if it is durable.

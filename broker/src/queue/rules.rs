@@ -3,7 +3,10 @@
 use amq_protocol::types::{AMQPValue, FieldTable};
 
 use super::state::{DeadLetterTo, Overflow, Rules};
-use crate::topology::arguments::integer;
+use crate::topology::arguments::{integer, is_quorum};
+
+/// How often a message of a quorum queue comes back if nothing else is said, as in RabbitMQ 4.
+const QUORUM_DELIVERY_LIMIT: u32 = 20;
 
 /// Reads arguments that were validated when the queue was declared.
 pub fn rules(arguments: &FieldTable) -> Rules {
@@ -26,5 +29,14 @@ pub fn rules(arguments: &FieldTable) -> Rules {
         max_bytes: number("x-max-length-bytes"),
         overflow,
         dead_letter,
+        delivery_limit: delivery_limit(arguments),
+    }
+}
+
+/// A negative limit is none, as in RabbitMQ 4; so is what is no integer, as in RabbitMQ 3.10.
+fn delivery_limit(arguments: &FieldTable) -> Option<u32> {
+    match arguments.inner().get("x-delivery-limit") {
+        Some(limit) => u32::try_from(integer(limit)?).ok(),
+        None => is_quorum(arguments).then_some(QUORUM_DELIVERY_LIMIT),
     }
 }

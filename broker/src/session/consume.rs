@@ -11,6 +11,7 @@ use super::channel::{Held, ReplyConsumer};
 use super::hold::Hold;
 use super::reply_to::{REPLY_PREFIX, REPLY_TO};
 use super::{Consumer, Session, short};
+use crate::envelope;
 use crate::error::Refusal;
 use crate::limits::CONSUMERS_PER_CHANNEL_MAX;
 use crate::out::Out;
@@ -236,12 +237,15 @@ impl Session {
             channel.unacked.insert(channel.last_tag, held);
         }
         let message = &entry.message;
+        // RabbitMQ's quorum queues tell a first basic.get of 0, but a consumer of nothing.
+        let counted = (entry.returns > 0 || queue.is_quorum())
+            .then(|| envelope::counted(message, entry.returns));
         let delivery = Deliver {
             consumer_tag: b"",
             delivery_tag: channel.last_tag,
             redelivered: entry.redelivered,
             route: message.route(),
-            header: message.header(),
+            header: counted.as_deref().unwrap_or(message.header()),
         };
         encode::get_ok(out.tail(), number, &delivery, left as u32);
         out.body(number, message, frame_max);

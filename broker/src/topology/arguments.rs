@@ -95,7 +95,8 @@ fn rules(quorum: bool) -> impl Iterator<Item = &'static Rule> {
     QUEUE_ARGUMENTS.iter().filter(move |rule| rule.quorum || !quorum)
 }
 
-fn is_quorum(arguments: &FieldTable) -> bool {
+/// Whether they declare a quorum queue.
+pub fn is_quorum(arguments: &FieldTable) -> bool {
     let found = arguments.inner().get("x-queue-type");
     matches!(found, Some(AMQPValue::LongString(name)) if name.as_bytes() == b"quorum")
 }

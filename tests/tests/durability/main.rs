@@ -8,6 +8,7 @@ mod dump;
 mod lapsing;
 mod messages;
 mod process;
+mod returns;
 mod settling;
 mod topology;
 mod transactions;

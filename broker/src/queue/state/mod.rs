@@ -163,7 +163,7 @@ impl State {
             Command::Settle(ranges, verdict) => self.settle(&ranges, verdict, effects),
             Command::Undo(deliveries) => self.undo(deliveries),
             Command::Loaded { from, next, found } => {
-                self.loaded(from, next, found);
+                self.loaded(from, next, found, effects);
                 self.tell_getters(effects);
             }
             Command::Unreadable { from, next } => {
@@ -246,10 +246,20 @@ impl State {
         self.ready.push(messages, self.config.hot_max);
     }
 
-    fn loaded(&mut self, from: Seq, next: Seq, mut found: Vec<Entry>) {
+    fn loaded(&mut self, from: Seq, next: Seq, mut found: Vec<Entry>, effects: &mut Effects) {
+        let mut came_back = Spans::default();
         for entry in &mut found {
-            entry.redelivered |= entry.seq < self.handed_out_before;
+            let was_handed_out = entry.seq < self.handed_out_before;
+            entry.redelivered |= was_handed_out;
+            if was_handed_out && entry.returns == 0 {
+                // Whoever held it when the former life ended could not give it back.
+                entry.returns = 1;
+                came_back.add(entry);
+            }
             self.some_expire |= entry.message.expires();
+        }
+        if let Some(queue) = self.config.durable {
+            came_back.give_back(queue, &mut effects.store);
         }
         self.ready.loaded(from, next, found);
     }
@@ -268,7 +278,11 @@ impl State {
                 self.settle_one(seq, unacked, verdict, &mut spans, &mut dead);
             }
         }
-        self.bury(Reason::Rejected, dead, effects);
+        let reason = match verdict {
+            Verdict::Requeue => Reason::DeliveryLimit,
+            _ => Reason::Rejected,
+        };
+        self.bury(reason, dead, effects);
         let Some(queue) = self.config.durable else { return };
         match verdict {
             Verdict::Requeue => spans.give_back(queue, &mut effects.store),
@@ -289,7 +303,12 @@ impl State {
         }
         let Unacked { message, returns, stored, .. } = unacked;
         let entry = Entry { seq, message, redelivered: true, returns: returns + 1, stored };
-        if verdict == Verdict::Discard && self.rules.dead_letter.is_some() {
+        let is_dead = match verdict {
+            Verdict::Ack => false,
+            Verdict::Discard => self.rules.dead_letter.is_some(),
+            Verdict::Requeue => self.rules.gives_up(entry.returns),
+        };
+        if is_dead {
             dead.push(entry);
             return;
         }

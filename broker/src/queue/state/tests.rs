@@ -4,6 +4,7 @@ mod durable;
 mod fairness;
 mod model;
 mod random;
+mod returns;
 mod rules;
 
 use super::*;
@@ -57,6 +58,10 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         Self { state: State::new(CONFIG, Arc::default(), Past::default(), 0) }
+    }
+
+    fn with_rules(rules: Rules) -> Self {
+        Self { state: State::new(CONFIG, Arc::new(rules), Past::default(), 0) }
     }
 
     fn auto_delete() -> Self {

@@ -203,6 +203,8 @@ impl Trial {
         prop_assert_eq!(stats.messages as usize, self.known.len());
         for (_, known) in self.known.range_mut(..stats.delivered.0) {
             known.seen = true;
+            // Whoever held it has not given it back.
+            known.returns = known.returns.max(1);
         }
         prop_assert!(self.known.values().all(|known| known.returns == 0 || known.seen));
         self.next = stats.next.0;

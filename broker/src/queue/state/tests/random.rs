@@ -77,10 +77,10 @@ struct Trial {
 }
 
 impl Trial {
-    fn new(config: Config) -> Self {
-        let new = || State::new(config, Arc::default(), Past::default(), 0);
+    fn new(config: Config, rules: &Rules) -> Self {
+        let new = || State::new(config, Arc::new(rules.clone()), Past::default(), 0);
         let (state, twin) = (new(), new());
-        Self { state, twin, model: Model::new(config), keys: 0 }
+        Self { state, twin, model: Model::new(config, rules), keys: 0 }
     }
 
     /// Mostly a consumer that there is, sometimes one that is gone or never was.
@@ -180,8 +180,8 @@ impl Trial {
     }
 }
 
-fn trial(config: Config, steps: &[Step]) -> Result<(), TestCaseError> {
-    let mut trial = Trial::new(config);
+fn trial(config: Config, rules: &Rules, steps: &[Step]) -> Result<(), TestCaseError> {
+    let mut trial = Trial::new(config, rules);
     for step in steps {
         trial.step(step)?;
     }
@@ -197,9 +197,11 @@ proptest! {
     #[test]
     fn a_queue_does_what_the_model_allows(
         auto_delete in prop::bool::weighted(0.2),
+        delivery_limit in prop::option::of(0u32..3),
         steps in vec(any_step(6), 0..120),
     ) {
-        trial(Config { auto_delete, ..CONFIG }, &steps)?;
+        let rules = Rules { delivery_limit, ..Rules::default() };
+        trial(Config { auto_delete, ..CONFIG }, &rules, &steps)?;
     }
 }
 
@@ -207,6 +209,6 @@ proptest! {
     #![proptest_config(cases(12))]
     #[test]
     fn a_queue_of_thousands_does_what_the_model_allows(steps in vec(any_step(400), 0..40)) {
-        trial(CONFIG, &steps)?;
+        trial(CONFIG, &Rules::default(), &steps)?;
     }
 }
