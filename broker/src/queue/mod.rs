@@ -28,7 +28,7 @@ use crate::topology::QueueRecord;
 use crate::topology::arguments::is_quorum;
 pub use receipt::{Fate, Receipt, Transaction};
 use state::{
-    Command, Config, ConsumerKey, Counts, DELIVERY_COST, Delivery, Effects, Notice, Outcome, Past,
+    Command, Config, ConsumerKey, ConsumerStatus, Counts, DELIVERY_COST, Delivery, Effects, Notice, Outcome, Past,
     State,
 };
 use writes::{Write, Writes};
@@ -192,6 +192,11 @@ impl Queue {
     /// Counts as of now.
     pub fn counts(&self) -> Counts {
         self.inner.lock().state.counts()
+    }
+
+    /// Its consumers.
+    pub fn consumers(&self) -> Vec<ConsumerStatus> {
+        self.inner.lock().state.consumers()
     }
 
     /// Whether it was deleted.

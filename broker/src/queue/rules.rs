@@ -15,6 +15,7 @@ pub fn rules(arguments: &FieldTable) -> Rules {
         AMQPValue::LongString(text) => Some(text.to_string()),
         _ => None,
     };
+    let flag = |name| arguments.inner().get(name) == Some(&AMQPValue::Boolean(true));
     let overflow = match text("x-overflow").as_deref() {
         Some("reject-publish") => Overflow::RejectPublish,
         Some("reject-publish-dlx") => Overflow::RejectPublishDlx,
@@ -30,6 +31,7 @@ pub fn rules(arguments: &FieldTable) -> Rules {
         overflow,
         dead_letter,
         delivery_limit: delivery_limit(arguments),
+        single_active: flag("x-single-active-consumer"),
     }
 }
 

@@ -142,7 +142,7 @@ impl Session {
         }
         let Some(channel) = self.channel(number) else { return Ok(()) };
         if let Some(consumer) = channel.consumers.get(tag).copied() {
-            let unacked = self.stop_consumer(consumer);
+            let unacked = self.stop_consumer(consumer, Command::Cancel);
             self.collect_mail(out);
             self.count_in_flight(consumer, unacked);
             self.end_consumer(consumer);
@@ -155,11 +155,15 @@ impl Session {
     }
 
     /// Tells the queue that the consumer leaves; returns the messages that it holds by the queue's count.
-    pub(super) fn stop_consumer(&mut self, consumer: u32) -> u32 {
+    pub(super) fn stop_consumer(
+        &mut self,
+        consumer: u32,
+        how: impl FnOnce(ConsumerKey) -> Command,
+    ) -> u32 {
         let connection = self.peer.connection;
         let Some(Consumer { queue, .. }) = self.consumers.get(&consumer) else { return 0 };
         let key = ConsumerKey { connection, number: consumer };
-        match queue.apply(Command::Cancel(key)) {
+        match queue.apply(how(key)) {
             Outcome::Unacked(unacked) => unacked,
             _ => 0,
         }

@@ -37,7 +37,7 @@ use crate::mailbox::Mailbox;
 use crate::node::Node;
 use crate::out::Out;
 use crate::queue::Queue;
-use crate::queue::state::ConsumerKey;
+use crate::queue::state::{Command, ConsumerKey};
 use crate::vhost::Vhost;
 use channel::Channel;
 use gather::Gather;
@@ -225,7 +225,7 @@ impl Session {
         let Some(channel) = self.channel_mut(number) else { return };
         let consumers: Vec<u32> = std::mem::take(&mut channel.consumers).into_values().collect();
         for consumer in &consumers {
-            self.stop_consumer(*consumer);
+            self.stop_consumer(*consumer, Command::Leave);
         }
         self.collect_mail(out);
         for consumer in &consumers {

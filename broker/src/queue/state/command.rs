@@ -81,6 +81,8 @@ pub enum Command {
     Consume(ConsumerSpec),
     /// Removes a consumer; what it holds stays with its channel.
     Cancel(ConsumerKey),
+    /// Removes a consumer whose channel ends: all that it holds comes back now.
+    Leave(ConsumerKey),
     /// Octets of deliveries (with [`DELIVERY_COST`] each) have left for the consumer.
     Credit(ConsumerKey, u64),
     /// A pulling consumer takes up to so many messages now.
@@ -121,7 +123,7 @@ pub enum Outcome {
         /// More are ready: ask again when there is room.
         more: bool,
     },
-    /// The answer to [`Command::SetPull`] and [`Command::Cancel`]: messages that the consumer holds.
+    /// The answer to [`Command::SetPull`], [`Command::Cancel`] and [`Command::Leave`]: messages that the consumer holds.
     Unacked(u32),
     /// The answer to [`Command::Purge`] and [`Command::Delete`]: messages dropped.
     Dropped(usize),

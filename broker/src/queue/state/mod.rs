@@ -11,6 +11,7 @@ mod hand_out;
 mod lapse;
 mod ready;
 mod rules;
+mod single;
 mod spans;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ mod tests;
 pub use command::{
     Command, ConsumerKey, DELIVERY_COST, Dead, Delivery, Effects, Notice, Outcome, Seq, SeqRange,
 };
-pub use consumers::ConsumerSpec;
+pub use consumers::{Activity, ConsumerSpec, ConsumerStatus};
 pub use entry::Entry;
 pub use ready::Past;
 pub use rules::{DeadLetterTo, Overflow, Reason, Rules};
@@ -102,6 +103,7 @@ impl State {
     pub fn new(config: Config, rules: Arc<Rules>, past: Past, now: u64) -> Self {
         Self {
             config,
+            consumers: Consumers::new(rules.single_active),
             rules,
             some_expire: past.messages > 0,
             held_until: 0,
@@ -109,7 +111,6 @@ impl State {
             last_used: now,
             ready: Ready::new(config.durable.is_some(), past),
             unacked: Window::default(),
-            consumers: Consumers::default(),
             deleted: false,
             handed_out_before: past.delivered,
             handed_out: past.delivered,
@@ -141,7 +142,11 @@ impl State {
             Command::Consume(spec) => self.consume(spec),
             Command::Cancel(key) => {
                 self.last_used = now;
-                self.cancel(key, effects)
+                self.cancel(key, false, effects)
+            }
+            Command::Leave(key) => {
+                self.last_used = now;
+                self.cancel(key, true, effects)
             }
             Command::Grant(key, messages) => self.grant(now, key, messages, effects),
             Command::SetPull(key, pull) => {
@@ -184,6 +189,7 @@ impl State {
             | Command::Get { .. }
             | Command::Consume(_)
             | Command::Cancel(_)
+            | Command::Leave(_)
             | Command::Grant(..)
             | Command::SetPull(..)
             | Command::Purge
@@ -199,6 +205,11 @@ impl State {
             consumers: self.consumers.len(),
             ready_bytes: self.ready.bytes(),
         }
+    }
+
+    /// Its consumers, by key.
+    pub fn consumers(&self) -> Vec<ConsumerStatus> {
+        self.consumers.list()
     }
 
     /// Whether it was deleted.
@@ -349,7 +360,7 @@ impl State {
     }
 
     fn consume(&mut self, spec: ConsumerSpec) -> Outcome {
-        let taken = spec.exclusive && !self.consumers.is_empty();
+        let taken = spec.exclusive && (self.consumers.is_single() || !self.consumers.is_empty());
         if taken || self.consumers.any_exclusive() {
             return Outcome::ExclusiveUse;
         }
@@ -357,8 +368,10 @@ impl State {
         Outcome::Done
     }
 
-    fn cancel(&mut self, key: ConsumerKey, effects: &mut Effects) -> Outcome {
-        let Some(unacked) = self.consumers.remove(key) else { return Outcome::Unacked(0) };
+    fn cancel(&mut self, key: ConsumerKey, gives_back: bool, effects: &mut Effects) -> Outcome {
+        let Some(unacked) = self.consumers.remove(key, gives_back) else {
+            return Outcome::Unacked(0);
+        };
         if self.config.auto_delete && self.consumers.is_empty() {
             self.drop_all(effects);
             effects.notices.push(Notice::Deleted);

@@ -19,6 +19,8 @@ pub struct Rules {
     pub dead_letter: Option<DeadLetterTo>,
     /// How often a message may come back (`x-delivery-limit`).
     pub delivery_limit: Option<u32>,
+    /// Only one consumer at a time gets messages (`x-single-active-consumer`); never changes.
+    pub single_active: bool,
 }
 
 /// What a full queue does.

@@ -6,6 +6,7 @@ mod model;
 mod random;
 mod returns;
 mod rules;
+mod single;
 
 use super::*;
 use crate::message::Builder;

@@ -140,7 +140,7 @@ impl Model {
             }
             Command::Get { no_ack, .. } => return self.get(no_ack),
             Command::Consume(spec) => return self.consume(spec),
-            Command::Cancel(key) => return self.cancel(key),
+            Command::Cancel(key) | Command::Leave(key) => return self.cancel(key),
             Command::Credit(key, octets) => {
                 if let Some(consumer) = self.consumer(key) {
                     consumer.window += octets as i64;
