@@ -3,11 +3,12 @@
 use amq_protocol::types::{AMQPValue, FieldTable};
 use lepus_protocol::properties::{self, Properties};
 use lepus_protocol::{encode, table};
+use memchr::memmem;
 
 use crate::error::Refusal;
 use crate::message::Message;
 use crate::routing::RouteInput;
-use crate::topology::arguments::type_name;
+use crate::topology::arguments::{integer, type_name};
 
 /// What decides where a message goes, with a number drawn for it.
 pub fn route_input<'a>(
@@ -37,6 +38,19 @@ pub fn without(headers: &FieldTable, name: &str) -> FieldTable {
         kept.insert(key.clone(), value.clone());
     }
     kept
+}
+
+/// How long the message says that its consumer may hold it (`x-time-to-run`), in ms; 0 is for ever.
+pub fn time_to_run(message: &Message) -> Option<u64> {
+    const NAME: &str = "x-time-to-run";
+    // Most messages have no such header, and this is asked of every one that is handed out.
+    if !message.has_headers() || memmem::find(message.properties(), NAME.as_bytes()).is_none() {
+        return None;
+    }
+    match headers(message)?.inner().get(NAME)? {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok()?.parse().ok(),
+        number => u64::try_from(integer(number)?).ok(),
+    }
 }
 
 /// The content header's payload of a message that came back so often: the header `x-delivery-count`

@@ -10,6 +10,8 @@ use crate::limits::{BODY_RESERVE, MESSAGE_BLOCK, MESSAGE_BLOCK_MIN};
 const STAMP: usize = 8;
 /// The property flag of `expiration` (0-9-1 §4.2.6.1, the ninth property from the left).
 const EXPIRATION: u16 = 1 << 8;
+/// That of `headers`, the third.
+const HEADERS: u16 = 1 << 13;
 
 /// A published message. Cloning shares the octets.
 ///
@@ -70,8 +72,19 @@ impl Message {
     /// It has the property `expiration`.
     #[inline]
     pub fn expires(&self) -> bool {
+        self.has(EXPIRATION)
+    }
+
+    /// It has headers.
+    #[inline]
+    pub fn has_headers(&self) -> bool {
+        self.has(HEADERS)
+    }
+
+    #[inline]
+    fn has(&self, flag: u16) -> bool {
         let flags = self.properties().first_chunk().map(|flags| u16::from_be_bytes(*flags));
-        flags.is_some_and(|flags| flags & EXPIRATION != 0)
+        flags.is_some_and(|flags| flags & flag != 0)
     }
 
     /// How long it may stay, in ms: its `expiration`, if that is a number.

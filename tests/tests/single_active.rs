@@ -29,7 +29,6 @@ fn one_consumer_gets_all_messages() {
         let mut others = shared().connect();
         conn.channel(2).consume(&queue, "first");
         others.channel(1).consume(&queue, "second");
-        conn.ch(2).expect_counts(&queue, (0, 2));
         conn.ch(2).publish_all(&queue, ["1", "2", "3"]);
         for delivery in conn.ch(2).deliveries(["1", "2", "3"]) {
             assert_eq!(delivery.method.consumer_tag.as_str(), "first");
@@ -105,8 +104,8 @@ fn a_takeover_begins_with_what_the_last_one_held() {
             assert_eq!(again, [true, true, true, false]);
             conn.ch(2).close();
             remove(&mut conn.ch(1), &queue);
-            conn.ch(1).close();
         }
+        conn.ch(1).close();
     }
 }
 
@@ -159,8 +158,7 @@ fn an_exclusive_consumer_is_refused() {
     for (queue, kind) in queues(&mut conn.channel(1)).into_iter().zip(["classic", "quorum"]) {
         if kind == "classic" || !on_target() {
             // RabbitMQ 3.10.8's quorum queues take it for a plain one.
-            let refusal =
-                format!("ACCESS_REFUSED - queue '{queue}' in vhost '/' in exclusive use");
+            let refusal = format!("ACCESS_REFUSED - queue '{queue}' in vhost '/' in exclusive use");
             let mut ch = conn.channel(2);
             let exclusive = || basic::Consume { exclusive: true, ..consume(&queue, "t") };
             ch.refused(exclusive(), 403, &refusal);

@@ -28,8 +28,8 @@ use crate::topology::QueueRecord;
 use crate::topology::arguments::is_quorum;
 pub use receipt::{Fate, Receipt, Transaction};
 use state::{
-    Command, Config, ConsumerKey, ConsumerStatus, Counts, DELIVERY_COST, Delivery, Effects, Notice, Outcome, Past,
-    State,
+    Command, Config, ConsumerKey, ConsumerStatus, Counts, DELIVERY_COST, Delivery, Effects, Notice,
+    Outcome, Past, State,
 };
 use writes::{Write, Writes};
 
@@ -229,6 +229,9 @@ impl Queue {
             match notice {
                 Notice::Cancelled(key) => self.tell(key, Mail::Cancelled(key)),
                 Notice::Wanted(key) => self.tell(key, Mail::Wanted(key)),
+                Notice::TimedOut(key, late) => {
+                    self.tell(key, Mail::TimedOut(self.clone(), key, late));
+                }
                 Notice::Deleted => self.node.forget_queue(&self.vhost, self.record.id),
                 Notice::Load(from, octets) => self.node.loader().submit(self.clone(), from, octets),
                 Notice::Loaded(connection) => drop(self.node.post(connection, Mail::Loaded)),
@@ -261,7 +264,7 @@ impl Queue {
 
 /// The command that takes deliveries back which no peer has seen.
 pub fn undo_command(deliveries: Vec<Delivery>) -> Command {
-    Command::Undo(deliveries.into_iter().map(|delivery| delivery.entry).collect())
+    Command::Undo(deliveries)
 }
 
 /// Sorts deliveries by connection, each connection's in order.

@@ -32,6 +32,7 @@ pub fn rules(arguments: &FieldTable) -> Rules {
         dead_letter,
         delivery_limit: delivery_limit(arguments),
         single_active: flag("x-single-active-consumer"),
+        consumer_timeout: number("x-consumer-timeout"),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::limits::CONSUMERS_PER_CHANNEL_MAX;
 use crate::out::Out;
 use crate::queue::Queue;
 use crate::queue::state::{Command, ConsumerKey, ConsumerSpec, Entry, Outcome};
-use crate::topology::arguments::{integer, type_name};
+use crate::topology::arguments::{integer, non_negative, type_name};
 
 impl Session {
     /// basic.consume.
@@ -83,6 +83,7 @@ impl Session {
     ) -> Result<(), Refusal> {
         let queue = self.usable_queue(name)?;
         let priority = priority(&consume.arguments, name, &self.peer.vhost.name)?;
+        let timeout = timeout(&consume.arguments, name, &self.peer.vhost.name)?;
         let key = self.new_consumer_key();
         let window = self.consumer_window();
         let Some(channel) = self.channel_mut(number) else { return Ok(()) };
@@ -94,6 +95,7 @@ impl Session {
             priority,
             pull: channel.global.is_some(),
             window,
+            timeout,
         };
         channel.consumers.insert(tag.to_owned(), key.number);
         let slot = self.slot_of(&queue);
@@ -237,7 +239,8 @@ impl Session {
         let Some(channel) = self.channel_mut(number) else { return };
         channel.last_tag += 1;
         if !no_ack {
-            let held = Held { queue: slot, consumer: 0, seq: entry.seq };
+            let Entry { seq, returns, .. } = *entry;
+            let held = Held { queue: slot, consumer: 0, seq, returns };
             channel.unacked.insert(channel.last_tag, held);
         }
         let message = &entry.message;
@@ -274,4 +277,15 @@ fn priority(arguments: &FieldTable, queue: &str, vhost: &str) -> Result<i32, Ref
         )));
     };
     Ok(number.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32)
+}
+
+/// The consumer argument `x-consumer-timeout`: milliseconds; 0 is for ever.
+fn timeout(arguments: &FieldTable, queue: &str, vhost: &str) -> Result<Option<u64>, Refusal> {
+    let name = "x-consumer-timeout";
+    let Some(value) = arguments.inner().get(name) else { return Ok(None) };
+    non_negative(value).map_err(|reason| {
+        let what = format_args!("queue '{queue}' in vhost '{vhost}'");
+        Refusal::precondition(format_args!("invalid arg '{name}' for {what}: {reason}"))
+    })?;
+    Ok(integer(value).map(i64::unsigned_abs))
 }

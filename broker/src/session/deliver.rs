@@ -36,6 +36,7 @@ impl Session {
             Mail::Deliveries(queue, deliveries) => self.deliver(&queue, deliveries, out),
             Mail::Cancelled(key) => self.queue_went_away(key, out),
             Mail::Wanted(key) => self.wanted(key),
+            Mail::TimedOut(queue, key, late) => self.timed_out(&queue, key, &late),
             Mail::Reply { channel, key, message } => {
                 self.deliver_reply(channel, &key, &message, out);
             }
@@ -64,7 +65,7 @@ impl Session {
             for Delivery { entry: Entry { seq, message, redelivered, returns, .. }, .. } in run {
                 channel.last_tag += 1;
                 if !consumer.no_ack {
-                    let held = Held { queue: slot, consumer: number, seq };
+                    let held = Held { queue: slot, consumer: number, seq, returns };
                     channel.unacked.insert(channel.last_tag, held);
                 }
                 consumer.granted = consumer.granted.saturating_sub(1);

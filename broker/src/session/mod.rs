@@ -12,6 +12,7 @@ mod deliver;
 mod exchange_methods;
 mod gather;
 mod hold;
+mod late;
 mod method;
 mod publish;
 mod qos;

@@ -23,6 +23,8 @@ pub struct ConsumerSpec {
     pub pull: bool,
     /// Octets that may be on their way to it ([`super::Command::Credit`]).
     pub window: u32,
+    /// How long it may hold a message, in ms; 0: for ever. `None`: as long as the queue says.
+    pub timeout: Option<u64>,
 }
 
 /// A consumer; its slot outlives it until its last unacknowledged message is settled.
@@ -240,9 +242,14 @@ impl Consumers {
         self.turns.first_key_value().map(|(_, slot)| *slot)
     }
 
+    /// Who is, or was, the consumer in a slot.
+    pub fn key_of(&self, slot: Slot) -> Option<ConsumerKey> {
+        self.get(slot).map(|consumer| consumer.spec.key)
+    }
+
     /// Books a delivery of `cost` octets to the consumer whose turn it is, and moves the turn on.
-    /// Returns its key and whether the message counts as acknowledged.
-    pub fn deliver(&mut self, slot: Slot, cost: u32) -> Option<(ConsumerKey, bool)> {
+    /// Returns its key, whether the message counts as acknowledged, and how long it may be held.
+    pub fn deliver(&mut self, slot: Slot, cost: u32) -> Option<(ConsumerKey, bool, Option<u64>)> {
         let alone = self.turns.len() == 1;
         let consumer = self.get_mut(slot)?;
         consumer.window -= i64::from(cost);
@@ -250,12 +257,12 @@ impl Consumers {
         if !consumer.spec.no_ack {
             consumer.unacked += 1;
         }
-        let booked = Some((consumer.spec.key, consumer.spec.no_ack));
+        let ConsumerSpec { key, no_ack, timeout, .. } = consumer.spec;
         if !(alone && consumer.can_take()) {
             self.leave_turn(slot);
             self.review(slot);
         }
-        booked
+        Some((key, no_ack, timeout))
     }
 
     /// One message of a consumer is settled.

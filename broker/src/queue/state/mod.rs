@@ -6,6 +6,7 @@
 mod cold;
 mod command;
 mod consumers;
+mod deadlines;
 mod entry;
 mod hand_out;
 mod lapse;
@@ -17,7 +18,8 @@ mod spans;
 mod tests;
 
 pub use command::{
-    Command, ConsumerKey, DELIVERY_COST, Dead, Delivery, Effects, Notice, Outcome, Seq, SeqRange,
+    ANY_DELIVERY, Command, ConsumerKey, DELIVERY_COST, Dead, Delivery, Effects, LateDelivery,
+    Notice, Outcome, Seq, SeqRange,
 };
 pub use consumers::{Activity, ConsumerSpec, ConsumerStatus};
 pub use entry::Entry;
@@ -32,6 +34,7 @@ use lepus_storage::{Op, QueueId, Seq as At};
 use crate::message::Message;
 use crate::window::Window;
 use consumers::{Consumers, Slot};
+use deadlines::Deadlines;
 use ready::Ready;
 pub use spans::Spans;
 
@@ -80,6 +83,7 @@ pub struct State {
     rules: Arc<Rules>,
     ready: Ready,
     unacked: Window<Unacked>,
+    deadlines: Deadlines,
     consumers: Consumers,
     deleted: bool,
     /// Messages before this position, read from the store, may have been handed out in a former life.
@@ -111,6 +115,7 @@ impl State {
             last_used: now,
             ready: Ready::new(config.durable.is_some(), past),
             unacked: Window::default(),
+            deadlines: Deadlines::default(),
             deleted: false,
             handed_out_before: past.delivered,
             handed_out: past.delivered,
@@ -123,6 +128,7 @@ impl State {
         if self.deleted {
             return Outcome::Gone;
         }
+        self.time_out(now, effects);
         self.drop_expired(now, effects);
         let outcome = self.answer(now, command, effects);
         self.dispatch(now, effects);
@@ -137,7 +143,7 @@ impl State {
             Command::Publish(messages) => self.publish(now, messages, effects),
             Command::Get { no_ack, connection } => {
                 self.last_used = now;
-                self.get(no_ack, connection, effects)
+                self.get(now, no_ack, connection, effects)
             }
             Command::Consume(spec) => self.consume(spec),
             Command::Cancel(key) => {
@@ -281,14 +287,29 @@ impl State {
         for range in ranges {
             if range.first == range.last {
                 if let Some(unacked) = self.unacked.remove(range.first) {
-                    self.settle_one(range.first, unacked, verdict, &mut spans, &mut dead);
+                    self.settle_held(range, range.first, unacked, verdict, &mut spans, &mut dead);
                 }
                 continue;
             }
             for (seq, unacked) in self.unacked.remove_range(range.first..=range.last) {
-                self.settle_one(seq, unacked, verdict, &mut spans, &mut dead);
+                self.settle_held(range, seq, unacked, verdict, &mut spans, &mut dead);
             }
         }
+        self.settled(verdict, spans, dead, effects);
+    }
+
+    /// Messages come back that nobody holds any more.
+    fn give_back(&mut self, messages: Vec<(Seq, Unacked)>, effects: &mut Effects) {
+        let mut spans = Spans::default();
+        let mut dead = Vec::new();
+        for (seq, unacked) in messages {
+            self.settle_one(seq, unacked, Verdict::Requeue, &mut spans, &mut dead);
+        }
+        self.settled(Verdict::Requeue, spans, dead, effects);
+    }
+
+    /// Tells what became of messages.
+    fn settled(&self, verdict: Verdict, spans: Spans, dead: Vec<Entry>, effects: &mut Effects) {
         let reason = match verdict {
             Verdict::Requeue => Reason::DeliveryLimit,
             _ => Reason::Rejected,
@@ -299,6 +320,24 @@ impl State {
             Verdict::Requeue => spans.give_back(queue, &mut effects.store),
             _ => spans.settle(queue, &mut effects.store),
         }
+    }
+
+    /// Settles a message, unless it was handed out once more since the delivery that is meant.
+    fn settle_held(
+        &mut self,
+        meant: &SeqRange,
+        seq: Seq,
+        unacked: Unacked,
+        verdict: Verdict,
+        spans: &mut Spans,
+        dead: &mut Vec<Entry>,
+    ) {
+        if meant.returns != ANY_DELIVERY && meant.returns != unacked.returns {
+            self.unacked.insert(seq, unacked);
+            return;
+        }
+        self.deadlines.lift(seq);
+        self.settle_one(seq, unacked, verdict, spans, dead);
     }
 
     fn settle_one(
@@ -339,11 +378,21 @@ impl State {
         }
     }
 
-    fn undo(&mut self, entries: Vec<Entry>) {
-        for mut entry in entries {
-            if let Some(unacked) = self.unacked.remove(entry.seq) {
-                unacked.consumer.into_iter().for_each(|slot| self.consumers.settled(slot));
-                entry.stored = unacked.stored;
+    fn undo(&mut self, deliveries: Vec<Delivery>) {
+        for Delivery { mut entry, no_ack, .. } in deliveries {
+            match self.unacked.remove(entry.seq) {
+                Some(unacked) if unacked.returns == entry.returns => {
+                    self.deadlines.lift(entry.seq);
+                    unacked.consumer.into_iter().for_each(|slot| self.consumers.settled(slot));
+                    entry.stored = unacked.stored;
+                }
+                // Its time was over before it was sent: it has come back already.
+                Some(unacked) => {
+                    self.unacked.insert(entry.seq, unacked);
+                    continue;
+                }
+                None if no_ack => {}
+                None => continue,
             }
             self.ready.put_back(entry);
         }
@@ -413,6 +462,7 @@ impl State {
         self.deleted = true;
         self.ready = Ready::new(false, Past::default());
         self.unacked = Window::default();
+        self.deadlines = Deadlines::default();
         self.tell_getters(effects);
         if let Some(queue) = self.config.durable {
             effects.store.push(Op::DropQueue { queue });

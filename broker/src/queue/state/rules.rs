@@ -21,6 +21,8 @@ pub struct Rules {
     pub delivery_limit: Option<u32>,
     /// Only one consumer at a time gets messages (`x-single-active-consumer`); never changes.
     pub single_active: bool,
+    /// How long a consumer may hold a message, in ms (`x-consumer-timeout`).
+    pub consumer_timeout: Option<u64>,
 }
 
 /// What a full queue does.

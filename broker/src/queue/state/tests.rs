@@ -1,5 +1,6 @@
 //! The queue against a naive model, step by step, and RabbitMQ's rules by example.
 
+mod deadlines;
 mod durable;
 mod fairness;
 mod model;
@@ -41,11 +42,12 @@ fn consumer(number: u32) -> ConsumerSpec {
         priority: 0,
         pull: false,
         window: 1 << 20,
+        timeout: None,
     }
 }
 
 fn range(first: Seq, last: Seq) -> Vec<SeqRange> {
-    vec![SeqRange { first, last }]
+    vec![SeqRange { first, last, returns: ANY_DELIVERY }]
 }
 
 /// A queue that the store knows nothing of.
@@ -86,7 +88,7 @@ impl Bench {
     fn delivered(&mut self, command: Command) -> Vec<(u32, u32, bool)> {
         let (_, effects) = self.apply(command);
         let deliveries = effects.deliveries.into_iter();
-        let plain = |Delivery { to, entry }: Delivery| {
+        let plain = |Delivery { to, entry, .. }: Delivery| {
             (to.number, id_of(&entry.message), entry.redelivered)
         };
         deliveries.map(plain).collect()

@@ -299,7 +299,7 @@ fn expected(letter: &Letter, found: &AMQPProperties) -> AMQPProperties {
 fn check_content(held: Held, content: &Content, scene: &Scene) {
     let Some(letter) = scene.model.letter(held) else { return };
     let (_, properties) = content.header.as_ref().expect("a whole content");
-    assert_eq!(*properties, expected(letter, properties), "the properties of {letter:?}");
+    assert_eq!(*properties, expected(&letter, properties), "the properties of {letter:?}");
     assert_eq!(content.body, letter.body(), "the body of {letter:?}");
     assert_eq!(content.exchange, letter.exchange(), "the exchange of {letter:?}");
     assert_eq!(content.routing_key, letter.routing_key(), "the routing key of {letter:?}");

@@ -268,7 +268,6 @@ fn of_a_refused_message_that_was_handed_out_the_store_hears_nothing_more() {
     assert!(matches!(got, Outcome::Got(Some(_), 0)));
     state.apply(0, Command::Refused(vec![(0, 10)]), &mut effects);
     effects.store.clear();
-    let held = vec![SeqRange { first: 0, last: 0 }];
-    state.apply(0, Command::Settle(held, Verdict::Ack), &mut effects);
+    state.apply(0, Command::Settle(range(0, 0), Verdict::Ack), &mut effects);
     assert_eq!((effects.store, state.counts().unacked), (Vec::new(), 0));
 }

@@ -132,8 +132,8 @@ impl Model {
                     self.settle(range, verdict);
                 }
             }
-            Command::Undo(entries) => {
-                for entry in entries {
+            Command::Undo(deliveries) => {
+                for Delivery { entry, .. } in deliveries {
                     let taken = self.taken.remove(&entry.seq).expect("only what is on its way");
                     self.put_back(taken.item);
                 }

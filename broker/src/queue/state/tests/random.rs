@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::TestCaseError;
 
-use super::model::Model;
+use super::model::{Model, Taken};
 use super::*;
 
 /// A command, but for what depends on the state that it meets.
@@ -43,7 +43,8 @@ fn any_consumer() -> impl Strategy<Value = ConsumerSpec> {
     let flags = (any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.3));
     let numbers = (prop_oneof![2 => Just(0u32), 3 => 1u32..4], -1i32..2, window);
     (flags, numbers).prop_map(|((no_ack, exclusive, pull), (prefetch, priority, window))| {
-        ConsumerSpec { key: key(0), no_ack, exclusive, prefetch, priority, pull, window }
+        let timeout = None;
+        ConsumerSpec { key: key(0), no_ack, exclusive, prefetch, priority, pull, window, timeout }
     })
 }
 
@@ -98,14 +99,16 @@ impl Trial {
 
     fn single(&self, at: &[Index]) -> Vec<SeqRange> {
         let held = at.iter().filter_map(|at| self.held(at));
-        held.map(|seq| SeqRange { first: seq, last: seq }).collect()
+        held.flat_map(|seq| range(seq, seq)).collect()
     }
 
-    fn last_sent(&self, to: ConsumerKey, count: usize) -> Vec<Entry> {
+    fn last_sent(&self, to: ConsumerKey, count: usize) -> Vec<Delivery> {
         let taken = self.model.taken.values().rev().filter(|taken| taken.by == Some(to));
-        let mut entries: Vec<_> = taken.take(count).map(|taken| taken.item.entry()).collect();
-        entries.reverse();
-        entries
+        let delivery =
+            |taken: &Taken| Delivery { to, entry: taken.item.entry(), no_ack: taken.no_ack };
+        let mut deliveries: Vec<_> = taken.take(count).map(delivery).collect();
+        deliveries.reverse();
+        deliveries
     }
 
     fn command(&self, step: &Step) -> Command {

@@ -36,9 +36,8 @@ fn returns_are_counted_and_undone_deliveries_are_not() {
         queue.apply(requeue());
     }
     let (_, effects) = queue.apply(Command::Consume(consumer(1)));
-    let entries = effects.deliveries.into_iter().map(|delivery| delivery.entry).collect();
     queue.apply(Command::Cancel(key(1)));
-    queue.apply(Command::Undo(entries));
+    queue.apply(Command::Undo(effects.deliveries));
     assert_eq!(returns(&mut queue), Some(3));
 }
 

@@ -42,7 +42,7 @@ fn nobody_follows_before_all_has_come_back() {
     assert_eq!(queue.delivered(Command::Leave(key(1))), []);
     assert_eq!(activities(&queue), [(2, Activity::Waiting)]);
     // One was on its way, the other one is given back.
-    let on_its_way = sent.pop().expect("a delivery").entry;
+    let on_its_way = sent.pop().expect("a delivery");
     assert_eq!(queue.delivered(Command::Settle(range(0, 0), Verdict::Requeue)), []);
     let after = queue.delivered(Command::Undo(vec![on_its_way]));
     assert_eq!(after, [(2, 0, true), (2, 1, false), (2, 2, false)]);
@@ -65,7 +65,11 @@ fn whoever_comes_while_one_leaves_waits_too() {
 #[derive(Clone, Debug)]
 enum Step {
     Publish(u8),
-    Consume { prefetch: u32, priority: i32, no_ack: bool },
+    Consume {
+        prefetch: u32,
+        priority: i32,
+        no_ack: bool,
+    },
     Cancel(Index),
     /// All that the consumer holds comes back, after so many other steps.
     Leave(Index),
@@ -178,9 +182,8 @@ impl Trial {
         let holds = |spec: &ConsumerSpec| {
             self.held.iter().filter(|(by, _)| *by == spec.key.number).count() as u32
         };
-        let has_room = |spec: &&ConsumerSpec| {
-            spec.no_ack || spec.prefetch == 0 || holds(spec) < spec.prefetch
-        };
+        let has_room =
+            |spec: &&ConsumerSpec| spec.no_ack || spec.prefetch == 0 || holds(spec) < spec.prefetch;
         prop_assert!(queue.state.counts().ready == 0 || spec.filter(has_room).is_none());
         Ok(())
     }
