@@ -25,6 +25,8 @@ enum Step {
     Settle(usize, Verdict),
     Credit,
     Trim(usize),
+    /// Time goes by, and what is held for too long comes back.
+    Pass(u64),
     /// What the queue wants to be read is read.
     Load,
     Purge,
@@ -39,6 +41,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         8 => (any::<usize>(), verdict).prop_map(|(at, verdict)| Step::Settle(at, verdict)),
         3 => Just(Step::Credit),
         2 => (0usize..3000).prop_map(Step::Trim),
+        2 => (0u64..60).prop_map(Step::Pass),
         6 => Just(Step::Load),
         1 => Just(Step::Purge),
         1 => Just(Step::Restart),
@@ -52,10 +55,17 @@ struct Known {
     persistent: bool,
     seen: bool,
     returns: u32,
+    /// Until when whoever has it may hold it.
+    due: u64,
 }
+
+/// How long messages may be held.
+const TIMEOUT: u64 = 100;
 
 struct Trial {
     state: State,
+    rules: Arc<Rules>,
+    now: u64,
     store: MemoryStore,
     load: Option<(Seq, usize)>,
     next_id: u32,
@@ -70,9 +80,13 @@ fn config(hot_max: usize) -> Config {
 }
 
 impl Trial {
-    fn new() -> Self {
+    fn new(delivery_limit: Option<u32>) -> Self {
+        let consumer_timeout = Some(TIMEOUT);
+        let rules = Arc::new(Rules { delivery_limit, consumer_timeout, ..Rules::default() });
         let mut trial = Self {
-            state: State::new(config(2000), Arc::default(), Past::default(), 0),
+            state: State::new(config(2000), rules.clone(), Past::default(), 0),
+            rules,
+            now: 0,
             store: MemoryStore::new(&StoreConfig::new("")),
             load: None,
             next_id: 0,
@@ -87,7 +101,7 @@ impl Trial {
     /// Applies a command, tells the store, and follows what is handed out.
     fn apply(&mut self, command: Command) -> Result<Outcome, TestCaseError> {
         let mut effects = Effects::default();
-        let outcome = self.state.apply(0, command, &mut effects);
+        let outcome = self.state.apply(self.now, command, &mut effects);
         self.store.append(Batch::from(effects.store)).expect("a store that takes it");
         for notice in effects.notices {
             if let Notice::Load(from, octets) = notice {
@@ -110,7 +124,7 @@ impl Trial {
         let known = self.known.get_mut(&entry.seq).expect("it is known");
         let found = (id_of(&entry.message), entry.redelivered, entry.returns);
         prop_assert_eq!(found, (known.id, known.seen, known.returns));
-        known.seen = true;
+        (known.seen, known.due) = (true, self.now + TIMEOUT);
         if no_ack {
             self.known.remove(&entry.seq);
         } else {
@@ -126,6 +140,7 @@ impl Trial {
             Step::Settle(at, verdict) => self.settle(*at, *verdict)?,
             Step::Credit => drop(self.apply(Command::Credit(key(1), 1500))?),
             Step::Trim(octets) => drop(self.apply(Command::Trim(*octets))?),
+            Step::Pass(ms) => self.pass(*ms)?,
             Step::Load => self.load()?,
             Step::Purge => {
                 self.known.retain(|seq, _| self.held.contains(seq));
@@ -142,8 +157,13 @@ impl Trial {
             let mut body = self.next_id.to_be_bytes().to_vec();
             body.resize(4 + padding, b'.');
             messages.push(Builder::whole(0, b"\0\0", &[0, 0], &body, *persistent));
-            let known =
-                Known { id: self.next_id, persistent: *persistent, seen: false, returns: 0 };
+            let known = Known {
+                id: self.next_id,
+                persistent: *persistent,
+                seen: false,
+                returns: 0,
+                due: 0,
+            };
             self.known.insert(self.next, known);
             (self.next_id, self.next) = (self.next_id + 1, self.next + 1);
         }
@@ -153,7 +173,7 @@ impl Trial {
     fn get(&mut self, no_ack: bool) -> Result<(), TestCaseError> {
         let mut effects = Effects::default();
         let command = Command::Get { no_ack, connection: 9 };
-        let outcome = self.state.apply(0, command, &mut effects);
+        let outcome = self.state.apply(self.now, command, &mut effects);
         self.store.append(Batch::from(effects.store)).expect("a store that takes it");
         self.load = effects.notices.iter().fold(self.load, |load, notice| match notice {
             Notice::Load(from, octets) => Some((*from, *octets)),
@@ -175,14 +195,32 @@ impl Trial {
             return Ok(());
         }
         let seq = *self.held.iter().nth(at % self.held.len()).expect("one of them");
-        self.held.remove(&seq);
         if verdict == Verdict::Requeue {
-            let known = self.known.get_mut(&seq).expect("it is known");
-            known.returns += 1;
+            self.returned(seq);
         } else {
+            self.held.remove(&seq);
             self.known.remove(&seq);
         }
         self.apply(Command::Settle(range(seq, seq), verdict)).map(drop)
+    }
+
+    /// A message comes back, and goes if that was too often.
+    fn returned(&mut self, seq: Seq) {
+        self.held.remove(&seq);
+        let known = self.known.get_mut(&seq).expect("it is known");
+        known.returns += 1;
+        if self.rules.gives_up(known.returns) {
+            self.known.remove(&seq);
+        }
+    }
+
+    fn pass(&mut self, ms: u64) -> Result<(), TestCaseError> {
+        self.now += ms;
+        let late = self.held.iter().filter(|seq| self.known[seq].due <= self.now);
+        for seq in late.copied().collect::<Vec<_>>() {
+            self.returned(seq);
+        }
+        self.apply(Command::Tick).map(drop)
     }
 
     fn load(&mut self) -> Result<(), TestCaseError> {
@@ -208,7 +246,7 @@ impl Trial {
         }
         prop_assert!(self.known.values().all(|known| known.returns == 0 || known.seen));
         self.next = stats.next.0;
-        self.state = State::new(config(2000), Arc::default(), past(&stats), 0);
+        self.state = State::new(config(2000), self.rules.clone(), past(&stats), 0);
         self.apply(Command::Consume(ConsumerSpec { window: 1500, ..consumer(1) })).map(drop)
     }
 
@@ -248,8 +286,11 @@ fn past(stats: &lepus_storage::QueueStats) -> Past {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn nothing_is_lost_or_out_of_order(steps in vec(any_step(), 0..150)) {
-        let mut trial = Trial::new();
+    fn nothing_is_lost_or_out_of_order(
+        delivery_limit in prop::option::of(0u32..3),
+        steps in vec(any_step(), 0..150),
+    ) {
+        let mut trial = Trial::new(delivery_limit);
         for step in &steps {
             trial.step(step)?;
         }
