@@ -12,6 +12,8 @@ const STAMP: usize = 8;
 const EXPIRATION: u16 = 1 << 8;
 /// That of `priority`, the fifth.
 const PRIORITY: u16 = 1 << 11;
+/// That of `headers`, the third.
+const HEADERS: u16 = 1 << 13;
 
 /// A published message. Cloning shares the octets.
 ///
@@ -72,21 +74,28 @@ impl Message {
     /// It has the property `expiration`.
     #[inline]
     pub fn expires(&self) -> bool {
-        self.has_property(EXPIRATION)
+        self.has(EXPIRATION)
     }
 
-    fn has_property(&self, flag: u16) -> bool {
-        let flags = self.properties().first_chunk().map(|flags| u16::from_be_bytes(*flags));
-        flags.is_some_and(|flags| flags & flag != 0)
+    /// It has headers.
+    #[inline]
+    pub fn has_headers(&self) -> bool {
+        self.has(HEADERS)
     }
 
     /// Its `priority`; without that, 0.
     pub fn priority(&self) -> u8 {
-        if !self.has_property(PRIORITY) {
+        if !self.has(PRIORITY) {
             return 0;
         }
         let properties = Properties::decode(self.properties());
         properties.ok().and_then(|found| found.priority).unwrap_or_default()
+    }
+
+    #[inline]
+    fn has(&self, flag: u16) -> bool {
+        let flags = self.properties().first_chunk().map(|flags| u16::from_be_bytes(*flags));
+        flags.is_some_and(|flags| flags & flag != 0)
     }
 
     /// How long it may stay, in ms: its `expiration`, if that is a number.

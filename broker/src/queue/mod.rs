@@ -25,10 +25,11 @@ use crate::mailbox::Mail;
 use crate::message::Message;
 use crate::node::Node;
 use crate::topology::QueueRecord;
+use crate::topology::arguments::is_quorum;
 pub use receipt::{Fate, Receipt, Transaction};
 use state::{
-    Command, Config, ConsumerKey, Counts, DELIVERY_COST, Delivery, Effects, Notice, Outcome, Past,
-    State,
+    Command, Config, ConsumerKey, ConsumerStatus, Counts, DELIVERY_COST, Delivery, Effects, Notice,
+    Outcome, Past, State,
 };
 use writes::{Write, Writes};
 
@@ -47,6 +48,7 @@ pub struct Queue {
     timer: AtomicU64,
     /// Publishes may be refused by the queue.
     refuses: AtomicBool,
+    is_quorum: bool,
 }
 
 struct Inner {
@@ -88,8 +90,18 @@ impl Queue {
         let (backlog, has_consumers) = (AtomicUsize::new(0), AtomicBool::new(false));
         let timer = AtomicU64::new(u64::MAX);
         let inner = Mutex::new(inner);
-        let queue = Self { record, vhost, node, inner, backlog, has_consumers, timer, refuses };
-        let queue = Arc::new(queue);
+        let is_quorum = is_quorum(&record.spec.arguments);
+        let queue = Arc::new(Self {
+            record,
+            vhost,
+            node,
+            inner,
+            backlog,
+            has_consumers,
+            timer,
+            refuses,
+            is_quorum,
+        });
         let due = queue.inner.lock().state.next_due();
         queue.set_timer(due);
         queue
@@ -116,6 +128,11 @@ impl Queue {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.record.name
+    }
+
+    /// Whether it was declared as a quorum queue.
+    pub fn is_quorum(&self) -> bool {
+        self.is_quorum
     }
 
     /// Its name in the store, if it is durable.
@@ -178,6 +195,11 @@ impl Queue {
         self.inner.lock().state.counts()
     }
 
+    /// Its consumers.
+    pub fn consumers(&self) -> Vec<ConsumerStatus> {
+        self.inner.lock().state.consumers()
+    }
+
     /// Whether it was deleted.
     pub fn is_deleted(&self) -> bool {
         self.inner.lock().state.is_deleted()
@@ -215,6 +237,9 @@ impl Queue {
             match notice {
                 Notice::Cancelled(key) => self.tell(key, Mail::Cancelled(key)),
                 Notice::Wanted(key) => self.tell(key, Mail::Wanted(key)),
+                Notice::TimedOut(key, late) => {
+                    self.tell(key, Mail::TimedOut(self.clone(), key, late));
+                }
                 Notice::Deleted => self.node.forget_queue(&self.vhost, self.record.id),
                 Notice::Load(from, octets) => self.node.loader().submit(self.clone(), from, octets),
                 Notice::Loaded(connection) => drop(self.node.post(connection, Mail::Loaded)),
@@ -247,7 +272,7 @@ impl Queue {
 
 /// The command that takes deliveries back which no peer has seen.
 pub fn undo_command(deliveries: Vec<Delivery>) -> Command {
-    Command::Undo(deliveries.into_iter().map(|delivery| delivery.entry).collect())
+    Command::Undo(deliveries)
 }
 
 /// Sorts deliveries by connection, each connection's in order.

@@ -3,7 +3,10 @@
 use amq_protocol::types::{AMQPValue, FieldTable};
 
 use super::state::{DeadLetterTo, Overflow, Priorities, PriorityMode, Rules};
-use crate::topology::arguments::integer;
+use crate::topology::arguments::{integer, is_quorum};
+
+/// How often a message of a quorum queue comes back if nothing else is said, as in RabbitMQ 4.
+const QUORUM_DELIVERY_LIMIT: u32 = 20;
 
 /// What a priority is worth if nothing is said, in ms of waiting.
 const AGING_MS: u64 = 10_000;
@@ -12,6 +15,7 @@ const AGING_MS: u64 = 10_000;
 pub fn rules(arguments: &FieldTable) -> Rules {
     let number = |name| number(arguments, name);
     let text = |name| text(arguments, name);
+    let flag = |name| arguments.inner().get(name) == Some(&AMQPValue::Boolean(true));
     let overflow = match text("x-overflow").as_deref() {
         Some("reject-publish") => Overflow::RejectPublish,
         Some("reject-publish-dlx") => Overflow::RejectPublishDlx,
@@ -26,6 +30,17 @@ pub fn rules(arguments: &FieldTable) -> Rules {
         max_bytes: number("x-max-length-bytes"),
         overflow,
         dead_letter,
+        delivery_limit: delivery_limit(arguments),
+        single_active: flag("x-single-active-consumer"),
+        consumer_timeout: number("x-consumer-timeout"),
+    }
+}
+
+/// A negative limit is none, as in RabbitMQ 4; so is what is no integer, as in RabbitMQ 3.10.
+fn delivery_limit(arguments: &FieldTable) -> Option<u32> {
+    match arguments.inner().get("x-delivery-limit") {
+        Some(limit) => u32::try_from(integer(limit)?).ok(),
+        None => is_quorum(arguments).then_some(QUORUM_DELIVERY_LIMIT),
     }
 }
 

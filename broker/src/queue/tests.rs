@@ -9,7 +9,7 @@ use super::*;
 use crate::mailbox::Mailbox;
 use crate::message::{Builder, Message};
 use crate::topology::QueueSpec;
-use state::{ConsumerSpec, Entry, SeqRange};
+use state::{ANY_DELIVERY, ConsumerSpec, Entry, SeqRange};
 
 fn node() -> Arc<Node> {
     Node::in_memory(crate::config::Config { memory_watermark: u64::MAX, ..Default::default() })
@@ -49,11 +49,12 @@ fn consumer(key: ConsumerKey) -> ConsumerSpec {
         priority: 0,
         pull: false,
         window: 16 * 1024,
+        timeout: None,
     }
 }
 
 fn single(seq: u64) -> Vec<SeqRange> {
-    vec![SeqRange { first: seq, last: seq }]
+    vec![SeqRange { first: seq, last: seq, returns: ANY_DELIVERY }]
 }
 
 /// Takes all that is ready.

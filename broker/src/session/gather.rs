@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lepus_protocol::method::Verdict;
 
+use super::channel::Held;
 use crate::limits::{GATHER_BYTES, GATHER_MESSAGES};
 use crate::mailbox::Mailbox;
 use crate::message::Message;
@@ -71,17 +72,18 @@ impl Gather {
     }
 
     /// Adds a verdict on one message of a queue.
-    pub fn settle(&mut self, queue: &Arc<Queue>, verdict: Verdict, seq: u64) {
+    pub fn settle(&mut self, queue: &Arc<Queue>, verdict: Verdict, held: &Held) {
+        let Held { seq, returns, .. } = *held;
         let same = |(of, known, _): &&mut (Arc<Queue>, Verdict, Vec<SeqRange>)| {
             Arc::ptr_eq(of, queue) && *known == verdict
         };
         let Some((_, _, ranges)) = self.verdicts.iter_mut().find(same) else {
-            let ranges = vec![SeqRange { first: seq, last: seq }];
+            let ranges = vec![SeqRange { first: seq, last: seq, returns }];
             return self.verdicts.push((queue.clone(), verdict, ranges));
         };
         match ranges.last_mut() {
-            Some(range) if range.last + 1 == seq => range.last = seq,
-            _ => ranges.push(SeqRange { first: seq, last: seq }),
+            Some(range) if range.last + 1 == seq && range.returns == returns => range.last = seq,
+            _ => ranges.push(SeqRange { first: seq, last: seq, returns }),
         }
     }
 

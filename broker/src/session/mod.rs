@@ -12,6 +12,7 @@ mod deliver;
 mod exchange_methods;
 mod gather;
 mod hold;
+mod late;
 mod method;
 mod publish;
 mod qos;
@@ -36,8 +37,7 @@ use crate::limits::{CONNECTION_WINDOW, CONSUMER_WINDOW_MAX, CONSUMER_WINDOW_MIN}
 use crate::mailbox::Mailbox;
 use crate::node::Node;
 use crate::out::Out;
-
-use crate::queue::state::ConsumerKey;
+use crate::queue::state::{Command, ConsumerKey};
 use crate::queue::{Queue, Receipt};
 use crate::vhost::Vhost;
 use channel::Channel;
@@ -233,7 +233,7 @@ impl Session {
         let Some(channel) = self.channel_mut(number) else { return };
         let consumers: Vec<u32> = std::mem::take(&mut channel.consumers).into_values().collect();
         for consumer in &consumers {
-            self.stop_consumer(*consumer);
+            self.stop_consumer(*consumer, Command::Leave);
         }
         self.collect_mail(out);
         for consumer in &consumers {

@@ -39,6 +39,7 @@ const QUEUE_ARGUMENTS: &[Rule] = &[
     Rule { name: "x-queue-leader-locator", quorum: true, check: leader_locator },
     Rule { name: "x-queue-master-locator", quorum: false, check: anything },
     Rule { name: "x-delivery-limit", quorum: true, check: anything },
+    Rule { name: "x-consumer-timeout", quorum: true, check: non_negative },
 ];
 
 /// Arguments of streams, which quorum queues refuse as they do those of classic queues.
@@ -108,7 +109,8 @@ fn rules(quorum: bool) -> impl Iterator<Item = &'static Rule> {
     QUEUE_ARGUMENTS.iter().filter(move |rule| rule.quorum || !quorum)
 }
 
-fn is_quorum(arguments: &FieldTable) -> bool {
+/// Whether they declare a quorum queue.
+pub fn is_quorum(arguments: &FieldTable) -> bool {
     let found = arguments.inner().get("x-queue-type");
     matches!(found, Some(AMQPValue::LongString(name)) if name.as_bytes() == b"quorum")
 }
@@ -255,7 +257,8 @@ fn expect_integer(value: &AMQPValue) -> Result<i64, String> {
     integer(value).ok_or_else(|| format!("\"expected integer, got {}\"", type_name(value)))
 }
 
-fn non_negative(value: &AMQPValue) -> Result<(), String> {
+/// Refuses all but integers from 0.
+pub fn non_negative(value: &AMQPValue) -> Result<(), String> {
     match expect_integer(value)? {
         number if number < 0 => Err(format!("{{value_negative,{number}}}")),
         _ => Ok(()),

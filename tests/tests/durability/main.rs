@@ -9,6 +9,7 @@ mod lapsing;
 mod messages;
 mod priorities;
 mod process;
+mod returns;
 mod settling;
 mod topology;
 mod transactions;

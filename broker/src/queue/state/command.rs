@@ -30,6 +30,21 @@ pub struct SeqRange {
     pub first: Seq,
     /// The last.
     pub last: Seq,
+    /// How often these messages had come back when they were handed out. What was handed out again since
+    /// then is not meant.
+    pub returns: u32,
+}
+
+/// What [`SeqRange::returns`] does not tell apart from others: all that is held at these positions.
+pub const ANY_DELIVERY: u32 = u32::MAX;
+
+/// A delivery whose time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LateDelivery {
+    /// The message's position.
+    pub seq: Seq,
+    /// How often it had come back before.
+    pub returns: u32,
 }
 
 /// What is asked of a queue.
@@ -48,7 +63,7 @@ pub enum Command {
     /// Messages that were handed out are done, or return to their positions.
     Settle(Vec<SeqRange>, Verdict),
     /// Messages that were handed out but never sent return as if nothing had happened.
-    Undo(Vec<Entry>),
+    Undo(Vec<Delivery>),
     /// Takes one message.
     Get {
         /// It counts as acknowledged.
@@ -81,6 +96,8 @@ pub enum Command {
     Consume(ConsumerSpec),
     /// Removes a consumer; what it holds stays with its channel.
     Cancel(ConsumerKey),
+    /// Removes a consumer whose channel ends: all that it holds comes back now.
+    Leave(ConsumerKey),
     /// Octets of deliveries (with [`DELIVERY_COST`] each) have left for the consumer.
     Credit(ConsumerKey, u64),
     /// A pulling consumer takes up to so many messages now.
@@ -121,7 +138,7 @@ pub enum Outcome {
         /// More are ready: ask again when there is room.
         more: bool,
     },
-    /// The answer to [`Command::SetPull`] and [`Command::Cancel`]: messages that the consumer holds.
+    /// The answer to [`Command::SetPull`], [`Command::Cancel`] and [`Command::Leave`]: messages that the consumer holds.
     Unacked(u32),
     /// The answer to [`Command::Purge`] and [`Command::Delete`]: messages dropped.
     Dropped(usize),
@@ -132,12 +149,14 @@ pub enum Outcome {
 }
 
 /// A message on its way to a consumer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// To whom.
     pub to: ConsumerKey,
     /// What.
     pub entry: Entry,
+    /// It counts as acknowledged.
+    pub no_ack: bool,
 }
 
 /// Something that others must hear of.
@@ -147,6 +166,8 @@ pub enum Notice {
     Cancelled(ConsumerKey),
     /// Messages are ready for this pulling consumer.
     Wanted(ConsumerKey),
+    /// This consumer, or one that was, has held messages for too long: they have come back.
+    TimedOut(ConsumerKey, Vec<LateDelivery>),
     /// The queue deleted itself, as its last consumer left.
     Deleted,
     /// The store must be read from this position on, so many octets; then [`Command::Loaded`].

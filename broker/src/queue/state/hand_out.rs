@@ -24,7 +24,7 @@ impl State {
                 }
                 over.push(entry);
             } else {
-                self.hand_out(slot, entry, &mut gone, effects);
+                self.hand_out(now, slot, entry, &mut gone, effects);
             }
         }
         self.bury(Reason::Expired, over, effects);
@@ -57,14 +57,24 @@ impl State {
         }
     }
 
-    fn hand_out(&mut self, slot: Slot, mut entry: Entry, gone: &mut Spans, effects: &mut Effects) {
+    fn hand_out(
+        &mut self,
+        now: u64,
+        slot: Slot,
+        mut entry: Entry,
+        gone: &mut Spans,
+        effects: &mut Effects,
+    ) {
         let cost = delivery_cost(&entry.message);
-        let Some((to, no_ack)) = self.consumers.deliver(slot, cost) else {
+        let Some((to, no_ack, timeout)) = self.consumers.deliver(slot, cost) else {
             self.ready.put_back(entry);
             return;
         };
         self.take(&mut entry, Some(slot), no_ack, gone, effects);
-        effects.deliveries.push(Delivery { to, entry });
+        if !no_ack {
+            self.limit_time(now, entry.seq, &entry.message, timeout);
+        }
+        effects.deliveries.push(Delivery { to, entry, no_ack });
     }
 
     /// A message leaves: it counts as acknowledged, or as handed out.
@@ -98,7 +108,13 @@ impl State {
         }
     }
 
-    pub(super) fn get(&mut self, no_ack: bool, connection: u64, effects: &mut Effects) -> Outcome {
+    pub(super) fn get(
+        &mut self,
+        now: u64,
+        no_ack: bool,
+        connection: u64,
+        effects: &mut Effects,
+    ) -> Outcome {
         let Some(mut entry) = self.ready.pop() else {
             if self.ready.is_empty() {
                 return Outcome::Got(None, 0);
@@ -108,6 +124,9 @@ impl State {
         };
         let mut gone = Spans::default();
         self.take(&mut entry, None, no_ack, &mut gone, effects);
+        if !no_ack {
+            self.limit_time(now, entry.seq, &entry.message, None);
+        }
         if let Some(queue) = self.config.durable {
             gone.settle(queue, &mut effects.store);
         }

@@ -19,7 +19,9 @@ impl State {
         let head = heads.min();
         let unused = self.rules.expires.filter(|_| self.consumers.is_empty());
         let unused = unused.map(|ms| self.last_used.saturating_add(ms));
-        head.map(|due| due.max(self.held_until)).into_iter().chain(unused).min()
+        let head = head.map(|due| due.max(self.held_until));
+        let held = self.deadlines.first();
+        head.into_iter().chain(unused).chain(held).min()
     }
 
     /// Whether some message's time may be limited.

@@ -12,7 +12,7 @@ use crate::message::Message;
 #[derive(Debug)]
 struct Level {
     ready: Ready,
-    /// Messages before this position, read from the store, may have been handed out in a former life.
+    /// See [`Levels::handed_out_before`].
     handed_out_before: Seq,
     /// Positions before this one were handed out, and the store knows it.
     handed_out: Seq,
@@ -208,13 +208,14 @@ impl Levels {
     }
 
     /// The store was read from `from` to `next`.
-    pub fn loaded(&mut self, from: Seq, next: Seq, mut found: Vec<Entry>) {
-        let level = level_of(from);
-        let handed_out_before = self.at(level).handed_out_before;
-        for entry in &mut found {
-            entry.redelivered |= entry.seq < handed_out_before;
-        }
-        self.change(level, |ready| ready.loaded(from, next, found));
+    pub fn loaded(&mut self, from: Seq, next: Seq, found: Vec<Entry>) {
+        self.change(level_of(from), |ready| ready.loaded(from, next, found));
+    }
+
+    /// Messages of the same level as this position that stand before the one returned, read from the
+    /// store, may have been handed out in a former life.
+    pub fn handed_out_before(&self, seq: Seq) -> Seq {
+        self.at(level_of(seq)).handed_out_before
     }
 
     /// The message at `from` cannot be read: it stays in the store and counts no more.

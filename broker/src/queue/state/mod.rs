@@ -6,6 +6,7 @@
 mod cold;
 mod command;
 mod consumers;
+mod deadlines;
 mod entry;
 mod hand_out;
 mod held;
@@ -15,15 +16,17 @@ pub mod place;
 mod priorities;
 mod ready;
 mod rules;
+mod single;
 mod spans;
 #[cfg(test)]
 mod tests;
 mod turns;
 
 pub use command::{
-    Command, ConsumerKey, DELIVERY_COST, Dead, Delivery, Effects, Notice, Outcome, Seq, SeqRange,
+    ANY_DELIVERY, Command, ConsumerKey, DELIVERY_COST, Dead, Delivery, Effects, LateDelivery,
+    Notice, Outcome, Seq, SeqRange,
 };
-pub use consumers::ConsumerSpec;
+pub use consumers::{Activity, ConsumerSpec, ConsumerStatus};
 pub use entry::Entry;
 pub use ready::Past;
 pub use rules::{DeadLetterTo, Overflow, Reason, Rules};
@@ -35,6 +38,7 @@ use lepus_storage::{Op, QueueId};
 
 use crate::message::Message;
 use consumers::{Consumers, Slot};
+use deadlines::Deadlines;
 use held::Held;
 use levels::Levels;
 use place::{in_store, level_in_store};
@@ -88,6 +92,7 @@ pub struct State {
     rules: Arc<Rules>,
     ready: Levels,
     unacked: Held<Unacked>,
+    deadlines: Deadlines,
     consumers: Consumers,
     deleted: bool,
     /// Connections that wait for a message to be read.
@@ -107,6 +112,7 @@ impl State {
     pub fn new(config: Config, rules: Arc<Rules>, past: &[Past], now: u64) -> Self {
         Self {
             config,
+            consumers: Consumers::new(rules.single_active),
             rules,
             some_expire: past.iter().any(|past| past.messages > 0),
             held_until: 0,
@@ -114,7 +120,7 @@ impl State {
             last_used: now,
             ready: Levels::new(config.durable.is_some(), config.priorities, past),
             unacked: Held::default(),
-            consumers: Consumers::default(),
+            deadlines: Deadlines::default(),
             deleted: false,
             getters: Vec::new(),
         }
@@ -125,6 +131,7 @@ impl State {
         if self.deleted {
             return Outcome::Gone;
         }
+        self.time_out(now, effects);
         self.drop_expired(now, effects);
         let outcome = self.answer(now, command, effects);
         self.dispatch(now, effects);
@@ -139,12 +146,16 @@ impl State {
             Command::Publish(messages) => self.publish(now, messages, effects),
             Command::Get { no_ack, connection } => {
                 self.last_used = now;
-                self.get(no_ack, connection, effects)
+                self.get(now, no_ack, connection, effects)
             }
             Command::Consume(spec) => self.consume(spec),
             Command::Cancel(key) => {
                 self.last_used = now;
-                self.cancel(key, effects)
+                self.cancel(key, false, effects)
+            }
+            Command::Leave(key) => {
+                self.last_used = now;
+                self.cancel(key, true, effects)
             }
             Command::Grant(key, messages) => self.grant(now, key, messages, effects),
             Command::SetPull(key, pull) => {
@@ -166,7 +177,7 @@ impl State {
             Command::Settle(ranges, verdict) => self.settle(&ranges, verdict, effects),
             Command::Undo(deliveries) => self.undo(deliveries),
             Command::Loaded { from, next, found } => {
-                self.loaded(from, next, found);
+                self.loaded(from, next, found, effects);
                 self.tell_getters(effects);
             }
             Command::Unreadable { from, next } => {
@@ -187,6 +198,7 @@ impl State {
             | Command::Get { .. }
             | Command::Consume(_)
             | Command::Cancel(_)
+            | Command::Leave(_)
             | Command::Grant(..)
             | Command::SetPull(..)
             | Command::Purge
@@ -202,6 +214,11 @@ impl State {
             consumers: self.consumers.len(),
             ready_bytes: self.ready.bytes(),
         }
+    }
+
+    /// Its consumers, by key.
+    pub fn consumers(&self) -> Vec<ConsumerStatus> {
+        self.consumers.list()
     }
 
     /// Whether it was deleted.
@@ -250,8 +267,22 @@ impl State {
         self.ready.push(messages, self.config.hot_max);
     }
 
-    fn loaded(&mut self, from: Seq, next: Seq, found: Vec<Entry>) {
-        self.some_expire |= found.iter().any(|entry| entry.message.expires());
+    fn loaded(&mut self, from: Seq, next: Seq, mut found: Vec<Entry>, effects: &mut Effects) {
+        let handed_out_before = self.ready.handed_out_before(from);
+        let mut came_back = Spans::default();
+        for entry in &mut found {
+            let was_handed_out = entry.seq < handed_out_before;
+            entry.redelivered |= was_handed_out;
+            if was_handed_out && entry.returns == 0 {
+                // Whoever held it when the former life ended could not give it back.
+                entry.returns = 1;
+                came_back.add(entry);
+            }
+            self.some_expire |= entry.message.expires();
+        }
+        if let Some(queue) = self.config.durable {
+            came_back.give_back(queue, &mut effects.store);
+        }
         self.ready.loaded(from, next, found);
     }
 
@@ -261,20 +292,57 @@ impl State {
         for range in ranges {
             if range.first == range.last {
                 if let Some(unacked) = self.unacked.remove(range.first) {
-                    self.settle_one(range.first, unacked, verdict, &mut spans, &mut dead);
+                    self.settle_held(range, range.first, unacked, verdict, &mut spans, &mut dead);
                 }
                 continue;
             }
             for (seq, unacked) in self.unacked.remove_range(range.first..=range.last) {
-                self.settle_one(seq, unacked, verdict, &mut spans, &mut dead);
+                self.settle_held(range, seq, unacked, verdict, &mut spans, &mut dead);
             }
         }
-        self.bury(Reason::Rejected, dead, effects);
+        self.settled(verdict, spans, dead, effects);
+    }
+
+    /// Messages come back that nobody holds any more.
+    fn give_back(&mut self, messages: Vec<(Seq, Unacked)>, effects: &mut Effects) {
+        let mut spans = Spans::default();
+        let mut dead = Vec::new();
+        for (seq, unacked) in messages {
+            self.settle_one(seq, unacked, Verdict::Requeue, &mut spans, &mut dead);
+        }
+        self.settled(Verdict::Requeue, spans, dead, effects);
+    }
+
+    /// Tells what became of messages.
+    fn settled(&self, verdict: Verdict, spans: Spans, dead: Vec<Entry>, effects: &mut Effects) {
+        let reason = match verdict {
+            Verdict::Requeue => Reason::DeliveryLimit,
+            _ => Reason::Rejected,
+        };
+        self.bury(reason, dead, effects);
         let Some(queue) = self.config.durable else { return };
         match verdict {
             Verdict::Requeue => spans.give_back(queue, &mut effects.store),
             _ => spans.settle(queue, &mut effects.store),
         }
+    }
+
+    /// Settles a message, unless it was handed out once more since the delivery that is meant.
+    fn settle_held(
+        &mut self,
+        meant: &SeqRange,
+        seq: Seq,
+        unacked: Unacked,
+        verdict: Verdict,
+        spans: &mut Spans,
+        dead: &mut Vec<Entry>,
+    ) {
+        if meant.returns != ANY_DELIVERY && meant.returns != unacked.returns {
+            self.unacked.insert(seq, unacked);
+            return;
+        }
+        self.deadlines.lift(seq);
+        self.settle_one(seq, unacked, verdict, spans, dead);
     }
 
     fn settle_one(
@@ -290,7 +358,12 @@ impl State {
         }
         let Unacked { message, returns, stored, .. } = unacked;
         let entry = Entry { seq, message, redelivered: true, returns: returns + 1, stored };
-        if verdict == Verdict::Discard && self.rules.dead_letter.is_some() {
+        let is_dead = match verdict {
+            Verdict::Ack => false,
+            Verdict::Discard => self.rules.dead_letter.is_some(),
+            Verdict::Requeue => self.rules.gives_up(entry.returns),
+        };
+        if is_dead {
             dead.push(entry);
             return;
         }
@@ -310,11 +383,21 @@ impl State {
         }
     }
 
-    fn undo(&mut self, entries: Vec<Entry>) {
-        for mut entry in entries {
-            if let Some(unacked) = self.unacked.remove(entry.seq) {
-                unacked.consumer.into_iter().for_each(|slot| self.consumers.settled(slot));
-                entry.stored = unacked.stored;
+    fn undo(&mut self, deliveries: Vec<Delivery>) {
+        for Delivery { mut entry, no_ack, .. } in deliveries {
+            match self.unacked.remove(entry.seq) {
+                Some(unacked) if unacked.returns == entry.returns => {
+                    self.deadlines.lift(entry.seq);
+                    unacked.consumer.into_iter().for_each(|slot| self.consumers.settled(slot));
+                    entry.stored = unacked.stored;
+                }
+                // Its time was over before it was sent: it has come back already.
+                Some(unacked) => {
+                    self.unacked.insert(entry.seq, unacked);
+                    continue;
+                }
+                None if no_ack => {}
+                None => continue,
             }
             self.put_back(entry);
         }
@@ -336,7 +419,7 @@ impl State {
     }
 
     fn consume(&mut self, spec: ConsumerSpec) -> Outcome {
-        let taken = spec.exclusive && !self.consumers.is_empty();
+        let taken = spec.exclusive && (self.consumers.is_single() || !self.consumers.is_empty());
         if taken || self.consumers.any_exclusive() {
             return Outcome::ExclusiveUse;
         }
@@ -344,8 +427,10 @@ impl State {
         Outcome::Done
     }
 
-    fn cancel(&mut self, key: ConsumerKey, effects: &mut Effects) -> Outcome {
-        let Some(unacked) = self.consumers.remove(key) else { return Outcome::Unacked(0) };
+    fn cancel(&mut self, key: ConsumerKey, gives_back: bool, effects: &mut Effects) -> Outcome {
+        let Some(unacked) = self.consumers.remove(key, gives_back) else {
+            return Outcome::Unacked(0);
+        };
         if self.config.auto_delete && self.consumers.is_empty() {
             self.drop_all(effects);
             effects.notices.push(Notice::Deleted);
@@ -392,6 +477,7 @@ impl State {
         }
         self.ready = Levels::new(false, Priorities::default(), &[]);
         self.unacked = Held::default();
+        self.deadlines = Deadlines::default();
         self.tell_getters(effects);
     }
 }

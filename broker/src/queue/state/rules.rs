@@ -17,6 +17,12 @@ pub struct Rules {
     pub overflow: Overflow,
     /// Where messages go that are not consumed.
     pub dead_letter: Option<DeadLetterTo>,
+    /// How often a message may come back (`x-delivery-limit`).
+    pub delivery_limit: Option<u32>,
+    /// Only one consumer at a time gets messages (`x-single-active-consumer`); never changes.
+    pub single_active: bool,
+    /// How long a consumer may hold a message, in ms (`x-consumer-timeout`).
+    pub consumer_timeout: Option<u64>,
 }
 
 /// What a full queue does.
@@ -49,6 +55,8 @@ pub enum Reason {
     Expired,
     /// There were too many.
     MaxLength,
+    /// It came back too often.
+    DeliveryLimit,
 }
 
 impl Reason {
@@ -58,6 +66,7 @@ impl Reason {
             Self::Rejected => "rejected",
             Self::Expired => "expired",
             Self::MaxLength => "maxlen",
+            Self::DeliveryLimit => "delivery_limit",
         }
     }
 }
@@ -92,6 +101,11 @@ impl Rules {
     pub fn is_exceeded(&self, messages: usize, octets: u64) -> bool {
         self.max_length.is_some_and(|max| messages as u64 > max)
             || self.max_bytes.is_some_and(|max| octets > max)
+    }
+
+    /// Whether a message that has come back so often is given up.
+    pub fn gives_up(&self, returns: u32) -> bool {
+        self.delivery_limit.is_some_and(|limit| returns > limit)
     }
 
     /// New messages are refused when there are too many.

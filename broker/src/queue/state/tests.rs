@@ -1,11 +1,14 @@
 //! The queue against a naive model, step by step, and RabbitMQ's rules by example.
 
+mod deadlines;
 mod durable;
 mod fairness;
 mod model;
 mod priorities;
 mod random;
+mod returns;
 mod rules;
+mod single;
 
 use super::*;
 use crate::message::Builder;
@@ -45,11 +48,12 @@ fn consumer(number: u32) -> ConsumerSpec {
         priority: 0,
         pull: false,
         window: 1 << 20,
+        timeout: None,
     }
 }
 
 fn range(first: Seq, last: Seq) -> Vec<SeqRange> {
-    vec![SeqRange { first, last }]
+    vec![SeqRange { first, last, returns: ANY_DELIVERY }]
 }
 
 /// A queue that the store knows nothing of.
@@ -70,6 +74,10 @@ impl Bench {
         Self { state: State::new(CONFIG, Arc::default(), &[], 0) }
     }
 
+    fn with_rules(rules: Rules) -> Self {
+        Self { state: State::new(CONFIG, Arc::new(rules), &[], 0) }
+    }
+
     fn auto_delete() -> Self {
         Self { state: State::new(Config { auto_delete: true, ..CONFIG }, Arc::default(), &[], 0) }
     }
@@ -84,7 +92,7 @@ impl Bench {
     fn delivered(&mut self, command: Command) -> Vec<(u32, u32, bool)> {
         let (_, effects) = self.apply(command);
         let deliveries = effects.deliveries.into_iter();
-        let plain = |Delivery { to, entry }: Delivery| {
+        let plain = |Delivery { to, entry, .. }: Delivery| {
             (to.number, id_of(&entry.message), entry.redelivered)
         };
         deliveries.map(plain).collect()

@@ -24,6 +24,8 @@ enum Step {
     Settle(usize, Verdict),
     Credit,
     Trim(usize),
+    /// Time goes by, and what is held for too long comes back.
+    Pass(u64),
     /// What the queue wants to be read is read.
     Load,
     Purge,
@@ -38,6 +40,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         8 => (any::<usize>(), verdict).prop_map(|(at, verdict)| Step::Settle(at, verdict)),
         3 => Just(Step::Credit),
         2 => (0usize..3000).prop_map(Step::Trim),
+        2 => (0u64..60).prop_map(Step::Pass),
         6 => Just(Step::Load),
         1 => Just(Step::Purge),
         1 => Just(Step::Restart),
@@ -51,10 +54,17 @@ struct Known {
     persistent: bool,
     seen: bool,
     returns: u32,
+    /// Until when whoever has it may hold it.
+    due: u64,
 }
+
+/// How long messages may be held.
+const TIMEOUT: u64 = 100;
 
 struct Trial {
     state: State,
+    rules: Arc<Rules>,
+    now: u64,
     store: MemoryStore,
     priorities: Priorities,
     /// Of each level at most one.
@@ -78,10 +88,14 @@ fn turns(priorities: Priorities) -> Vec<u16> {
 }
 
 impl Trial {
-    fn new(priorities: Priorities) -> Self {
+    fn new(priorities: Priorities, delivery_limit: Option<u32>) -> Self {
         let config = Config { priorities, ..config(2000) };
+        let consumer_timeout = Some(TIMEOUT);
+        let rules = Arc::new(Rules { delivery_limit, consumer_timeout, ..Rules::default() });
         let mut trial = Self {
-            state: State::new(config, Arc::default(), &[], 0),
+            state: State::new(config, rules.clone(), &[], 0),
+            rules,
+            now: 0,
             store: MemoryStore::new(&StoreConfig::new("")),
             priorities,
             loads: BTreeMap::new(),
@@ -98,7 +112,7 @@ impl Trial {
     /// Applies a command, tells the store, and follows what is handed out.
     fn apply(&mut self, command: Command) -> Result<Outcome, TestCaseError> {
         let mut effects = Effects::default();
-        let outcome = self.state.apply(0, command, &mut effects);
+        let outcome = self.state.apply(self.now, command, &mut effects);
         self.store.append(Batch::from(effects.store)).expect("a store that takes it");
         self.note_loads(&effects.notices);
         for delivery in effects.deliveries {
@@ -156,7 +170,7 @@ impl Trial {
         let known = self.known.get_mut(&entry.seq).expect("it is known");
         let found = (id_of(&entry.message), entry.redelivered, entry.returns);
         prop_assert_eq!(found, (known.id, known.seen, known.returns));
-        known.seen = true;
+        (known.seen, known.due) = (true, self.now + TIMEOUT);
         if no_ack {
             self.known.remove(&entry.seq);
         } else {
@@ -172,6 +186,7 @@ impl Trial {
             Step::Settle(at, verdict) => self.settle(*at, *verdict)?,
             Step::Credit => drop(self.apply(Command::Credit(key(1), 1500))?),
             Step::Trim(octets) => drop(self.apply(Command::Trim(*octets))?),
+            Step::Pass(ms) => self.pass(*ms)?,
             Step::Load => self.load()?,
             Step::Purge => {
                 self.known.retain(|seq, _| self.held.contains(seq));
@@ -190,8 +205,13 @@ impl Trial {
             // They arrive one a ms.
             let (now, properties) = (self.next_id.into(), of_priority(*priority));
             messages.push(Builder::whole(now, b"\0\0", &properties, &body, *persistent));
-            let known =
-                Known { id: self.next_id, persistent: *persistent, seen: false, returns: 0 };
+            let known = Known {
+                id: self.next_id,
+                persistent: *persistent,
+                seen: false,
+                returns: 0,
+                due: 0,
+            };
             let next = &mut self.next[usize::from(self.priorities.max.min(*priority))];
             self.known.insert(*next, known);
             (self.next_id, *next) = (self.next_id + 1, *next + 1);
@@ -202,7 +222,7 @@ impl Trial {
     fn get(&mut self, no_ack: bool) -> Result<(), TestCaseError> {
         let mut effects = Effects::default();
         let command = Command::Get { no_ack, connection: 9 };
-        let outcome = self.state.apply(0, command, &mut effects);
+        let outcome = self.state.apply(self.now, command, &mut effects);
         self.store.append(Batch::from(effects.store)).expect("a store that takes it");
         self.note_loads(&effects.notices);
         match outcome {
@@ -221,14 +241,32 @@ impl Trial {
             return Ok(());
         }
         let seq = *self.held.iter().nth(at % self.held.len()).expect("one of them");
-        self.held.remove(&seq);
         if verdict == Verdict::Requeue {
-            let known = self.known.get_mut(&seq).expect("it is known");
-            known.returns += 1;
+            self.returned(seq);
         } else {
+            self.held.remove(&seq);
             self.known.remove(&seq);
         }
         self.apply(Command::Settle(range(seq, seq), verdict)).map(drop)
+    }
+
+    /// A message comes back, and goes if that was too often.
+    fn returned(&mut self, seq: Seq) {
+        self.held.remove(&seq);
+        let known = self.known.get_mut(&seq).expect("it is known");
+        known.returns += 1;
+        if self.rules.gives_up(known.returns) {
+            self.known.remove(&seq);
+        }
+    }
+
+    fn pass(&mut self, ms: u64) -> Result<(), TestCaseError> {
+        self.now += ms;
+        let late = self.held.iter().filter(|seq| self.known[seq].due <= self.now);
+        for seq in late.copied().collect::<Vec<_>>() {
+            self.returned(seq);
+        }
+        self.apply(Command::Tick).map(drop)
     }
 
     fn load(&mut self) -> Result<(), TestCaseError> {
@@ -253,6 +291,8 @@ impl Trial {
             let first = first_of(level);
             for (_, known) in self.known.range_mut(first..first + stats.delivered.0) {
                 known.seen = true;
+                // Whoever held it has not given it back.
+                known.returns = known.returns.max(1);
             }
             self.next[usize::from(level)] = first + stats.next.0;
             pasts.push(past(&stats));
@@ -262,7 +302,7 @@ impl Trial {
         prop_assert!(self.known.values().all(|known| known.returns == 0 || known.seen));
         self.left = turns(self.priorities);
         let config = Config { priorities: self.priorities, ..config(2000) };
-        self.state = State::new(config, Arc::default(), &pasts, 0);
+        self.state = State::new(config, self.rules.clone(), &pasts, 0);
         self.apply(Command::Consume(ConsumerSpec { window: 1500, ..consumer(1) })).map(drop)
     }
 
@@ -304,8 +344,11 @@ fn past(stats: &lepus_storage::QueueStats) -> Past {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn nothing_is_lost_or_out_of_order(steps in vec(any_step(), 0..150)) {
-        run(Priorities::default(), &steps)?;
+    fn nothing_is_lost_or_out_of_order(
+        delivery_limit in prop::option::of(0u32..3),
+        steps in vec(any_step(), 0..150),
+    ) {
+        run(Priorities::default(), delivery_limit, &steps)?;
     }
 
     #[test]
@@ -318,12 +361,16 @@ proptest! {
         ],
         steps in vec(any_step(), 0..150),
     ) {
-        run(Priorities { max, mode }, &steps)?;
+        run(Priorities { max, mode }, None, &steps)?;
     }
 }
 
-fn run(priorities: Priorities, steps: &[Step]) -> Result<(), TestCaseError> {
-    let mut trial = Trial::new(priorities);
+fn run(
+    priorities: Priorities,
+    delivery_limit: Option<u32>,
+    steps: &[Step],
+) -> Result<(), TestCaseError> {
+    let mut trial = Trial::new(priorities, delivery_limit);
     for step in steps {
         trial.step(step)?;
     }
@@ -341,7 +388,6 @@ fn of_a_refused_message_that_was_handed_out_the_store_hears_nothing_more() {
     assert!(matches!(got, Outcome::Got(Some(_), 0)));
     state.apply(0, Command::Refused(vec![(0, 10)]), &mut effects);
     effects.store.clear();
-    let held = vec![SeqRange { first: 0, last: 0 }];
-    state.apply(0, Command::Settle(held, Verdict::Ack), &mut effects);
+    state.apply(0, Command::Settle(range(0, 0), Verdict::Ack), &mut effects);
     assert_eq!((effects.store, state.counts().unacked), (Vec::new(), 0));
 }
