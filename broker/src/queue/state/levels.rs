@@ -2,6 +2,7 @@
 
 use super::Entry;
 use super::Seq;
+use super::entry::footprint;
 use super::place::{first_of, level_of};
 use super::ready::{Past, Ready};
 use super::spans::Spans;
@@ -38,6 +39,28 @@ pub struct Levels {
     lowest: Level,
     others: Vec<Level>,
     turns: Turns,
+    /// Of all levels; not of a plain queue.
+    sums: Sums,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    messages: usize,
+    bytes: u64,
+    hot: usize,
+}
+
+impl Sums {
+    fn of(ready: &Ready) -> Self {
+        Self { messages: ready.len(), bytes: ready.bytes(), hot: ready.hot() }
+    }
+
+    /// What was `before` in it is now `after`.
+    fn exchange(&mut self, before: Self, after: Self) {
+        self.messages = self.messages + after.messages - before.messages;
+        self.bytes = self.bytes + after.bytes - before.bytes;
+        self.hot = self.hot + after.hot - before.hot;
+    }
 }
 
 impl Levels {
@@ -53,8 +76,9 @@ impl Levels {
             lowest: new(0),
             others: (1..=highest).map(new).collect(),
             turns: Turns::new(priorities.mode, highest),
+            sums: Sums::default(),
         };
-        (0..=highest).for_each(|level| levels.review(level));
+        (0..=highest).for_each(|level| levels.review(level, Sums::default()));
         levels
     }
 
@@ -83,16 +107,19 @@ impl Levels {
 
     /// Changes a level.
     fn change<R>(&mut self, level: u8, change: impl FnOnce(&mut Ready) -> R) -> R {
-        let result = change(&mut self.at_mut(level).ready);
-        self.review(level);
+        let ready = &mut self.at_mut(level).ready;
+        let before = Sums::of(ready);
+        let result = change(ready);
+        self.review(level, before);
         result
     }
 
-    /// Notes whether a level has messages. The only level of a plain queue always counts.
-    fn review(&mut self, level: u8) {
+    /// Notes what has become of a level. The only one of a plain queue always counts as occupied.
+    fn review(&mut self, level: u8, before: Sums) {
         if !self.is_plain() {
-            let occupied = !self.ready(level).is_empty();
-            self.turns.set_occupied(level, occupied);
+            let after = Sums::of(self.ready(level));
+            self.sums.exchange(before, after);
+            self.turns.set_occupied(level, after.messages > 0);
         }
     }
 
@@ -101,18 +128,14 @@ impl Levels {
         self.turns.occupied()
     }
 
-    fn sum<T: std::iter::Sum>(&self, of: impl Fn(&Ready) -> T) -> T {
-        self.occupied().map(|level| of(self.ready(level))).sum()
-    }
-
     /// How many messages.
     pub fn len(&self) -> usize {
-        if self.is_plain() { self.lowest.ready.len() } else { self.sum(Ready::len) }
+        if self.is_plain() { self.lowest.ready.len() } else { self.sums.messages }
     }
 
     /// Octets of their bodies.
     pub fn bytes(&self) -> u64 {
-        if self.is_plain() { self.lowest.ready.bytes() } else { self.sum(Ready::bytes) }
+        if self.is_plain() { self.lowest.ready.bytes() } else { self.sums.bytes }
     }
 
     /// Whether there is none.
@@ -181,9 +204,13 @@ impl Levels {
 
     /// Appends a message to a level. What stands below has to leave it the memory.
     pub fn push_to(&mut self, level: u8, message: Message, hot_max: usize) {
-        let above = self.occupied().filter(|other| *other > level);
-        let before: usize = above.map(|other| self.ready(other).hot()).sum();
-        self.change(level, |ready| ready.push_one(message, hot_max.saturating_sub(before)));
+        let left = if self.sums.hot.saturating_add(footprint(&message)) <= hot_max {
+            hot_max
+        } else {
+            let above = self.occupied().filter(|other| *other > level);
+            hot_max.saturating_sub(above.map(|other| self.ready(other).hot()).sum())
+        };
+        self.change(level, |ready| ready.push_one(message, left));
     }
 
     /// Puts a message back to its own position.
@@ -228,15 +255,14 @@ impl Levels {
     pub fn trim(&mut self, hot_max: usize) {
         let mut left = hot_max;
         for level in self.occupied() {
-            let ready = &mut self.at_mut(level).ready;
-            ready.trim(left);
-            left = left.saturating_sub(ready.hot());
+            self.change(level, |ready| ready.trim(left));
+            left = left.saturating_sub(self.ready(level).hot());
         }
     }
 
     /// As [`Self::trim`], once it is worth the while.
     pub fn trim_at_times(&mut self, hot_max: usize) {
-        if self.sum(Ready::hot) > hot_max.saturating_mul(2) {
+        if self.sums.hot > hot_max.saturating_mul(2) {
             self.trim(hot_max);
         }
     }
