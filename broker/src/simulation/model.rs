@@ -12,6 +12,8 @@ pub use copy::{Arrival, Copy, Flag, Holder, To, Window};
 
 /// Queues by number. All but the transient one are durable.
 pub const QUEUES: u8 = 6;
+/// With a single active consumer.
+const SINGLE: u8 = 2;
 /// Its consumers need not acknowledge.
 pub const LOSSY: u8 = 3;
 /// Not durable.
@@ -84,6 +86,11 @@ pub struct Model {
 
 pub fn is_durable(queue: u8) -> bool {
     queue != TRANSIENT
+}
+
+/// Whether a queue has a single active consumer.
+pub fn is_single(queue: u8) -> bool {
+    queue == SINGLE
 }
 
 impl Life {
