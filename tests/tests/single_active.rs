@@ -208,3 +208,45 @@ fn consumers_under_a_channel_wide_limit_take_over_too() {
         remove(&mut conn.ch(1), &queue);
     }
 }
+
+/// Consumers that come and go while messages come: all are taken in order, and none twice.
+#[test]
+fn takeovers_keep_the_order_while_messages_come() {
+    const MESSAGES: usize = 3000;
+    let mut conn = shared().connect();
+    for queue in queues(&mut conn.channel(1)) {
+        let name = queue.clone();
+        let publisher = std::thread::spawn(move || {
+            let mut conn = shared().connect();
+            let mut ch = conn.channel_confirming(1);
+            for number in 0..MESSAGES {
+                ch.publish("", &name, number.to_string());
+            }
+            ch.confirmed(1, MESSAGES as u64);
+        });
+        let join = || {
+            let mut conn = shared().connect();
+            let mut ch = conn.channel(1);
+            let _: basic::QosOk = ch.call(qos(20));
+            ch.consume(&queue, "t");
+            conn
+        };
+        let mut random = Random::new();
+        let (mut active, mut next) = (join(), 0);
+        while next < MESSAGES {
+            let waiting = join();
+            let most = MESSAGES - next;
+            for _ in 0..(1 + random.below(200)).min(most) {
+                let delivery = active.ch(1).delivery();
+                assert_eq!(delivery.text(), next.to_string());
+                active.ch(1).send(ack(delivery.method.delivery_tag));
+                next += 1;
+            }
+            active.ch(1).close();
+            active = waiting;
+        }
+        publisher.join().expect("a publisher that has published");
+        active.ch(1).close();
+        remove(&mut conn.ch(1), &queue);
+    }
+}

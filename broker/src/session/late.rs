@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Session;
 use super::channel::{Channel, Held};
+use crate::limits::LATE_TAGS_MAX;
 use crate::queue::Queue;
 use crate::queue::state::{ConsumerKey, LateDelivery};
 
@@ -41,6 +42,9 @@ impl Channel {
         };
         self.unacked.remove(tag);
         self.late.insert(tag);
+        if self.late.len() > LATE_TAGS_MAX {
+            self.late.pop_first();
+        }
         if let Some(limit) = &mut self.global {
             limit.used = limit.used.saturating_sub(1);
         }

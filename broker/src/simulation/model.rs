@@ -14,6 +14,8 @@ pub use copy::{Arrival, Copy, Flag, Holder, To, Window};
 pub const QUEUES: u8 = 6;
 /// It has priorities up to that of some letters.
 pub const RANKED: u8 = 2;
+/// With a single active consumer.
+const SINGLE: u8 = 1;
 /// Its consumers need not acknowledge.
 pub const LOSSY: u8 = 3;
 /// Not durable.
@@ -86,6 +88,11 @@ pub struct Model {
 
 pub fn is_durable(queue: u8) -> bool {
     queue != TRANSIENT
+}
+
+/// Whether a queue has a single active consumer.
+pub fn is_single(queue: u8) -> bool {
+    queue == SINGLE
 }
 
 impl Life {

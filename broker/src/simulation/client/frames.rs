@@ -6,7 +6,7 @@ use lepus_protocol::encode;
 use lepus_protocol::method::Verdict;
 
 use super::super::letter::{EXCHANGES, FRAME_MAX, HIGH, Letter, key_name, queue_name};
-use super::super::model::{Held, LOSSY, RANKED, is_durable};
+use super::super::model::{Held, LOSSY, RANKED, is_durable, is_single};
 use super::{Connection, Mode};
 
 /// Something that was sent, until the broker takes it in.
@@ -266,6 +266,9 @@ fn arguments(queue: u8) -> FieldTable {
     let mut arguments = FieldTable::default();
     if queue == RANKED {
         arguments.insert("x-max-priority".into(), AMQPValue::LongInt(HIGH.into()));
+    }
+    if is_single(queue) {
+        arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
     }
     arguments
 }
