@@ -20,6 +20,7 @@ pub mod memory;
 pub mod message;
 pub mod node;
 pub mod out;
+pub mod policy;
 pub mod queue;
 pub mod restore;
 pub mod routing;

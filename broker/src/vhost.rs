@@ -1,5 +1,7 @@
 //! A virtual host: its topology behind a lock, and a version that tells when routes change.
 
+mod policies;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -87,6 +89,11 @@ impl Vhost {
             }
             topology::Outcome::ReplayThrough(exchange, messages) => {
                 messages.iter().for_each(|message| self.replay_through(exchange, message));
+            }
+            topology::Outcome::Reruled(changed) => {
+                for topology::Rerule { queue, arguments, version } in changed {
+                    queue.set_rules(&arguments, version);
+                }
             }
             other => return Ok(other),
         }

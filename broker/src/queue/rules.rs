@@ -1,11 +1,11 @@
-//! A queue's rules, as its arguments say them.
+//! A queue's rules, as its arguments and policies say them.
 
 use amq_protocol::types::{AMQPValue, FieldTable};
 
 use super::state::{DeadLetterTo, Overflow, Rules};
 use crate::topology::arguments::integer;
 
-/// Reads arguments that were validated when the queue was declared.
+/// Reads arguments that were validated when the queue was declared, or with the policy that they are from.
 pub fn rules(arguments: &FieldTable) -> Rules {
     let number = |name| u64::try_from(integer(arguments.inner().get(name)?)?).ok();
     let text = |name| match arguments.inner().get(name)? {
@@ -26,5 +26,7 @@ pub fn rules(arguments: &FieldTable) -> Rules {
         max_bytes: number("x-max-length-bytes"),
         overflow,
         dead_letter,
+        paused: arguments.inner().get("x-pause") == Some(&AMQPValue::Boolean(true)),
+        max_rate: number("x-max-delivery-rate"),
     }
 }

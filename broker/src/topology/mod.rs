@@ -5,6 +5,7 @@ pub mod arguments;
 mod command;
 mod exchange;
 mod history;
+mod policies;
 pub mod record;
 mod restore;
 #[cfg(test)]
@@ -17,11 +18,13 @@ use amq_protocol::types::FieldTable;
 
 pub use command::{Command, Outcome};
 pub use exchange::{Exchange, ExchangeSpec};
+pub use policies::Rerule;
 
 use crate::declared::Change;
 use crate::error::Refusal;
 use crate::limits::{BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX};
 use crate::message::Message;
+use crate::policy::{Applied, Flow, Policies, Subject};
 use crate::routing::{
     BindingRef, Bindings, Destination, ExchangeGraph, ExchangeId, ExchangeKind, QueueId,
     RouteInput, Walk, route_all,
@@ -53,6 +56,15 @@ pub struct QueueRecord {
     pub name: Arc<str>,
     /// What was declared.
     pub spec: QueueSpec,
+    /// The arguments with what policies added when the queue came to be, if they did.
+    pub merged: Option<FieldTable>,
+}
+
+impl QueueRecord {
+    /// What the queue's first rules follow from.
+    pub fn arguments(&self) -> &FieldTable {
+        self.merged.as_ref().unwrap_or(&self.spec.arguments)
+    }
 }
 
 /// The far end of a binding, by name.
@@ -105,6 +117,9 @@ pub struct Topology<H> {
     /// headers matter.
     headers_in_use: BTreeSet<ExchangeId>,
     bindings: usize,
+    policies: Policies,
+    /// Grows with each change of queues' rules.
+    rules_version: u64,
     /// What was done to things that survive a restart, and not been collected yet.
     changes: Vec<Change>,
 }
@@ -115,6 +130,8 @@ const FIRST_ID: u64 = 1000;
 struct Entry<H> {
     record: Arc<QueueRecord>,
     handle: H,
+    applied: Applied,
+    flow: Flow,
 }
 
 /// Something that bindings may still lead to.
@@ -148,6 +165,8 @@ impl<H: Clone> Topology<H> {
             sources: HashMap::new(),
             headers_in_use: BTreeSet::new(),
             bindings: 0,
+            policies: Policies::default(),
+            rules_version: 0,
             changes: Vec::new(),
         };
         for (name, kind) in [
@@ -246,8 +265,9 @@ impl<H: Clone> Topology<H> {
         Ok(())
     }
 
-    fn keep_exchange(&mut self, exchange: Exchange) {
+    fn keep_exchange(&mut self, mut exchange: Exchange) {
         let id = exchange.id;
+        exchange.follow(self.policies.applied(Subject::Exchange(&exchange.name)));
         self.exchanges.insert(exchange.name.clone(), id);
         self.exchange.insert(id, exchange);
         self.note_headers_use(id);
@@ -357,20 +377,27 @@ impl<H: Clone> Topology<H> {
         if let Some(owner) = spec.owner {
             self.owned.entry(owner).or_default().insert(id);
         }
-        let record = Arc::new(QueueRecord { id, name, spec });
-        self.changes.extend(record::put_queue(&self.vhost, &record));
-        Ok((self.keep_queue(record, make), true))
+        let (handle, record) = self.keep_queue(id, name, spec, Flow::default(), make);
+        self.changes.extend(record::put_queue(&self.vhost, &record, Flow::default()));
+        Ok((handle, true))
     }
 
     fn keep_queue(
         &mut self,
-        record: Arc<QueueRecord>,
+        id: QueueId,
+        name: Arc<str>,
+        spec: QueueSpec,
+        flow: Flow,
         make: impl FnOnce(Arc<QueueRecord>) -> H,
-    ) -> H {
+    ) -> (H, Arc<QueueRecord>) {
+        let applied = self.policies.applied(policies::subject(&name, &spec));
+        let merged = applied.over(&spec.arguments, flow);
+        let record = Arc::new(QueueRecord { id, name, spec, merged });
         let handle = make(record.clone());
         self.queues.insert(record.name.clone(), record.id);
-        self.queue.insert(record.id, Entry { record, handle: handle.clone() });
-        handle
+        let entry = Entry { record: record.clone(), handle: handle.clone(), applied, flow };
+        self.queue.insert(record.id, entry);
+        (handle, record)
     }
 
     fn check_equivalent_queue(&self, old: &QueueRecord, new: &QueueSpec) -> Result<(), Refusal> {
@@ -388,7 +415,7 @@ impl<H: Clone> Topology<H> {
     pub fn remove_queue(&mut self, id: QueueId) -> Option<H> {
         let durable = self.queue.get(&id)?.record.spec.durable;
         self.remove_bindings_to([Gone { destination: Destination::Queue(id), durable }]);
-        let Entry { record, handle } = self.queue.remove(&id)?;
+        let Entry { record, handle, .. } = self.queue.remove(&id)?;
         self.changes.extend(record::remove_queue(&self.vhost, &record));
         self.queues.remove(&record.name);
         if let Some(owner) = record.spec.owner

@@ -7,6 +7,7 @@ mod cold;
 mod command;
 mod consumers;
 mod entry;
+mod flow;
 mod hand_out;
 mod lapse;
 mod ready;
@@ -31,6 +32,7 @@ use lepus_storage::{Op, QueueId, Seq as At};
 use crate::message::Message;
 use crate::window::Window;
 use consumers::{Consumers, Slot};
+use flow::Flow;
 use ready::Ready;
 pub use spans::Spans;
 
@@ -77,6 +79,9 @@ impl Unacked {
 pub struct State {
     config: Config,
     rules: Arc<Rules>,
+    /// The number of the change that the rules came with.
+    rules_version: u64,
+    flow: Flow,
     ready: Ready,
     unacked: Window<Unacked>,
     consumers: Consumers,
@@ -102,7 +107,9 @@ impl State {
     pub fn new(config: Config, rules: Arc<Rules>, past: Past, now: u64) -> Self {
         Self {
             config,
+            flow: Flow::new(&rules, now),
             rules,
+            rules_version: 0,
             some_expire: past.messages > 0,
             held_until: 0,
             head_octets: 1,
@@ -179,6 +186,7 @@ impl State {
             Command::Touch => self.last_used = now,
             Command::Tick => self.leave_if_unused(now, effects),
             Command::Hold(until) => self.held_until = until,
+            Command::SetRules(rules, version) => self.set_rules(now, rules, version),
             // They have answers.
             Command::Publish(_)
             | Command::Get { .. }
@@ -199,6 +207,11 @@ impl State {
             consumers: self.consumers.len(),
             ready_bytes: self.ready.bytes(),
         }
+    }
+
+    /// Whether it refuses messages for having too many.
+    pub fn refuses(&self) -> bool {
+        self.rules.refuses()
     }
 
     /// Whether it was deleted.
@@ -356,7 +369,7 @@ impl State {
     ) -> Outcome {
         self.consumers.grant(key, messages);
         self.dispatch(now, effects);
-        let more = !self.ready.has_none_at_hand();
+        let more = !self.ready.has_none_at_hand() && self.flow.lets_through(&self.rules);
         match self.consumers.end_grant(key, more) {
             Some(left) => Outcome::Granted { used: messages.saturating_sub(left), more },
             None => Outcome::Granted { used: 0, more: false },

@@ -17,6 +17,10 @@ pub struct Rules {
     pub overflow: Overflow,
     /// Where messages go that are not consumed.
     pub dead_letter: Option<DeadLetterTo>,
+    /// Nothing is delivered (the policy key `pause`).
+    pub paused: bool,
+    /// The most messages that are delivered in a second (`x-max-delivery-rate`).
+    pub max_rate: Option<u64>,
 }
 
 /// What a full queue does.

@@ -2,6 +2,7 @@
 
 mod durable;
 mod fairness;
+mod flow;
 mod model;
 mod random;
 mod rules;

@@ -22,6 +22,22 @@ fn every_virtual_host_has_its_exchanges() {
 }
 
 #[test]
+fn a_delivery_rate_is_a_positive_integer() {
+    for (rate, refusal) in [
+        (AMQPValue::LongInt(0), "{value_zero,0}"),
+        (AMQPValue::LongInt(-1), "{value_negative,-1}"),
+        (AMQPValue::Boolean(true), "\"expected integer, got bool\""),
+    ] {
+        let spec = QueueSpec { arguments: table("x-max-delivery-rate", rate), ..queue("q") };
+        let text = refused(topology().declare_queue(spec, |_| 1)).1;
+        assert!(
+            text.contains("'x-max-delivery-rate' for queue 'q'") && text.ends_with(refusal),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn an_exchange_is_declared_once() {
     let mut topology = topology();
     assert_eq!(topology.declare_exchange(exchange("x", ExchangeKind::Topic)), Ok(true));
