@@ -14,6 +14,7 @@ pub mod descriptors;
 pub mod durability;
 pub mod envelope;
 pub mod error;
+pub mod events;
 pub mod limits;
 pub mod mailbox;
 pub mod memory;

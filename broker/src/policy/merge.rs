@@ -64,12 +64,19 @@ impl Applied {
 
     /// A queue's arguments with what policies and calls add to them; `None` if that is nothing.
     pub fn over(&self, arguments: &FieldTable, flow: Flow) -> Option<FieldTable> {
+        let effective = self.effective();
+        if effective.is_none() && flow == Flow::default() && !arguments.contains_key("x-pause") {
+            return None;
+        }
         let mut merged = arguments.clone();
         for key in definition::queue_keys() {
+            let policy = effective.as_ref().and_then(|said| on_the_wire(said.get(key.name)?));
+            if policy.is_none() && key.beside_argument != Beside::Policy {
+                continue;
+            }
             let name = format!("x-{}", key.name);
             let argument = arguments.inner().get(name.as_str());
             let argument = argument.filter(|_| key.beside_argument != Beside::Policy);
-            let policy = self.get(key.name).and_then(|value| on_the_wire(&value));
             let value = match (argument, policy) {
                 (Some(argument), Some(policy)) if key.beside_argument == Beside::Smaller => {
                     smaller(argument, policy)

@@ -13,9 +13,11 @@ mod tests;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use amq_protocol::types::AMQPValue;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
+use crate::events::{self, Event};
 pub use definition::Definition;
 pub use merge::{Applied, Flow};
 
@@ -156,6 +158,15 @@ impl Policy {
                 Err(format!("Validation failed\n\n{}\n", whys.join("\n")))
             }
         }
+    }
+
+    /// What is told when it is set, but for its name.
+    pub fn event(&self) -> Event {
+        Event::new("policy.set")
+            .text("pattern", &self.pattern)
+            .text("apply-to", self.apply_to.name())
+            .with("priority", AMQPValue::LongLongInt(self.priority))
+            .with("definition", events::json(&Value::Object(self.definition.clone())))
     }
 
     fn applies_to(&self, subject: Subject<'_>) -> bool {

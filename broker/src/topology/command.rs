@@ -34,6 +34,8 @@ pub enum Command<'a> {
     ClearPolicy(Kind, &'a str),
     /// An operator changes how the messages of a queue, by its name, flow.
     SetFlow(&'a str, Flow),
+    /// The firehose is switched on or off.
+    SetTracing(bool),
 }
 
 /// What a command led to.
@@ -87,6 +89,10 @@ impl<H: Clone> Topology<H> {
             Command::SetPolicy(kind, policy) => Ok(Outcome::Reruled(self.set_policy(kind, policy))),
             Command::ClearPolicy(kind, name) => {
                 Ok(self.clear_policy(kind, name).map_or(Outcome::Missing, Outcome::Reruled))
+            }
+            Command::SetTracing(on) => {
+                self.set_tracing(on);
+                Ok(Outcome::Done)
             }
             Command::SetFlow(queue, flow) => {
                 self.set_flow(queue, flow).map(|changed| Outcome::Reruled(vec![changed]))

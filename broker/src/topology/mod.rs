@@ -4,6 +4,7 @@
 pub mod arguments;
 mod command;
 mod exchange;
+mod happened;
 mod history;
 mod policies;
 pub mod record;
@@ -22,6 +23,7 @@ pub use policies::Rerule;
 
 use crate::declared::Change;
 use crate::error::Refusal;
+use crate::events::{self, topology::Happened};
 use crate::limits::{BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX};
 use crate::message::Message;
 use crate::policy::{Applied, Flow, Policies, Subject};
@@ -29,6 +31,7 @@ use crate::routing::{
     BindingRef, Bindings, Destination, ExchangeGraph, ExchangeId, ExchangeKind, QueueId,
     RouteInput, Walk, route_all,
 };
+use crate::vhost::Vhost;
 use arguments::check_property;
 use lepus_protocol::reply::ReplyCode;
 
@@ -120,6 +123,12 @@ pub struct Topology<H> {
     policies: Policies,
     /// Grows with each change of queues' rules.
     rules_version: u64,
+    /// The firehose is on.
+    traced: bool,
+    /// Somebody wants to be told what comes and goes.
+    watched: bool,
+    /// What came and went, and was not collected yet.
+    happened: Vec<Happened>,
     /// What was done to things that survive a restart, and not been collected yet.
     changes: Vec<Change>,
 }
@@ -137,6 +146,7 @@ struct Entry<H> {
 /// Something that bindings may still lead to.
 struct Gone {
     destination: Destination,
+    name: Arc<str>,
     durable: bool,
 }
 
@@ -167,6 +177,9 @@ impl<H: Clone> Topology<H> {
             bindings: 0,
             policies: Policies::default(),
             rules_version: 0,
+            traced: false,
+            watched: false,
+            happened: Vec::new(),
             changes: Vec::new(),
         };
         for (name, kind) in [
@@ -179,6 +192,9 @@ impl<H: Clone> Topology<H> {
             topology.insert_exchange(predeclared(name, kind, false));
         }
         topology.insert_exchange(predeclared("amq.rabbitmq.trace", ExchangeKind::Topic, true));
+        if vhost == Vhost::DEFAULT {
+            topology.insert_exchange(predeclared(events::EXCHANGE, ExchangeKind::Topic, true));
+        }
         topology.next_id = FIRST_ID;
         topology
     }
@@ -261,6 +277,7 @@ impl<H: Clone> Topology<H> {
         let what = self.what("exchange", &spec.name);
         let exchange = Exchange::new(ExchangeId(self.new_id()), spec, &what)?;
         self.changes.extend(record::put_exchange(&self.vhost, &exchange));
+        self.note(|| Happened::ExchangeCreated(exchange.spec.clone()));
         self.keep_exchange(exchange);
         Ok(())
     }
@@ -300,7 +317,11 @@ impl<H: Clone> Topology<H> {
     fn take_exchange(&mut self, id: ExchangeId) -> Option<Gone> {
         let exchange = self.exchange.remove(&id)?;
         self.changes.extend(record::remove_exchange(&self.vhost, &exchange));
+        self.note(|| Happened::ExchangeDeleted(exchange.name.clone()));
         for binding in exchange.bindings.iter() {
+            let itself = binding.dest == Destination::Exchange(id);
+            let name = self.name_of(binding.dest).or_else(|| itself.then(|| exchange.name.clone()));
+            self.note_unbound(&exchange.name, name, &binding);
             let durable =
                 binding.dest == Destination::Exchange(id) || self.is_durable(binding.dest);
             if exchange.spec.durable && durable {
@@ -315,7 +336,8 @@ impl<H: Clone> Topology<H> {
                 sources.remove(&id);
             }
         }
-        Some(Gone { destination: Destination::Exchange(id), durable: exchange.spec.durable })
+        let (destination, durable) = (Destination::Exchange(id), exchange.spec.durable);
+        Some(Gone { destination, name: exchange.name, durable })
     }
 
     /// Whether something that exists survives a restart.
@@ -334,8 +356,9 @@ impl<H: Clone> Topology<H> {
     /// one with it, the bindings to those, and so on: chains may be long, so not by recursion.
     fn remove_bindings_to(&mut self, gone: impl IntoIterator<Item = Gone>) {
         let mut gone: Vec<Gone> = gone.into_iter().collect();
-        while let Some(Gone { destination, durable }) = gone.pop() {
+        while let Some(Gone { destination, name, durable }) = gone.pop() {
             for source in self.sources.remove(&destination).unwrap_or_default() {
+                self.note_unbinding(source, destination, &name);
                 let Some(exchange) = self.exchange.get_mut(&source) else { continue };
                 if durable && exchange.spec.durable {
                     let removed = exchange.bindings.of(destination);
@@ -379,25 +402,8 @@ impl<H: Clone> Topology<H> {
         }
         let (handle, record) = self.keep_queue(id, name, spec, Flow::default(), make);
         self.changes.extend(record::put_queue(&self.vhost, &record, Flow::default()));
+        self.note(|| Happened::QueueCreated(record));
         Ok((handle, true))
-    }
-
-    fn keep_queue(
-        &mut self,
-        id: QueueId,
-        name: Arc<str>,
-        spec: QueueSpec,
-        flow: Flow,
-        make: impl FnOnce(Arc<QueueRecord>) -> H,
-    ) -> (H, Arc<QueueRecord>) {
-        let applied = self.policies.applied(policies::subject(&name, &spec));
-        let merged = applied.over(&spec.arguments, flow);
-        let record = Arc::new(QueueRecord { id, name, spec, merged });
-        let handle = make(record.clone());
-        self.queues.insert(record.name.clone(), record.id);
-        let entry = Entry { record: record.clone(), handle: handle.clone(), applied, flow };
-        self.queue.insert(record.id, entry);
-        (handle, record)
     }
 
     fn check_equivalent_queue(&self, old: &QueueRecord, new: &QueueSpec) -> Result<(), Refusal> {
@@ -413,8 +419,11 @@ impl<H: Clone> Topology<H> {
 
     /// Forgets a queue and its bindings; `None` if it is gone.
     pub fn remove_queue(&mut self, id: QueueId) -> Option<H> {
-        let durable = self.queue.get(&id)?.record.spec.durable;
-        self.remove_bindings_to([Gone { destination: Destination::Queue(id), durable }]);
+        let record = &self.queue.get(&id)?.record;
+        let (destination, name, durable) =
+            (Destination::Queue(id), record.name.clone(), record.spec.durable);
+        self.note(|| Happened::QueueDeleted(name.clone()));
+        self.remove_bindings_to([Gone { destination, name, durable }]);
         let Entry { record, handle, .. } = self.queue.remove(&id)?;
         self.changes.extend(record::remove_queue(&self.vhost, &record));
         self.queues.remove(&record.name);
@@ -442,6 +451,8 @@ impl<H: Clone> Topology<H> {
                 return Err(Refusal::precondition("limit of bindings reached"));
             }
             let durable = exchange.spec.durable;
+            let (key, args) = (spec.key.as_bytes(), spec.arguments);
+            self.note_bound(source, &BindingRef { dest: destination, key, args });
             self.bindings += 1;
             self.sources.entry(destination).or_default().insert(source);
             self.bindings_changed(source);
@@ -463,15 +474,16 @@ impl<H: Clone> Topology<H> {
             return Ok(());
         }
         self.bindings -= 1;
-        let durable = exchange.spec.durable;
+        let (durable, name) = (exchange.spec.durable, exchange.name.clone());
         if !exchange.bindings.has_destination(destination)
             && let Some(sources) = self.sources.get_mut(&destination)
         {
             sources.remove(&source);
         }
+        let (key, args) = (spec.key.as_bytes(), spec.arguments);
+        let binding = BindingRef { dest: destination, key, args };
+        self.note_unbound(&name, self.name_of(destination), &binding);
         if durable && self.is_durable(destination) {
-            let (key, args) = (spec.key.as_bytes(), spec.arguments);
-            let binding = BindingRef { dest: destination, key, args };
             self.changes.push(record::remove_binding(&self.vhost, source, &binding));
         }
         let unbound = self.bindings_changed(source);

@@ -6,9 +6,10 @@ use amq_protocol::types::FieldTable;
 use serde_json::Value;
 
 use super::record::{self, Record};
-use super::{Entry, QueueSpec, Topology, arguments};
+use super::{Entry, QueueRecord, QueueSpec, Topology, arguments};
 use crate::error::Refusal;
 use crate::policy::{Applied, Flow, Kind, Policies, Policy, PolicySpec, Subject};
+use crate::routing::QueueId;
 
 /// A queue whose rules are other ones now.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +38,25 @@ impl<H: Clone> Topology<H> {
         self.entry(name).map(|entry| (entry.applied.clone(), entry.flow))
     }
 
+    /// Adds a queue, made by the policies that count for it.
+    pub(super) fn keep_queue(
+        &mut self,
+        id: QueueId,
+        name: Arc<str>,
+        spec: QueueSpec,
+        flow: Flow,
+        make: impl FnOnce(Arc<QueueRecord>) -> H,
+    ) -> (H, Arc<QueueRecord>) {
+        let applied = self.policies.applied(subject(&name, &spec));
+        let merged = applied.over(&spec.arguments, flow);
+        let record = Arc::new(QueueRecord { id, name, spec, merged });
+        let handle = make(record.clone());
+        self.queues.insert(record.name.clone(), record.id);
+        let entry = Entry { record: record.clone(), handle: handle.clone(), applied, flow };
+        self.queue.insert(record.id, entry);
+        (handle, record)
+    }
+
     pub(super) fn set_policy(&mut self, kind: Kind, policy: Arc<Policy>) -> Vec<Rerule<H>> {
         self.changes.push(record::put_policy(&self.vhost, kind, &policy));
         self.policies.set(kind, policy);
@@ -48,6 +68,18 @@ impl<H: Clone> Topology<H> {
         self.policies.clear(kind, name)?;
         self.changes.push(record::remove_policy(&self.vhost, kind, name));
         Some(self.follow_policies())
+    }
+
+    /// Whether the firehose is on.
+    pub fn is_traced(&self) -> bool {
+        self.traced
+    }
+
+    pub(super) fn set_tracing(&mut self, on: bool) {
+        if self.traced != on {
+            self.traced = on;
+            self.changes.push(record::put_tracing(&self.vhost, on));
+        }
     }
 
     pub(super) fn set_flow(&mut self, queue: &str, flow: Flow) -> Result<Rerule<H>, Refusal> {
@@ -86,6 +118,7 @@ impl<H: Clone> Topology<H> {
     }
 
     pub(super) fn restore_policy(&mut self, record: &Record) -> Result<(), String> {
+        self.traced |= matches!(record, Record::Tracing { .. });
         let Record::Policy { name, operator, pattern, apply_to, priority, definition, .. } = record
         else {
             return Ok(());

@@ -82,6 +82,13 @@ pub enum Record {
         /// What it says.
         definition: Definition,
     },
+    /// The firehose is on.
+    Tracing {
+        /// The version of the value.
+        v: u8,
+        /// The virtual host.
+        vhost: String,
+    },
     /// A binding of durable things.
     Binding {
         /// The version of the value.
@@ -111,6 +118,7 @@ impl Record {
         let (Self::Exchange { v, .. }
         | Self::Queue { v, .. }
         | Self::Policy { v, .. }
+        | Self::Tracing { v, .. }
         | Self::Binding { v, .. }) = &record;
         if *v > VERSION {
             return Err(format!("version {v}, of which only {VERSION} is known"));
@@ -124,6 +132,7 @@ impl Record {
             Self::Exchange { vhost, .. }
             | Self::Queue { vhost, .. }
             | Self::Policy { vhost, .. }
+            | Self::Tracing { vhost, .. }
             | Self::Binding { vhost, .. } => vhost,
         }
     }
@@ -206,6 +215,12 @@ pub fn put_policy(vhost: &str, kind: Kind, policy: &Policy) -> Change {
 /// A policy is gone.
 pub fn remove_policy(vhost: &str, kind: Kind, name: &str) -> Change {
     (policy_key(vhost, kind, name), None)
+}
+
+/// The firehose was switched on or off.
+pub fn put_tracing(vhost: &str, on: bool) -> Change {
+    let record = Record::Tracing { v: VERSION, vhost: vhost.to_owned() };
+    (key(b't', vhost, &[]), on.then(|| value(&record)).flatten())
 }
 
 /// A binding between durable things was made.

@@ -72,7 +72,7 @@ impl<H: Clone> Topology<H> {
                 let flow = Flow { paused: *paused, max_rate: *max_rate };
                 self.keep_queue(id, name, spec, flow, make);
             }
-            Record::Binding { .. } | Record::Policy { .. } => {}
+            Record::Binding { .. } | Record::Policy { .. } | Record::Tracing { .. } => {}
         }
         Ok(())
     }

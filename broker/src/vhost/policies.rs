@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::Vhost;
 use crate::error::Refusal;
+use crate::events::Event;
 use crate::node::Node;
 use crate::policy::{Applied, Flow, Kind, Policy, PolicySpec};
 use crate::topology::{Command, Outcome};
@@ -16,16 +17,37 @@ impl Vhost {
     ///
     /// # Errors
     /// What is wrong with it, in RabbitMQ's words.
-    pub fn set_policy(&self, node: &Arc<Node>, kind: Kind, spec: PolicySpec) -> Result<(), String> {
+    pub fn set_policy(
+        &self,
+        user: &str,
+        node: &Arc<Node>,
+        kind: Kind,
+        spec: PolicySpec,
+    ) -> Result<(), String> {
         let policy = Arc::new(Policy::new(kind, spec)?);
-        let done = self.apply(node, Command::SetPolicy(kind, policy));
-        done.map(drop).map_err(|refusal| refusal.text)
+        let done = self.apply_by(user, node, Command::SetPolicy(kind, policy.clone()));
+        done.map_err(|refusal| refusal.text)?;
+        node.tell(|| policy.event().text("name", &policy.name).by(&self.name, user));
+        Ok(())
     }
 
     /// Takes a policy away; `false` if there is none of that name.
-    pub fn clear_policy(&self, node: &Arc<Node>, kind: Kind, name: &str) -> bool {
-        let done = self.apply(node, Command::ClearPolicy(kind, name));
-        !matches!(done, Ok(Outcome::Missing) | Err(_))
+    pub fn clear_policy(&self, user: &str, node: &Arc<Node>, kind: Kind, name: &str) -> bool {
+        let done = self.apply_by(user, node, Command::ClearPolicy(kind, name));
+        let cleared = !matches!(done, Ok(Outcome::Missing) | Err(_));
+        if cleared {
+            let key = match kind {
+                Kind::User => "policy.cleared",
+                Kind::Operator => "operator.policy.cleared",
+            };
+            node.tell(|| Event::new(key).text("name", name).by(&self.name, user));
+        }
+        cleared
+    }
+
+    /// Switches the firehose on or off; it stays so over a restart.
+    pub fn set_tracing(&self, node: &Arc<Node>, on: bool) -> Result<(), Refusal> {
+        self.apply(node, Command::SetTracing(on)).map(drop)
     }
 
     /// The policies of a kind, the first to count first.

@@ -14,9 +14,10 @@ fn every_virtual_host_has_its_exchanges() {
         ("amq.headers", ExchangeKind::Headers),
         ("amq.match", ExchangeKind::Headers),
         ("amq.rabbitmq.trace", ExchangeKind::Topic),
+        ("amq.rabbitmq.event", ExchangeKind::Topic),
     ] {
         let spec = &topology.exchange(name).expect(name).spec;
-        let internal = name == "amq.rabbitmq.trace";
+        let internal = name.starts_with("amq.rabbitmq.");
         assert_eq!((spec.kind, spec.durable, spec.internal), (kind, true, internal), "{name}");
     }
 }

@@ -51,11 +51,11 @@ impl Bench {
     fn set(&self, kind: Kind, name: &str, pattern: &str, definition: Value) {
         let (name, pattern, apply_to) = (name.to_owned(), pattern.to_owned(), String::new());
         let spec = PolicySpec { name, pattern, apply_to, priority: 0, definition };
-        self.vhost.set_policy(&self.node, kind, spec).expect("a valid policy");
+        self.vhost.set_policy("op", &self.node, kind, spec).expect("a valid policy");
     }
 
     fn clear(&self, kind: Kind, name: &str) -> bool {
-        self.vhost.clear_policy(&self.node, kind, name)
+        self.vhost.clear_policy("op", &self.node, kind, name)
     }
 
     fn consumer(&self, queue: &Arc<Queue>) -> Arc<Mailbox> {
