@@ -1,8 +1,10 @@
 //! A message as the broker holds it: the octets that arrived, kept in the order in which they leave.
 
+use amq_protocol::types::FieldTable;
 use bytes::{BufMut, Bytes, BytesMut};
 use lepus_protocol::content::ContentHeader;
-use lepus_protocol::properties::Properties;
+use lepus_protocol::limits::SHORT_STRING_MAX;
+use lepus_protocol::properties::{self, Properties};
 
 use crate::limits::{BODY_RESERVE, MESSAGE_BLOCK, MESSAGE_BLOCK_MIN};
 
@@ -49,6 +51,27 @@ impl Message {
             persistent: true,
             shared: false,
         })
+    }
+
+    /// A message of the broker itself, to an exchange with a routing key; `None` if its headers have
+    /// no form on the wire.
+    pub fn of_broker(
+        now: u64,
+        route: [&str; 2],
+        properties: &[u8],
+        headers: &FieldTable,
+        body: &[u8],
+        persistent: bool,
+    ) -> Option<Self> {
+        let mut octets = Vec::new();
+        for part in route {
+            let part = part.as_bytes();
+            let part = part.get(..SHORT_STRING_MAX).unwrap_or(part);
+            octets.push(part.len() as u8);
+            octets.extend_from_slice(part);
+        }
+        let properties = properties::replace_headers(properties, headers).ok()?;
+        Some(Builder::whole(now, &octets, &properties, body, persistent))
     }
 
     /// All of its octets.

@@ -45,9 +45,13 @@ impl From<Truncated> for PropertiesError {
     }
 }
 
-/// What the broker looks at; all other properties only pass through.
+/// What the broker looks at, or shows to operators; all other properties only pass through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Properties<'a> {
+    /// A MIME type, for applications.
+    pub content_type: Option<&'a [u8]>,
+    /// A MIME content encoding, for applications.
+    pub content_encoding: Option<&'a [u8]>,
     /// The headers table's octets, without the length prefix; checked.
     pub headers: Option<&'a [u8]>,
     /// 2 is persistent.
@@ -64,8 +68,12 @@ pub struct Properties<'a> {
     pub message_id: Option<&'a [u8]>,
     /// Seconds, by the spec.
     pub timestamp: Option<u64>,
+    /// The property `type`, for applications.
+    pub kind: Option<&'a [u8]>,
     /// The publishing user, validated by the broker.
     pub user_id: Option<&'a [u8]>,
+    /// The publishing application.
+    pub app_id: Option<&'a [u8]>,
 }
 
 impl<'a> Properties<'a> {
@@ -80,7 +88,8 @@ impl<'a> Properties<'a> {
         if flags & CONTINUED != 0 {
             return Err(PropertiesError::UnknownFlags);
         }
-        skip_strings(&mut reader, flags, &[CONTENT_TYPE, CONTENT_ENCODING])?;
+        found.content_type = optional_string(&mut reader, flags, CONTENT_TYPE)?;
+        found.content_encoding = optional_string(&mut reader, flags, CONTENT_ENCODING)?;
         if flags & HEADERS != 0 {
             let headers = reader.long_string()?;
             table::check(headers).map_err(PropertiesError::Headers)?;
@@ -99,9 +108,10 @@ impl<'a> Properties<'a> {
         if flags & TIMESTAMP != 0 {
             found.timestamp = Some(reader.u64()?);
         }
-        skip_strings(&mut reader, flags, &[TYPE])?;
+        found.kind = optional_string(&mut reader, flags, TYPE)?;
         found.user_id = optional_string(&mut reader, flags, USER_ID)?;
-        skip_strings(&mut reader, flags, &[APP_ID, CLUSTER_ID])?;
+        found.app_id = optional_string(&mut reader, flags, APP_ID)?;
+        skip_strings(&mut reader, flags, &[CLUSTER_ID])?;
         if !reader.rest().is_empty() {
             return Err(PropertiesError::UnknownFlags);
         }

@@ -17,6 +17,7 @@ mod writes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use amq_protocol::types::FieldTable;
 use lepus_storage::{MessageStore, QueueId};
 use parking_lot::Mutex;
 
@@ -79,7 +80,7 @@ impl Queue {
             hot_max: node.hot_max(),
             priorities: rules::priorities(&record.spec.arguments),
         };
-        let rules = Arc::new(rules::rules(&record.spec.arguments));
+        let rules = Arc::new(rules::rules(record.arguments()));
         let refuses = AtomicBool::new(rules.refuses());
         let inner = Inner {
             state: State::new(config, rules, past, now_ms()),
@@ -123,6 +124,14 @@ impl Queue {
     /// Whether it may refuse messages for having too many.
     pub fn refuses(&self) -> bool {
         self.refuses.load(Ordering::Relaxed)
+    }
+
+    /// Has other rules hold, made from these arguments; the newest ones by `version` count.
+    pub fn set_rules(self: &Arc<Self>, arguments: &FieldTable, version: u64) {
+        self.apply(Command::SetRules(Arc::new(rules::rules(arguments)), version));
+        // Of two changes at a time the older one may come last: as the state has it now.
+        let inner = self.inner.lock();
+        self.refuses.store(inner.state.refuses(), Ordering::Relaxed);
     }
 
     /// Its name.

@@ -1,4 +1,4 @@
-//! A queue's rules, as its arguments say them.
+//! A queue's rules, as its arguments and policies say them.
 
 use amq_protocol::types::{AMQPValue, FieldTable};
 
@@ -11,7 +11,7 @@ const QUORUM_DELIVERY_LIMIT: u32 = 20;
 /// What a priority is worth if nothing is said, in ms of waiting.
 const AGING_MS: u64 = 10_000;
 
-/// Reads arguments that were validated when the queue was declared.
+/// Reads arguments that were validated when the queue was declared, or with the policy that they are from.
 pub fn rules(arguments: &FieldTable) -> Rules {
     let number = |name| number(arguments, name);
     let text = |name| text(arguments, name);
@@ -33,6 +33,8 @@ pub fn rules(arguments: &FieldTable) -> Rules {
         delivery_limit: delivery_limit(arguments),
         single_active: flag("x-single-active-consumer"),
         consumer_timeout: number("x-consumer-timeout"),
+        paused: flag("x-pause"),
+        max_rate: number("x-max-delivery-rate"),
     }
 }
 

@@ -117,7 +117,10 @@ impl Session {
                 Refusal::access(format_args!("queue '{name}' in vhost '{vhost}' in exclusive use"))
             }
             Outcome::Gone => Refusal::not_found("queue", name, &self.peer.vhost.name),
-            _ => return Ok(()),
+            _ => {
+                self.tell_consumer_created(number, consume, tag, name);
+                return Ok(());
+            }
         };
         self.forget_consumer(key.number);
         Err(refused)
@@ -190,6 +193,7 @@ impl Session {
     /// Forgets a consumer; one with granted messages on their way stays until they have arrived
     /// and gone back, so that the channel's limit stays right.
     pub(super) fn end_consumer(&mut self, number: u32) {
+        self.tell_consumer_deleted(number, &self.peer.user);
         let Some(consumer) = self.consumers.get_mut(&number) else { return };
         if consumer.granted == 0 {
             return self.forget_consumer(number);
@@ -256,6 +260,9 @@ impl Session {
         };
         encode::get_ok(out.tail(), number, &delivery, left as u32);
         out.body(number, message, frame_max);
+        if self.peer.vhost.is_traced() {
+            self.trace_delivery(number, message, queue.name(), entry.redelivered);
+        }
     }
 }
 

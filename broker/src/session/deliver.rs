@@ -47,6 +47,8 @@ impl Session {
     fn deliver(&mut self, queue: &Arc<Queue>, deliveries: Vec<Delivery>, out: &mut Out) {
         let frame_max = self.peer.tuning.frame_max;
         let slot = self.slot_of(queue);
+        let is_traced = self.peer.vhost.is_traced();
+        let mut traced = Vec::new();
         let mut deliveries = deliveries.into_iter().peekable();
         let mut refused = Vec::new();
         while let Some(number) = deliveries.peek().map(|delivery| delivery.to.number) {
@@ -80,11 +82,17 @@ impl Session {
                 };
                 encode::deliver(out.tail(), consumer.channel, &delivery);
                 out.body(consumer.channel, &message, frame_max);
+                if is_traced {
+                    traced.push((consumer.channel, message, redelivered));
+                }
             }
             let worth_telling = u64::from(consumer.window) / 4;
             if was_owed < worth_telling && consumer.owed >= worth_telling {
                 self.creditors.push(number);
             }
+        }
+        for (number, message, redelivered) in traced {
+            self.trace_delivery(number, &message, queue.name(), redelivered);
         }
         if !refused.is_empty() {
             self.give_back(queue, refused);

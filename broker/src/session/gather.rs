@@ -107,7 +107,12 @@ impl Gather {
                 receipt.await_one();
                 &*receipt
             });
-            let outcome = queue.apply_for(Command::Publish(messages), receipt, None);
+            // A queue whose rules have changed since takes those that nobody could be told of.
+            let publish = match origins.len() == messages.len() || !queue.refuses() {
+                true => Command::Publish(messages),
+                false => Command::PublishDead(messages),
+            };
+            let outcome = queue.apply_for(publish, receipt, None);
             if let Outcome::Rejected(which) = outcome {
                 let origins = which.iter().filter_map(|at| origins.get(*at));
                 self.rejected.extend(origins);

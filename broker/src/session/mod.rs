@@ -20,6 +20,8 @@ mod queue_methods;
 mod queues;
 mod reply_to;
 mod settle;
+mod told;
+mod trace;
 mod tx;
 
 use std::collections::{HashMap, HashSet};
@@ -33,6 +35,7 @@ use lepus_protocol::limits::SHORT_STRING_MAX;
 use lepus_protocol::method::MethodId;
 
 use crate::error::Refusal;
+use crate::events::INTERNAL_USER;
 use crate::limits::{CONNECTION_WINDOW, CONSUMER_WINDOW_MAX, CONSUMER_WINDOW_MIN};
 use crate::mailbox::Mailbox;
 use crate::node::Node;
@@ -54,6 +57,8 @@ pub struct Peer {
     pub vhost: Arc<Vhost>,
     /// The connection's id.
     pub connection: u64,
+    /// The connection's name, of the addresses of both ends.
+    pub name: String,
     /// The connection's mailbox.
     pub mailbox: Arc<Mailbox>,
     /// The authenticated user.
@@ -216,6 +221,7 @@ impl Session {
             && place.take().is_some()
         {
             self.open_channels -= 1;
+            self.tell_channel_closed(number);
         }
     }
 
@@ -237,6 +243,7 @@ impl Session {
         }
         self.collect_mail(out);
         for consumer in &consumers {
+            self.tell_consumer_deleted(*consumer, INTERNAL_USER);
             self.consumers.remove(consumer);
         }
         self.requeue_all(number);

@@ -49,11 +49,15 @@ impl Session {
         if marks.validate {
             self.validate(&message)?;
         }
+        let traced = self.peer.vhost.is_traced().then(|| message.clone());
         let accepted = if known_route {
             self.enqueue(number, message)
         } else {
             self.route_anew(number, message, mandatory, marks, version, out)?
         };
+        if let Some(message) = traced {
+            self.trace_publish(number, &message);
+        }
         // Only now: a message that was refused must not be confirmed.
         self.count_for_confirm(number, accepted);
         Ok(())

@@ -174,6 +174,8 @@ impl Recovery {
             Record::Binding { source, destination, routing_key, .. } => {
                 self.bindings.insert((source, routing_key, destination));
             }
+            // The clients of a simulation set none.
+            Record::Policy { .. } | Record::Tracing { .. } => {}
         }
     }
 }

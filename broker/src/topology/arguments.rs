@@ -40,6 +40,7 @@ const QUEUE_ARGUMENTS: &[Rule] = &[
     Rule { name: "x-queue-master-locator", quorum: false, check: anything },
     Rule { name: "x-delivery-limit", quorum: true, check: anything },
     Rule { name: "x-consumer-timeout", quorum: true, check: non_negative },
+    Rule { name: "x-max-delivery-rate", quorum: true, check: rate },
 ];
 
 /// Arguments of streams, which quorum queues refuse as they do those of classic queues.
@@ -109,7 +110,7 @@ fn rules(quorum: bool) -> impl Iterator<Item = &'static Rule> {
     QUEUE_ARGUMENTS.iter().filter(move |rule| rule.quorum || !quorum)
 }
 
-/// Whether they declare a quorum queue.
+/// Whether they say that the queue is a quorum queue.
 pub fn is_quorum(arguments: &FieldTable) -> bool {
     let found = arguments.inner().get("x-queue-type");
     matches!(found, Some(AMQPValue::LongString(name)) if name.as_bytes() == b"quorum")
@@ -278,6 +279,15 @@ fn expires(value: &AMQPValue) -> Result<(), String> {
         return Err("{value_zero,0}".to_owned());
     }
     time(value)
+}
+
+/// Lepus's own.
+fn rate(value: &AMQPValue) -> Result<(), String> {
+    non_negative(value)?;
+    if expect_integer(value)? == 0 {
+        return Err("{value_zero,0}".to_owned());
+    }
+    Ok(())
 }
 
 fn max_priority(value: &AMQPValue) -> Result<(), String> {

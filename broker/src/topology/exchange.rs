@@ -7,6 +7,7 @@ use amq_protocol::types::FieldTable;
 use super::arguments::{self, check_property};
 use super::history::History;
 use crate::error::Refusal;
+use crate::policy::Applied;
 use crate::routing::{Bindings, ExchangeId, ExchangeKind};
 
 const ALTERNATE: &str = "alternate-exchange";
@@ -38,8 +39,10 @@ pub struct Exchange {
     pub spec: ExchangeSpec,
     /// What is bound to it.
     pub bindings: Bindings,
-    /// The argument `alternate-exchange`.
+    /// The argument `alternate-exchange`, or else what its policies say.
     pub alternate: Option<String>,
+    /// The policies that count for it.
+    pub applied: Applied,
     /// What was published lately, of a recent history exchange.
     pub history: Option<History>,
 }
@@ -51,7 +54,17 @@ impl Exchange {
         let bindings = Bindings::new(spec.kind, &spec.arguments)
             .map_err(|invalid| Refusal::precondition(invalid.text()))?;
         let history = History::of(&spec);
-        Ok(Self { id, name, bindings, spec, alternate, history })
+        let applied = Applied::default();
+        Ok(Self { id, name, bindings, spec, alternate, applied, history })
+    }
+
+    /// From now on these policies count.
+    pub(super) fn follow(&mut self, applied: Applied) {
+        if !self.spec.arguments.contains_key(ALTERNATE) {
+            let named = applied.get(ALTERNATE);
+            self.alternate = named.and_then(|name| name.as_str().map(str::to_owned));
+        }
+        self.applied = applied;
     }
 
     /// Refuses a redeclaration that differs.

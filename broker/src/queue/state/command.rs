@@ -58,6 +58,8 @@ pub enum Command {
     Touch,
     /// Time has passed.
     Tick,
+    /// Other rules hold from now on, unless they are older (by their number) than those that do.
+    SetRules(Arc<Rules>, u64),
     /// Until then (ms since 1970) dead letters can't be sent: nothing is to become one by itself.
     Hold(u64),
     /// Messages that were handed out are done, or return to their positions.

@@ -13,7 +13,9 @@ impl State {
         let mut gone = Spans::default();
         let mut over = Vec::new();
         let may_lapse = self.may_lapse();
-        while !self.ready.has_none_at_hand()
+        let mut allowance = self.flow.allowance(&self.rules, now);
+        while allowance > 0
+            && !self.ready.has_none_at_hand()
             && let Some(slot) = self.consumers.next()
             && let Some(entry) = self.ready.pop()
         {
@@ -25,13 +27,15 @@ impl State {
                 over.push(entry);
             } else {
                 self.hand_out(now, slot, entry, &mut gone, effects);
+                allowance -= 1;
             }
         }
+        self.flow.leave(&self.rules, allowance);
         self.bury(Reason::Expired, over, effects);
         if let Some(queue) = self.config.durable {
             gone.settle(queue, &mut effects.store);
         }
-        if !self.ready.has_none_at_hand() {
+        if !self.ready.has_none_at_hand() && self.flow.lets_through(&self.rules) {
             let wanted = self.consumers.wake_pulls().into_iter().map(Notice::Wanted);
             effects.notices.extend(wanted);
         }
@@ -115,6 +119,9 @@ impl State {
         connection: u64,
         effects: &mut Effects,
     ) -> Outcome {
+        if self.rules.paused {
+            return Outcome::Got(None, 0);
+        }
         let Some(mut entry) = self.ready.pop() else {
             if self.ready.is_empty() {
                 return Outcome::Got(None, 0);

@@ -21,7 +21,7 @@ impl State {
         let unused = unused.map(|ms| self.last_used.saturating_add(ms));
         let head = head.map(|due| due.max(self.held_until));
         let held = self.deadlines.first();
-        head.into_iter().chain(unused).chain(held).min()
+        head.into_iter().chain(unused).chain(held).chain(self.next_delivery()).min()
     }
 
     /// Whether some message's time may be limited.

@@ -8,6 +8,7 @@ mod command;
 mod consumers;
 mod deadlines;
 mod entry;
+mod flow;
 mod hand_out;
 mod held;
 mod lapse;
@@ -39,6 +40,7 @@ use lepus_storage::{Op, QueueId};
 use crate::message::Message;
 use consumers::{Consumers, Slot};
 use deadlines::Deadlines;
+use flow::Flow;
 use held::Held;
 use levels::Levels;
 use place::{in_store, level_in_store};
@@ -90,6 +92,9 @@ impl Unacked {
 pub struct State {
     config: Config,
     rules: Arc<Rules>,
+    /// The number of the change that the rules came with.
+    rules_version: u64,
+    flow: Flow,
     ready: Levels,
     unacked: Held<Unacked>,
     deadlines: Deadlines,
@@ -113,7 +118,9 @@ impl State {
         Self {
             config,
             consumers: Consumers::new(rules.single_active),
+            flow: Flow::new(&rules, now),
             rules,
+            rules_version: 0,
             some_expire: past.iter().any(|past| past.messages > 0),
             held_until: 0,
             head_octets: 1,
@@ -193,6 +200,7 @@ impl State {
             Command::Touch => self.last_used = now,
             Command::Tick => self.leave_if_unused(now, effects),
             Command::Hold(until) => self.held_until = until,
+            Command::SetRules(rules, version) => self.set_rules(now, rules, version),
             // They have answers.
             Command::Publish(_)
             | Command::Get { .. }
@@ -219,6 +227,11 @@ impl State {
     /// Its consumers, by key.
     pub fn consumers(&self) -> Vec<ConsumerStatus> {
         self.consumers.list()
+    }
+
+    /// Whether it refuses messages for having too many.
+    pub fn refuses(&self) -> bool {
+        self.rules.refuses()
     }
 
     /// Whether it was deleted.
@@ -447,7 +460,7 @@ impl State {
     ) -> Outcome {
         self.consumers.grant(key, messages);
         self.dispatch(now, effects);
-        let more = !self.ready.has_none_at_hand();
+        let more = !self.ready.has_none_at_hand() && self.flow.lets_through(&self.rules);
         match self.consumers.end_grant(key, more) {
             Some(left) => Outcome::Granted { used: messages.saturating_sub(left), more },
             None => Outcome::Granted { used: 0, more: false },

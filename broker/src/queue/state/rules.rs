@@ -23,6 +23,10 @@ pub struct Rules {
     pub single_active: bool,
     /// How long a consumer may hold a message, in ms (`x-consumer-timeout`).
     pub consumer_timeout: Option<u64>,
+    /// Nothing is delivered (the policy key `pause`).
+    pub paused: bool,
+    /// The most messages that are delivered in a second (`x-max-delivery-rate`).
+    pub max_rate: Option<u64>,
 }
 
 /// What a full queue does.

@@ -3,6 +3,7 @@
 mod deadlines;
 mod durable;
 mod fairness;
+mod flow;
 mod model;
 mod priorities;
 mod random;

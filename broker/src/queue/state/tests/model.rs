@@ -155,8 +155,12 @@ impl Model {
             Command::SetPull(key, pull) => return self.set_pull(key, pull),
             Command::Purge => return Outcome::Dropped(self.drop_ready()),
             Command::Delete { if_unused, if_empty } => return self.delete(if_unused, if_empty),
-            Command::PublishDead(_) | Command::Touch | Command::Tick | Command::Hold(_) => {
-                unreachable!("the queues of this model have no such rules")
+            Command::PublishDead(_)
+            | Command::Touch
+            | Command::Tick
+            | Command::Hold(_)
+            | Command::SetRules(..) => {
+                unreachable!("the queues of this model have no rules")
             }
             // The queues of this model are not in the store.
             Command::Loaded { .. }
