@@ -170,3 +170,63 @@ fn a_timeout_is_an_integer_from_0() {
     }
     ch.consume_with(late(&queue, "t", 0));
 }
+
+#[test]
+fn an_ack_of_several_passes_over_the_late_ones() {
+    if skipped() {
+        return;
+    }
+    let mut conn = shared().connect();
+    let mut ch = conn.channel(1);
+    let queue = ch.temp_queue();
+    let short = headers([("x-time-to-run", int(30))]);
+    for by_get in [true, false] {
+        ch.publish_with(publish("", &queue), &short, "late");
+        ch.publish("", &queue, "in time");
+        ch.expect_counts(&queue, (2, 0));
+        let tags: Vec<u64> = if by_get {
+            (0..2).map(|_| ch.got(&queue).method.delivery_tag).collect()
+        } else {
+            ch.consume(&queue, "t");
+            let tags = ch.deliveries(["late", "in time"]).map(|of| of.method.delivery_tag);
+            ch.send(cancel("t"));
+            // It may have been late, and delivered again, before it was cancelled.
+            while ch.conn.next_on(1).method().and_then(basic::CancelOk::find).is_none() {}
+            tags.to_vec()
+        };
+        ch.expect_counts(&queue, (1, 0));
+        ch.send(ack_up_to(tags[1]));
+        assert_eq!(ch.drain(&queue), ["late"]);
+        let text = format!("PRECONDITION_FAILED - unknown delivery tag {}", tags[0]);
+        ch.refused(ack(tags[0]), 406, &text);
+        ch.reopen();
+        ch.expect_counts(&queue, (0, 0));
+    }
+}
+
+#[test]
+fn a_late_ack_in_a_transaction_is_nothing() {
+    if skipped() {
+        return;
+    }
+    let mut conn = shared().connect();
+    let mut ch = conn.channel(1);
+    let queue = ch.temp_queue();
+    let _: tx::SelectOk = ch.call(tx::Select {});
+    for late_at_commit in [true, false] {
+        let mut other = shared().connect();
+        let short = headers([("x-time-to-run", int(30))]);
+        other.channel(1).publish_with(publish("", &queue), &short, "late");
+        ch.expect_counts(&queue, (1, 0));
+        let tag = ch.got(&queue).method.delivery_tag;
+        if late_at_commit {
+            ch.send(ack(tag));
+        }
+        ch.expect_counts(&queue, (1, 0));
+        if !late_at_commit {
+            ch.send(ack(tag));
+        }
+        let _: tx::CommitOk = ch.call(tx::Commit {});
+        assert_eq!(ch.drain(&queue), ["late"]);
+    }
+}
