@@ -154,3 +154,6 @@ impl Gather {
         Some(receipt)
     }
 }
+
+#[cfg(test)]
+mod tests;
