@@ -65,6 +65,10 @@ const fn limit(name: &'static str, valid: fn(&Value) -> bool, what: &'static str
     Key { operator: true, ..key(name, valid, what, Beside::Smaller) }
 }
 
+const fn time(name: &'static str, what: &'static str) -> Key {
+    key(name, is_count, what, Beside::Argument)
+}
+
 const fn foreign(to: Foreign, key: Key) -> Key {
     Key { foreign_to: to, ..key }
 }
@@ -85,9 +89,15 @@ const KEYS: &[Key] = &[
     mirroring("ha-sync-batch-size", is_positive, "ha-sync-batch-size value"),
     mirroring("ha-sync-mode", is_sync_mode, "ha-sync-mode value"),
     key("alternate-exchange", Value::is_string, "alternate exchange name", Beside::Nothing),
+    limit("consumer-timeout", is_count, "consumer timeout"),
     key("dead-letter-exchange", Value::is_string, "dead letter exchange name", Beside::Argument),
     key("dead-letter-routing-key", Value::is_string, "dead letter routing key", Beside::Argument),
     key("dead-letter-strategy", is_strategy, "dead letter strategy", Beside::Nothing),
+    key("delayed-retry-jitter", is_part, "delayed retry jitter", Beside::Argument),
+    time("delayed-retry-max", "delayed retry maximum"),
+    time("delayed-retry-min", "delayed retry minimum"),
+    key("delayed-retry-multiplier", is_factor, "delayed retry multiplier", Beside::Argument),
+    key("delayed-retry-type", is_retry_type, "delayed retry type", Beside::Argument),
     limit("delivery-limit", is_count, "delivery limit"),
     limit("expires", is_positive, "queue expiry"),
     foreign(Foreign::Both, key("initial-cluster-size", is_count, "cluster size", Beside::Nothing)),
@@ -208,6 +218,18 @@ fn is_overflow(value: &Value) -> bool {
 
 fn is_strategy(value: &Value) -> bool {
     is_one_of(value, &["at-most-once", "at-least-once"])
+}
+
+fn is_retry_type(value: &Value) -> bool {
+    is_one_of(value, &["disabled", "all", "failed", "returned"])
+}
+
+fn is_factor(value: &Value) -> bool {
+    value.as_f64().is_some_and(|number| (1.0..=1000.0).contains(&number))
+}
+
+fn is_part(value: &Value) -> bool {
+    value.as_f64().is_some_and(|number| (0.0..=1.0).contains(&number))
 }
 
 fn is_mode(value: &Value) -> bool {

@@ -131,7 +131,10 @@ fn on_the_wire(value: &Value) -> Option<AMQPValue> {
     match value {
         Value::Bool(flag) => Some(AMQPValue::Boolean(*flag)),
         Value::String(text) => Some(AMQPValue::LongString(text.as_str().into())),
-        Value::Number(_) => definition::number(value).map(AMQPValue::LongLongInt),
+        Value::Number(number) => match definition::number(value) {
+            Some(integer) => Some(AMQPValue::LongLongInt(integer)),
+            None => number.as_f64().map(AMQPValue::Double),
+        },
         _ => None,
     }
 }

@@ -218,6 +218,29 @@ fn of_numbers_the_smaller_counts_and_of_others_the_argument() {
 }
 
 #[test]
+fn parts_of_numbers_reach_the_arguments() {
+    let retry = json!({"delayed-retry-type": "all", "delayed-retry-min": 5,
+        "delayed-retry-multiplier": 1.5, "consumer-timeout": 9});
+    let merged = applied(retry, Some(json!({"consumer-timeout": 7})));
+    let merged = merged.over(&FieldTable::default(), Flow::default());
+    let expected = table(&[
+        ("x-delayed-retry-type", AMQPValue::LongString("all".into())),
+        ("x-delayed-retry-min", AMQPValue::LongLongInt(5)),
+        ("x-delayed-retry-multiplier", AMQPValue::Double(1.5)),
+        ("x-consumer-timeout", AMQPValue::LongLongInt(7)),
+    ]);
+    assert_eq!(merged, Some(expected));
+    for (key, value) in [
+        ("delayed-retry-type", json!("never")),
+        ("delayed-retry-multiplier", json!(0.5)),
+        ("delayed-retry-jitter", json!(2)),
+        ("delayed-retry-max", json!(-1)),
+    ] {
+        assert!(refused(Kind::User, &json!({key: value})).contains("is not a valid delayed retry"));
+    }
+}
+
+#[test]
 fn calls_hold_back_besides_policies() {
     let flow = Flow { paused: true, max_rate: Some(7) };
     let rate = |own: i64, policy: u64| {

@@ -163,3 +163,6 @@ impl Gather {
         Some(receipt)
     }
 }
+
+#[cfg(test)]
+mod tests;
