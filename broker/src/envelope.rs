@@ -1,11 +1,11 @@
 //! What routing looks at of a message.
 
 use amq_protocol::types::{AMQPValue, FieldTable};
-use lepus_protocol::properties::Properties;
+use lepus_protocol::properties::{self, Properties};
 use lepus_protocol::table;
 
 use crate::error::Refusal;
-use crate::message::Message;
+use crate::message::{Builder, Message};
 use crate::routing::RouteInput;
 use crate::topology::arguments::type_name;
 
@@ -37,6 +37,22 @@ pub fn without(headers: &FieldTable, name: &str) -> FieldTable {
         kept.insert(key.clone(), value.clone());
     }
     kept
+}
+
+/// A message's properties with these headers; `None` if they cannot be read.
+pub fn with_headers(message: &Message, headers: &FieldTable) -> Option<Vec<u8>> {
+    properties::replace_headers(message.properties(), headers).ok()
+}
+
+/// A message without the header BCC.
+pub fn without_bcc(message: &Message, headers: &FieldTable) -> Message {
+    match with_headers(message, &without(headers, "BCC")) {
+        Some(properties) => {
+            let (now, route) = (message.arrived(), message.route());
+            Builder::whole(now, route, &properties, message.body(), message.persistent())
+        }
+        None => message.clone(),
+    }
 }
 
 /// The routing keys in CC and BCC: arrays of long strings (RabbitMQ's sender-selected distribution).

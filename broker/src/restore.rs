@@ -1,13 +1,15 @@
 //! A broker takes up what it was when it ended.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use lepus_storage::{Batch, Op, QueueId, QueueStats};
 
 use crate::node::Node;
+use crate::queue::state::schedule::{Bucket, Note};
 use crate::queue::state::{Command, Past};
+use crate::routing;
 use crate::stores::Found;
 use crate::topology::record::Record;
 
@@ -21,35 +23,60 @@ impl Node {
         let decode = |value| Record::decode(value).map_err(|why| anyhow!("{why}"));
         let records: Vec<Record> =
             found.entries.values().map(|value| decode(value)).collect::<Result<_>>()?;
-        let declared: HashSet<u64> = records.iter().filter_map(queue_id).collect();
-        let last_stored = found.queues.keys().map(|id| id.0).max();
+        let declared: HashSet<u64> = records.iter().filter_map(holder_id).collect();
+        let last_stored = found.queues.keys().map(|id| owner(*id).0).max();
         let past = |id: u64| found.queues.get(&QueueId(id)).map(past).unwrap_or_default();
         let vhost = self.vhost("/").context("there is no virtual host /")?;
         let restored =
             vhost.restore(self, &records, last_stored.unwrap_or_default(), |id| past(id.0));
         restored.map_err(|why| anyhow!("the catalog: {why}"))?;
         let orphans: Vec<&QueueId> =
-            found.queues.keys().filter(|id| !declared.contains(&id.0)).collect();
+            found.queues.keys().filter(|id| !declared.contains(&owner(**id).0)).collect();
         if !orphans.is_empty() {
             tracing::warn!(queues = orphans.len(), "messages of deleted queues are dropped");
             let drops = orphans.into_iter().map(|id| Op::DropQueue { queue: *id });
             self.store().append(Batch::from(drops.collect::<Vec<_>>()))?;
         }
+        for (id, buckets) in buckets(&found.queues) {
+            if let Some(holder) = vhost.read(|topology| topology.holder(routing::QueueId(id.0))) {
+                holder.apply(Command::Schedule(Note::Found(buckets)));
+            }
+        }
         // Messages' times may be over.
-        for queue in vhost.read(|topology| topology.durable_queues()) {
+        let queues = vhost.read(|topology| topology.durable_queues());
+        for queue in &queues {
             queue.apply(Command::Tick);
         }
         let messages: u64 = found.queues.values().map(|stats| stats.messages).sum();
-        tracing::info!(queues = declared.len(), messages, "restored");
+        tracing::info!(queues = queues.len(), messages, "restored");
         Ok(())
     }
 }
 
-fn queue_id(record: &Record) -> Option<u64> {
+/// The id of what may have messages in the store.
+fn holder_id(record: &Record) -> Option<u64> {
     match record {
-        Record::Queue { id, .. } => Some(*id),
-        _ => None,
+        Record::Queue { id, .. } | Record::Exchange { id, .. } => Some(*id),
+        Record::Binding { .. } => None,
     }
+}
+
+/// Whose messages the store has under a name.
+fn owner(id: QueueId) -> QueueId {
+    Bucket::parse(id).map_or(id, |(owner, _)| owner)
+}
+
+/// What waits for a time, by whose it is.
+fn buckets(
+    queues: &HashMap<QueueId, QueueStats>,
+) -> BTreeMap<QueueId, Vec<(Bucket, QueueStats)>> {
+    let mut all: BTreeMap<QueueId, Vec<(Bucket, QueueStats)>> = BTreeMap::new();
+    for (id, stats) in queues {
+        if let Some((owner, bucket)) = Bucket::parse(*id) {
+            all.entry(owner).or_default().push((bucket, *stats));
+        }
+    }
+    all
 }
 
 fn past(stats: &QueueStats) -> Past {

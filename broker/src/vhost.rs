@@ -80,8 +80,11 @@ impl Vhost {
         node: &Arc<Node>,
         command: topology::Command<'_>,
     ) -> Result<topology::Outcome<Arc<Queue>>, Refusal> {
-        let outcome = self.apply_locked(node, command)?;
-        match outcome {
+        let (outcome, gone) = self.apply_locked(node, command);
+        for schedule in gone {
+            schedule.apply(Command::Delete { if_unused: false, if_empty: false });
+        }
+        match outcome? {
             topology::Outcome::Replay(queue, messages) => {
                 queue.apply(Command::Publish(messages));
             }
@@ -114,14 +117,14 @@ impl Vhost {
         &self,
         node: &Arc<Node>,
         command: topology::Command<'_>,
-    ) -> Result<topology::Outcome<Arc<Queue>>, Refusal> {
+    ) -> (Result<topology::Outcome<Arc<Queue>>, Refusal>, Vec<Arc<Queue>>) {
         let make = |record| Queue::new(node.clone(), self.name.clone(), record, Past::default());
         let mut topology = self.topology.write();
         let outcome = topology.apply(now_ms(), command, make);
         self.version.fetch_add(1, Ordering::Release);
         // Under the lock, so that changes are recorded in order, and a queue before its messages.
         node.declared().change(node.store(), topology.take_changes());
-        outcome
+        (outcome, topology.take_gone())
     }
 
     /// Brings back what was declared in a former life. `past` tells what the store has of a queue.

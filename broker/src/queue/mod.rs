@@ -8,10 +8,12 @@ mod bury;
 mod complaints;
 mod death;
 pub mod load;
+mod postpone;
 mod receipt;
 mod rules;
 pub mod state;
 pub mod timers;
+pub mod waiting;
 mod writes;
 
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use crate::message::Message;
 use crate::node::Node;
 use crate::topology::QueueRecord;
 pub use receipt::{Fate, Receipt, Transaction};
+use state::schedule::Note;
 use state::{
     Command, Config, ConsumerKey, Counts, DELIVERY_COST, Delivery, Effects, Notice, Outcome, Past,
     State,
@@ -53,6 +56,8 @@ struct Inner {
     state: State,
     effects: Effects,
     writes: Writes,
+    /// What moves messages that were due and is not done yet.
+    moves: Vec<Arc<Transaction>>,
     /// A thread is carrying out effects and will carry out those that come meanwhile.
     busy: bool,
 }
@@ -76,12 +81,15 @@ impl Queue {
             durable: record.spec.durable.then_some(QueueId(record.id.0)),
             hot_max: node.hot_max(),
         };
-        let rules = Arc::new(rules::rules(&record.spec.arguments));
+        let mut rules = rules::rules(&record.spec.arguments);
+        rules.delays |= record.holds_back;
+        let rules = Arc::new(rules);
         let refuses = AtomicBool::new(rules.refuses());
         let inner = Inner {
             state: State::new(config, rules, past, now_ms()),
             effects: Effects::default(),
             writes: Writes::default(),
+            moves: Vec::new(),
             busy: false,
         };
         let (backlog, has_consumers) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -194,11 +202,17 @@ impl Queue {
     fn carry_out(self: &Arc<Self>, writes: Vec<Write>, effects: Effects) {
         for write in writes {
             if let Err(refused) = write.carry_out(self.store(), self.node.durability()) {
-                self.apply(Command::Refused(refused));
+                if !refused.waiting.is_empty() {
+                    self.apply(Command::Schedule(Note::Refused(refused.waiting)));
+                }
+                self.apply(Command::Refused(refused.ready));
             }
         }
         for dead in effects.dead {
             self.send_dead(dead);
+        }
+        for job in effects.schedule {
+            self.do_scheduled(job);
         }
         for (connection, deliveries) in by_connection(effects.deliveries) {
             self.deliver(connection, deliveries);

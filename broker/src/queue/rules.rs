@@ -2,8 +2,9 @@
 
 use amq_protocol::types::{AMQPValue, FieldTable};
 
+use super::state::schedule::{LONGEST_MS, Retry, RetryKind};
 use super::state::{DeadLetterTo, Overflow, Rules};
-use crate::topology::arguments::integer;
+use crate::topology::arguments::{integer, real};
 
 /// Reads arguments that were validated when the queue was declared.
 pub fn rules(arguments: &FieldTable) -> Rules {
@@ -26,5 +27,28 @@ pub fn rules(arguments: &FieldTable) -> Rules {
         max_bytes: number("x-max-length-bytes"),
         overflow,
         dead_letter,
+        delays: arguments.inner().get("x-delayed") == Some(&AMQPValue::Boolean(true)),
+        retry: retry(arguments),
     }
+}
+
+fn retry(arguments: &FieldTable) -> Option<Retry> {
+    let argument = |name: &str| arguments.inner().get(&*format!("x-delayed-retry-{name}"));
+    let kind = match argument("type")? {
+        AMQPValue::LongString(kind) => match kind.as_bytes() {
+            b"all" => RetryKind::All,
+            b"failed" => RetryKind::Failed,
+            b"returned" => RetryKind::Returned,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let ms = |name| argument(name).and_then(integer).and_then(|ms| u64::try_from(ms).ok());
+    Some(Retry {
+        kind,
+        min: ms("min").unwrap_or_default(),
+        max: ms("max").unwrap_or(LONGEST_MS),
+        multiplier: argument("multiplier").and_then(real),
+        jitter: argument("jitter").and_then(real).unwrap_or_default(),
+    })
 }

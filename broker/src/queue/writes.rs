@@ -6,8 +6,18 @@ use lepus_storage::{Batch, Lsn, MessageStore, Op, StoreError, TxPart};
 
 use super::receipt::{Receipt, Transaction};
 use super::state::Seq;
+use super::state::schedule::Bucket;
 use crate::durability::Durability;
 use crate::limits::STORED_APART;
+
+/// Messages that the store has refused.
+#[derive(Debug, Default)]
+pub struct Refused {
+    /// Of the queue: position, octets of the body.
+    pub ready: Vec<(Seq, u64)>,
+    /// Of its buckets.
+    pub waiting: Vec<(Bucket, Seq)>,
+}
 
 /// Writes that nobody carries out yet.
 #[derive(Debug, Default)]
@@ -59,15 +69,15 @@ impl Write {
         Self { ops, receipts: Vec::new(), tx }
     }
 
-    /// Gives the store its batch. An error tells which messages (position, octets of the body)
-    /// were refused, if any are in it.
+    /// Gives the store its batch. An error tells which messages were refused, if any are in it.
     pub fn carry_out(
         self,
         store: &dyn MessageStore,
         durability: &Durability,
-    ) -> Result<(), Vec<(Seq, u64)>> {
+    ) -> Result<(), Refused> {
         let Self { ops, receipts, tx } = self;
         let published: Vec<(Seq, u64)> = ops.iter().filter_map(published).collect();
+        let waiting: Vec<(Bucket, Seq)> = ops.iter().filter_map(waiting).collect();
         let others = if published.is_empty() { Vec::new() } else { others(&ops) };
         let done = match &tx {
             None if ops.is_empty() => Ok(Lsn(0)),
@@ -95,7 +105,9 @@ impl Write {
                 if !published.is_empty() {
                     tracing::error!(messages = published.len(), "messages refused: {error}");
                 }
-                Err(published)
+                let mut ready = published;
+                ready.retain(|(seq, _)| !waiting.iter().any(|(_, other)| other == seq));
+                Err(Refused { ready, waiting })
             }
         }
     }
@@ -124,6 +136,14 @@ pub fn stored_apart(sizes: impl Iterator<Item = u64>) -> u64 {
 fn published(op: &Op) -> Option<(Seq, u64)> {
     match op {
         Op::Publish { seq, weight, .. } => Some((seq.0, u64::from(*weight))),
+        _ => None,
+    }
+}
+
+/// A message that goes to a bucket.
+fn waiting(op: &Op) -> Option<(Bucket, Seq)> {
+    match op {
+        Op::Publish { queue, seq, .. } => Some((Bucket::parse(*queue)?.1, seq.0)),
         _ => None,
     }
 }

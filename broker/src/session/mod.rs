@@ -29,7 +29,7 @@ use amq_protocol::types::ShortString;
 use lepus_protocol::frame::Piece;
 use lepus_protocol::handshake::Tuning;
 use lepus_protocol::limits::SHORT_STRING_MAX;
-use lepus_protocol::method::MethodId;
+use lepus_protocol::method::{MethodId, Verdict};
 
 use crate::error::Refusal;
 use crate::limits::{CONNECTION_WINDOW, CONSUMER_WINDOW_MAX, CONSUMER_WINDOW_MIN};
@@ -231,7 +231,7 @@ impl Session {
         for consumer in &consumers {
             self.consumers.remove(consumer);
         }
-        self.requeue_all(number);
+        self.return_all(number, Verdict::Fail);
         self.serve_queues();
     }
 

@@ -7,6 +7,7 @@ mod exchange;
 mod history;
 pub mod record;
 mod restore;
+mod schedules;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use crate::routing::{
     RouteInput, Walk, route_all,
 };
 use arguments::check_property;
+use schedules::held_by;
 use lepus_protocol::reply::ReplyCode;
 
 /// What queue.declare asks for.
@@ -53,6 +55,9 @@ pub struct QueueRecord {
     pub name: Arc<str>,
     /// What was declared.
     pub spec: QueueSpec,
+    /// It is not a queue that was declared, but what a delayed exchange holds back. Its id is the
+    /// exchange's, its name too.
+    pub holds_back: bool,
 }
 
 /// The far end of a binding, by name.
@@ -107,6 +112,8 @@ pub struct Topology<H> {
     bindings: usize,
     /// What was done to things that survive a restart, and not been collected yet.
     changes: Vec<Change>,
+    /// What exchanges that are gone have held back, and not been collected yet.
+    gone: Vec<H>,
 }
 
 /// Ids of what is declared begin here; those of predeclared exchanges stand before.
@@ -149,6 +156,7 @@ impl<H: Clone> Topology<H> {
             headers_in_use: BTreeSet::new(),
             bindings: 0,
             changes: Vec::new(),
+            gone: Vec::new(),
         };
         for (name, kind) in [
             ("amq.direct", ExchangeKind::Direct),
@@ -288,6 +296,7 @@ impl<H: Clone> Topology<H> {
             }
         }
         self.exchanges.remove(&exchange.name);
+        self.gone.extend(self.queue.remove(&held_by(id)).map(|entry| entry.handle));
         self.headers_in_use.remove(&id);
         self.bindings -= exchange.bindings.len();
         for binding in exchange.bindings.iter() {
@@ -357,7 +366,7 @@ impl<H: Clone> Topology<H> {
         if let Some(owner) = spec.owner {
             self.owned.entry(owner).or_default().insert(id);
         }
-        let record = Arc::new(QueueRecord { id, name, spec });
+        let record = Arc::new(QueueRecord { id, name, spec, holds_back: false });
         self.changes.extend(record::put_queue(&self.vhost, &record));
         Ok((self.keep_queue(record, make), true))
     }
@@ -505,7 +514,8 @@ impl<H: Clone> Topology<H> {
 
     fn route_to(&self, walk: Walk) -> Route<H> {
         let handle = |id: &QueueId| self.queue.get(id).map(|entry| entry.handle.clone());
-        let queues = walk.queues.iter().filter_map(handle).collect();
+        let held = walk.delays.into_iter().map(held_by);
+        let queues = walk.queues.into_iter().chain(held).filter_map(|id| handle(&id)).collect();
         Route { queues, stable: walk.by_keys_only, histories: walk.histories }
     }
 

@@ -51,6 +51,7 @@ impl<H: Clone> Topology<H> {
                 let exchange = Exchange::new(ExchangeId(*id), spec, &what);
                 self.keep_exchange(exchange.map_err(|refusal| refusal.text)?);
                 self.next_id = self.next_id.max(*id);
+                self.add_schedule(name, make);
             }
             Record::Queue { name, id, auto_delete, arguments, .. } => {
                 let spec = QueueSpec {
@@ -62,7 +63,7 @@ impl<H: Clone> Topology<H> {
                 };
                 let (id, name) = (QueueId(*id), name.as_str().into());
                 self.next_id = self.next_id.max(id.0);
-                self.keep_queue(Arc::new(QueueRecord { id, name, spec }), make);
+                self.keep_queue(Arc::new(QueueRecord { id, name, spec, holds_back: false }), make);
             }
             Record::Binding { .. } => {}
         }

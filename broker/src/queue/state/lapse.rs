@@ -18,7 +18,9 @@ impl State {
         let head = head.and_then(|(message, _)| self.rules.expiry(message));
         let unused = self.rules.expires.filter(|_| self.consumers.is_empty());
         let unused = unused.map(|ms| self.last_used.saturating_add(ms));
-        head.map(|due| due.max(self.held_until)).into_iter().chain(unused).min()
+        let waiting = self.waiting().and_then(|waiting| waiting.next_due());
+        let head = head.map(|due| due.max(self.held_until));
+        head.into_iter().chain(unused).chain(waiting).min()
     }
 
     /// Whether some message's time may be limited.

@@ -6,11 +6,13 @@
 mod cold;
 mod command;
 mod consumers;
+mod delay;
 mod entry;
 mod hand_out;
 mod lapse;
 mod ready;
 mod rules;
+pub mod schedule;
 mod spans;
 #[cfg(test)]
 mod tests;
@@ -26,12 +28,14 @@ pub use rules::{DeadLetterTo, Overflow, Reason, Rules};
 use std::sync::Arc;
 
 use lepus_protocol::method::Verdict;
-use lepus_storage::{Op, QueueId, Seq as At};
+use lepus_storage::{Op, QueueId};
 
 use crate::message::Message;
 use crate::window::Window;
 use consumers::{Consumers, Slot};
+use delay::publish;
 use ready::Ready;
+use schedule::{Postponed, Schedule};
 pub use spans::Spans;
 
 /// Counts of a queue.
@@ -45,6 +49,8 @@ pub struct Counts {
     pub consumers: usize,
     /// Octets of the bodies that wait.
     pub ready_bytes: u64,
+    /// Messages that are not ready before their time.
+    pub scheduled: usize,
 }
 
 /// What a queue is declared to be, as far as its messages are concerned.
@@ -73,6 +79,15 @@ impl Unacked {
     }
 }
 
+/// What verdicts on messages lead to.
+#[derive(Default)]
+struct Settled {
+    now: u64,
+    spans: Spans,
+    dead: Vec<Entry>,
+    postponed: Vec<Postponed>,
+}
+
 /// A queue.
 pub struct State {
     config: Config,
@@ -80,6 +95,8 @@ pub struct State {
     ready: Ready,
     unacked: Window<Unacked>,
     consumers: Consumers,
+    /// Messages that wait for a time.
+    schedule: Option<Box<Schedule>>,
     deleted: bool,
     /// Messages before this position, read from the store, may have been handed out in a former life.
     handed_out_before: Seq,
@@ -110,6 +127,7 @@ impl State {
             ready: Ready::new(config.durable.is_some(), past),
             unacked: Window::default(),
             consumers: Consumers::default(),
+            schedule: None,
             deleted: false,
             handed_out_before: past.delivered,
             handed_out: past.delivered,
@@ -124,6 +142,7 @@ impl State {
         }
         self.drop_expired(now, effects);
         let outcome = self.answer(now, command, effects);
+        self.run_schedule(now, effects);
         self.dispatch(now, effects);
         self.drop_expired(now, effects);
         self.drop_excess(now, effects);
@@ -147,6 +166,7 @@ impl State {
             Command::SetPull(key, pull) => {
                 Outcome::Unacked(self.consumers.set_pull(key, pull).unwrap_or_default())
             }
+            Command::Schedule(note) => self.note_schedule(now, note, effects),
             Command::Purge => self.purge(effects),
             Command::Delete { if_unused, if_empty } => self.delete(if_unused, if_empty, effects),
             note => {
@@ -159,8 +179,8 @@ impl State {
     /// Carries out a command that has no answer.
     fn take_note(&mut self, now: u64, command: Command, effects: &mut Effects) {
         match command {
-            Command::PublishDead(messages) => self.accept(messages, effects),
-            Command::Settle(ranges, verdict) => self.settle(&ranges, verdict, effects),
+            Command::PublishDead(messages) => self.accept_unless_early(now, messages, effects),
+            Command::Settle(ranges, verdict) => self.settle(now, &ranges, verdict, effects),
             Command::Undo(deliveries) => self.undo(deliveries),
             Command::Loaded { from, next, found } => {
                 self.loaded(from, next, found);
@@ -186,6 +206,7 @@ impl State {
             | Command::Cancel(_)
             | Command::Grant(..)
             | Command::SetPull(..)
+            | Command::Schedule(_)
             | Command::Purge
             | Command::Delete { .. } => {}
         }
@@ -198,6 +219,7 @@ impl State {
             unacked: self.unacked.len(),
             consumers: self.consumers.len(),
             ready_bytes: self.ready.bytes(),
+            scheduled: self.scheduled(),
         }
     }
 
@@ -208,12 +230,13 @@ impl State {
 
     fn publish(&mut self, now: u64, messages: Vec<Message>, effects: &mut Effects) -> Outcome {
         if !self.rules.refuses() {
-            self.accept(messages, effects);
+            self.accept_unless_early(now, messages, effects);
             return Outcome::Done;
         }
         let mut rejected = Vec::new();
         let mut dead = Vec::new();
         for (number, message) in messages.into_iter().enumerate() {
+            let Some(message) = self.hold_back(now, message, effects) else { continue };
             if !self.rules.is_full(self.ready.len(), self.ready.bytes()) {
                 self.accept(vec![message], effects);
                 // What a consumer takes makes room for the next one.
@@ -230,18 +253,22 @@ impl State {
         if rejected.is_empty() { Outcome::Done } else { Outcome::Rejected(rejected) }
     }
 
+    /// Takes messages, but has those wait whose time has not come.
+    fn accept_unless_early(&mut self, now: u64, messages: Vec<Message>, effects: &mut Effects) {
+        if !self.rules.delays {
+            return self.accept(messages, effects);
+        }
+        let held_back = messages.into_iter().filter_map(|each| self.hold_back(now, each, effects));
+        let ready = held_back.collect();
+        self.accept(ready, effects);
+    }
+
     fn accept(&mut self, messages: Vec<Message>, effects: &mut Effects) {
         self.some_expire |= messages.iter().any(Message::expires);
         if let Some(queue) = self.config.durable {
             let positions = self.ready.next()..;
             let stored = positions.zip(&messages).filter(|(_, message)| message.persistent());
-            effects.store.extend(stored.map(|(seq, message)| Op::Publish {
-                queue,
-                seq: At(seq),
-                payload: message.octets(),
-                weight: u32::try_from(message.body_len()).unwrap_or(u32::MAX),
-                shared: message.shared(),
-            }));
+            effects.store.extend(stored.map(|(seq, message)| publish(queue, seq, message)));
         }
         self.ready.push(messages, self.config.hot_max);
     }
@@ -254,24 +281,31 @@ impl State {
         self.ready.loaded(from, next, found);
     }
 
-    fn settle(&mut self, ranges: &[SeqRange], verdict: Verdict, effects: &mut Effects) {
-        let mut spans = Spans::default();
-        let mut dead = Vec::new();
+    fn settle(
+        &mut self,
+        now: u64,
+        ranges: &[SeqRange],
+        verdict: Verdict,
+        effects: &mut Effects,
+    ) {
+        let mut settled = Settled { now, ..Settled::default() };
         for range in ranges {
             if range.first == range.last {
                 if let Some(unacked) = self.unacked.remove(range.first) {
-                    self.settle_one(range.first, unacked, verdict, &mut spans, &mut dead);
+                    self.settle_one(range.first, unacked, verdict, &mut settled);
                 }
                 continue;
             }
             for (seq, unacked) in self.unacked.remove_range(range.first..=range.last) {
-                self.settle_one(seq, unacked, verdict, &mut spans, &mut dead);
+                self.settle_one(seq, unacked, verdict, &mut settled);
             }
         }
+        let Settled { spans, dead, postponed, .. } = settled;
         self.bury(Reason::Rejected, dead, effects);
+        Self::postpone(postponed, effects);
         let Some(queue) = self.config.durable else { return };
         match verdict {
-            Verdict::Requeue => spans.give_back(queue, &mut effects.store),
+            verdict if verdict.returns() => spans.give_back(queue, &mut effects.store),
             _ => spans.settle(queue, &mut effects.store),
         }
     }
@@ -281,8 +315,7 @@ impl State {
         seq: Seq,
         unacked: Unacked,
         verdict: Verdict,
-        spans: &mut Spans,
-        dead: &mut Vec<Entry>,
+        settled: &mut Settled,
     ) {
         if let Some(slot) = unacked.consumer {
             self.consumers.settled(slot);
@@ -290,11 +323,15 @@ impl State {
         let Unacked { message, returns, stored, .. } = unacked;
         let entry = Entry { seq, message, redelivered: true, returns: returns + 1, stored };
         if verdict == Verdict::Discard && self.rules.dead_letter.is_some() {
-            dead.push(entry);
+            settled.dead.push(entry);
             return;
         }
-        spans.add(&entry);
-        if verdict == Verdict::Requeue {
+        if let Some(due) = self.retry_at(settled.now, verdict, &entry) {
+            settled.postponed.push(Postponed { entry, due, in_place: false });
+            return;
+        }
+        settled.spans.add(&entry);
+        if verdict.returns() {
             self.ready.put_back(entry);
         }
     }
@@ -321,7 +358,7 @@ impl State {
 
     fn purge(&mut self, effects: &mut Effects) -> Outcome {
         let mut stored = Spans::default();
-        let dropped = self.ready.clear(&mut stored);
+        let dropped = self.ready.clear(&mut stored) + self.clear_schedule(effects);
         if let Some(queue) = self.config.durable {
             stored.settle(queue, &mut effects.store);
         }
@@ -367,7 +404,7 @@ impl State {
         if if_unused && !self.consumers.is_empty() {
             return Outcome::InUse;
         }
-        if if_empty && !self.ready.is_empty() {
+        if if_empty && !(self.ready.is_empty() && self.scheduled() == 0) {
             return Outcome::NotEmpty;
         }
         let dropped = self.ready.len();
@@ -379,6 +416,7 @@ impl State {
 
     fn drop_all(&mut self, effects: &mut Effects) {
         self.deleted = true;
+        self.clear_schedule(effects);
         self.ready = Ready::new(false, Past::default());
         self.unacked = Window::default();
         self.tell_getters(effects);

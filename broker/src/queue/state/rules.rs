@@ -1,5 +1,6 @@
 //! How long messages may stay in a queue, how many there may be, and what becomes of the others.
 
+use super::schedule::Retry;
 use crate::message::Message;
 
 /// What a queue's arguments say of its messages.
@@ -17,6 +18,10 @@ pub struct Rules {
     pub overflow: Overflow,
     /// Where messages go that are not consumed.
     pub dead_letter: Option<DeadLetterTo>,
+    /// Messages wait as long as their header `x-delay` says (`x-delayed`).
+    pub delays: bool,
+    /// Messages that come back wait (`x-delayed-retry-*`).
+    pub retry: Option<Retry>,
 }
 
 /// What a full queue does.

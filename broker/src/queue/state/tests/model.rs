@@ -153,7 +153,7 @@ impl Model {
             Command::SetPull(key, pull) => return self.set_pull(key, pull),
             Command::Purge => return Outcome::Dropped(self.drop_ready()),
             Command::Delete { if_unused, if_empty } => return self.delete(if_unused, if_empty),
-            Command::PublishDead(_) | Command::Touch | Command::Tick | Command::Hold(_) => {
+            Command::PublishDead(_) | Command::Schedule(_) | Command::Touch | Command::Tick | Command::Hold(_) => {
                 unreachable!("the queues of this model have no rules")
             }
             // The queues of this model are not in the store.
@@ -176,7 +176,7 @@ impl Model {
             }
             let Some(Taken { item, .. }) = self.taken.remove(&seq) else { continue };
             match verdict {
-                Verdict::Requeue => {
+                Verdict::Requeue | Verdict::Fail => {
                     let returns = item.returns + 1;
                     self.put_back(Item { redelivered: true, returns, ..item });
                 }
