@@ -1,0 +1,130 @@
+//! Messages that wait for a time, over a restart.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+fn late(ms: i32) -> BasicProperties {
+    headers([("x-delay", int(ms))]).with_delivery_mode(2)
+}
+
+fn declared<'a>(
+    broker: &Broker,
+    arguments: impl IntoIterator<Item = (&'a str, AMQPValue)>,
+) -> String {
+    let name = unique("waiting");
+    let arguments = table(arguments);
+    broker.connect().channel(1).declare(queue::Declare { arguments, ..durable(&name) });
+    name
+}
+
+fn delayed_exchange(broker: &Broker, queue: &str) -> String {
+    let name = unique("delayed");
+    let arguments = table([("x-delayed-type", text("direct"))]);
+    let declare = exchange::Declare { arguments, ..durable_exchange(&name, "x-delayed-message") };
+    let mut conn = broker.connect();
+    let mut ch = conn.channel(1);
+    let _: exchange::DeclareOk = ch.call(declare);
+    ch.bind(queue, &name, "k");
+    name
+}
+
+/// Takes so many messages as they come.
+#[track_caller]
+fn awaited(broker: &Broker, queue: &str, count: usize) -> Vec<String> {
+    let mut conn = broker.connect();
+    let mut ch = conn.channel(1);
+    ch.consume_with(consume_no_ack(queue, "c"));
+    (0..count).map(|_| ch.delivery().text().to_owned()).collect()
+}
+
+#[test]
+fn what_is_not_due_waits_on_after_a_restart_in_order() {
+    lepus_only!("Debian's RabbitMQ has no plugin for delays");
+    both_ways(|broker, restart| {
+        let heeds = declared(broker, [("x-delayed", flag(true))]);
+        let behind = new_queue(broker, "behind");
+        let exchange = delayed_exchange(broker, &behind);
+        let begin = Instant::now();
+        let mut conn = broker.connect();
+        let mut ch = conn.channel_confirming(1);
+        for (exchange, key) in [("", heeds.as_str()), (exchange.as_str(), "k")] {
+            for ms in [3000, 1, 600_000, 2500] {
+                ch.publish_with(publish(exchange, key), &late(ms), ms.to_string());
+            }
+        }
+        ch.confirmed(1, 8);
+        ch.publish_with(publish(&exchange, "k"), &late(2500).with_delivery_mode(1), "transient");
+        restart(broker);
+        for queue in [&heeds, &behind] {
+            assert_eq!(awaited(broker, queue, 3), ["1", "2500", "3000"]);
+        }
+        assert!(begin.elapsed() >= Duration::from_millis(2999));
+        tidy(broker, &[&heeds, &behind]);
+    });
+}
+
+#[test]
+fn what_was_due_meanwhile_comes_at_once_in_due_order_each_once() {
+    lepus_only!("Debian's RabbitMQ has no plugin for delays");
+    both_ways(|broker, restart| {
+        let queue = declared(broker, [("x-delayed", flag(true))]);
+        let mut conn = broker.connect();
+        let mut ch = conn.channel(1);
+        let _: tx::SelectOk = ch.call(tx::Select {});
+        for ms in (1..=300).rev() {
+            ch.publish_with(publish("", &queue), &late(ms), ms.to_string());
+        }
+        // All have the same time of arrival.
+        let _: tx::CommitOk = ch.call(tx::Commit {});
+        restart(broker);
+        let due: Vec<String> = (1..=300).map(|ms: i32| ms.to_string()).collect();
+        assert_eq!(awaited(broker, &queue, 300), due);
+        let mut conn = broker.connect();
+        conn.channel(1).expect_counts(&queue, (0, 0));
+        tidy(broker, &[&queue]);
+    });
+}
+
+#[test]
+fn what_came_back_waits_on_after_a_restart() {
+    lepus_only!("RabbitMQ has delayed retries from 4.3 on");
+    both_ways(|broker, restart| {
+        let arguments = [("x-delayed-retry-type", text("all")), ("x-delayed-retry-min", int(1500))];
+        let queue = declared(broker, arguments);
+        put(broker, &queue, ["again", "kept"]);
+        let mut conn = broker.connect();
+        let mut ch = conn.channel_confirming(1);
+        let tag = ch.got(&queue).method.delivery_tag;
+        let begin = Instant::now();
+        ch.send(reject(tag, true));
+        fence(&mut ch, &queue);
+        restart(broker);
+        let mut conn = broker.connect();
+        let mut ch = conn.channel(1);
+        ch.consume(&queue, "c");
+        let [_, _, again] = ch.deliveries(["kept", "fence", "again"]);
+        assert!(again.method.redelivered);
+        assert!(begin.elapsed() >= Duration::from_millis(1499));
+        drop(conn);
+        tidy(broker, &[&queue]);
+    });
+}
+
+#[test]
+fn what_waited_is_not_there_when_its_exchange_is_not() {
+    lepus_only!("Debian's RabbitMQ has no plugin for delays");
+    both_ways(|broker, restart| {
+        let queue = new_queue(broker, "left");
+        let exchange = delayed_exchange(broker, &queue);
+        let mut conn = broker.connect();
+        let mut ch = conn.channel_confirming(1);
+        ch.publish_with(publish(&exchange, "k"), &late(600_000), "gone");
+        ch.confirmed(1, 1);
+        let _: exchange::DeleteOk = ch.call(delete_exchange(&exchange));
+        restart(broker);
+        broker.stop();
+        let dump = String::from_utf8(broker.store("dump", &[]).stdout).unwrap();
+        assert!(!dump.contains("gone"), "{dump}");
+    });
+}
