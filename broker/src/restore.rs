@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
-use lepus_storage::{Batch, Op, QueueId, QueueStats};
+use lepus_storage::{Batch, Op, QueueId, QueueStats, ReadMax, Seq};
 
+use crate::message::Waiting;
 use crate::node::Node;
-use crate::queue::state::schedule::{Bucket, Note};
+use crate::queue::state::schedule::{Bucket, Found, Note};
 use crate::queue::state::{Command, Past};
 use crate::routing;
-use crate::stores::Found;
+use crate::stores;
 use crate::topology::record::Record;
 
 impl Node {
@@ -19,7 +20,7 @@ impl Node {
     ///
     /// # Errors
     /// A record of the catalog that makes no sense.
-    pub fn restore(self: &Arc<Self>, found: Found) -> Result<()> {
+    pub fn restore(self: &Arc<Self>, found: stores::Found) -> Result<()> {
         let decode = |value| Record::decode(value).map_err(|why| anyhow!("{why}"));
         let records: Vec<Record> =
             found.entries.values().map(|value| decode(value)).collect::<Result<_>>()?;
@@ -37,7 +38,7 @@ impl Node {
             let drops = orphans.into_iter().map(|id| Op::DropQueue { queue: *id });
             self.store().append(Batch::from(drops.collect::<Vec<_>>()))?;
         }
-        for (id, buckets) in buckets(&found.queues) {
+        for (id, buckets) in self.buckets(&found.queues) {
             if let Some(holder) = vhost.read(|topology| topology.holder(routing::QueueId(id.0))) {
                 holder.apply(Command::Schedule(Note::Found(buckets)));
             }
@@ -50,6 +51,25 @@ impl Node {
         let messages: u64 = found.queues.values().map(|stats| stats.messages).sum();
         tracing::info!(queues = queues.len(), messages, "restored");
         Ok(())
+    }
+
+    /// What waits for a time, by whose it is.
+    fn buckets(&self, queues: &HashMap<QueueId, QueueStats>) -> BTreeMap<QueueId, Vec<Found>> {
+        let mut all: BTreeMap<QueueId, Vec<Found>> = BTreeMap::new();
+        for (id, stats) in queues {
+            if let Some((owner, bucket)) = Bucket::parse(*id) {
+                let first = self.first_due(*id).unwrap_or_default();
+                all.entry(owner).or_default().push(Found { bucket, stats: *stats, first });
+            }
+        }
+        all
+    }
+
+    /// When the first message of a bucket is due, if it can be read.
+    fn first_due(&self, bucket: QueueId) -> Option<u64> {
+        let (max, mut first) = (ReadMax { messages: 1, bytes: 1 }, Vec::new());
+        self.store().read(bucket, Seq(0), max, &mut first).ok()?;
+        Some(Waiting::from_stored(first.pop()?.payload).due())
     }
 }
 
@@ -64,19 +84,6 @@ fn holder_id(record: &Record) -> Option<u64> {
 /// Whose messages the store has under a name.
 fn owner(id: QueueId) -> QueueId {
     Bucket::parse(id).map_or(id, |(owner, _)| owner)
-}
-
-/// What waits for a time, by whose it is.
-fn buckets(
-    queues: &HashMap<QueueId, QueueStats>,
-) -> BTreeMap<QueueId, Vec<(Bucket, QueueStats)>> {
-    let mut all: BTreeMap<QueueId, Vec<(Bucket, QueueStats)>> = BTreeMap::new();
-    for (id, stats) in queues {
-        if let Some((owner, bucket)) = Bucket::parse(*id) {
-            all.entry(owner).or_default().push((bucket, *stats));
-        }
-    }
-    all
 }
 
 fn past(stats: &QueueStats) -> Past {

@@ -94,7 +94,8 @@ impl Queue {
         }
         let apart = |postponed: &Postponed| postponed.entry.message.clone();
         let octets = self.stored_apart(&postponed.iter().map(apart).collect::<Vec<_>>());
-        let tx = (!ops.is_empty()).then(|| Transaction::new(self.node.new_transaction(), 2, octets));
+        let tx =
+            (!ops.is_empty()).then(|| Transaction::new(self.node.new_transaction(), 2, octets));
         let leaves = ops.is_empty() || self.leave(ops, tx.clone());
         if !leaves {
             postponed.iter_mut().for_each(|postponed| postponed.in_place = true);

@@ -157,7 +157,8 @@ impl Queue {
                 Err(error) => return Err(error),
             };
             octets += got.iter().map(|(_, waiting)| waiting.record().len()).sum::<usize>();
-            let read = got.into_iter().take_while(|(seq, _)| run.iter().any(|pair| pair.seq == *seq));
+            let read =
+                got.into_iter().take_while(|(seq, _)| run.iter().any(|pair| pair.seq == *seq));
             let read: Vec<_> = read.map(|(seq, waiting)| (seq, Some(waiting))).collect();
             if read.is_empty() {
                 // It is not there, or cannot be read.
@@ -183,8 +184,6 @@ fn passed_over(place: &str, detail: &str) -> String {
 
 /// How many of the first messages follow each other in one bucket.
 fn run_length(pairs: &[Pair]) -> usize {
-    let follows = |two: &[Pair]| {
-        matches!(two, [one, next] if next.seq == one.seq + 1 && next.bucket() == one.bucket())
-    };
+    let follows = |two: &[Pair]| matches!(two, [one, next] if next.seq == one.seq + 1 && next.bucket() == one.bucket());
     1 + pairs.windows(2).take_while(|two| follows(two)).count()
 }

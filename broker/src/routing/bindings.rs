@@ -224,22 +224,26 @@ impl Bindings {
 
     /// Whether routing looks at the headers: if not, they need not be decoded.
     pub fn needs_headers(&self) -> bool {
-        self.delays || match &self.index {
-            Index::Headers(index) => index.reads_headers(),
-            Index::ConsistentHash(index) => index.reads_headers() && !self.is_empty(),
-            Index::RecentHistory(_) => true,
-            _ => false,
-        }
+        self.delays
+            || match &self.index {
+                Index::Headers(index) => index.reads_headers(),
+                Index::ConsistentHash(index) => index.reads_headers() && !self.is_empty(),
+                Index::RecentHistory(_) => true,
+                _ => false,
+            }
     }
 
     /// Whether the keys alone decide on the route, and nothing comes of a message but its route.
     pub(super) fn needs_keys_only(&self) -> bool {
-        !self.delays && match &self.index {
-            Index::Direct(_) | Index::Fanout(_) | Index::Topic(_) | Index::ModulusHash(_) => true,
-            Index::Headers(index) => !index.reads_headers(),
-            Index::ConsistentHash(index) => !index.reads_properties(),
-            Index::Random(_) | Index::RecentHistory(_) => false,
-        }
+        !self.delays
+            && match &self.index {
+                Index::Direct(_) | Index::Fanout(_) | Index::Topic(_) | Index::ModulusHash(_) => {
+                    true
+                }
+                Index::Headers(index) => !index.reads_headers(),
+                Index::ConsistentHash(index) => !index.reads_properties(),
+                Index::Random(_) | Index::RecentHistory(_) => false,
+            }
     }
 
     fn first_of(&self, dest: Destination) -> Option<&(Destination, Box<[u8]>)> {

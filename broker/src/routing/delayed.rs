@@ -30,13 +30,14 @@ pub(super) fn inner_kind(args: &FieldTable) -> Result<ExchangeKind, Invalid> {
     }
 }
 
-/// What the header `x-delay` says: a number of any type, or a string that is an integer.
+/// What the header `x-delay` says: a number, or a string that is an integer.
 pub fn header(headers: &FieldTable) -> Option<i64> {
     match headers.inner().get(HEADER)? {
         AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok()?.parse().ok(),
         AMQPValue::ShortString(text) => text.as_str().parse().ok(),
         AMQPValue::Float(ms) => Some(*ms as i64),
         AMQPValue::Double(ms) => Some(*ms as i64),
+        AMQPValue::Timestamp(_) | AMQPValue::DecimalValue(_) => None,
         other => i64::try_from(value::integer(other)?).ok(),
     }
 }

@@ -152,7 +152,9 @@ impl Session {
             }
         };
         let bare = match &headers {
-            Some(headers) if headers.contains_key("BCC") => envelope::without_bcc(&message, headers),
+            Some(headers) if headers.contains_key("BCC") => {
+                envelope::without_bcc(&message, headers)
+            }
             _ => message.clone(),
         };
         let keys = envelope::keys(&message, &extra);

@@ -49,8 +49,7 @@ impl Exchange {
     pub(super) fn new(id: ExchangeId, spec: ExchangeSpec, what: &str) -> Result<Self, Refusal> {
         let alternate = arguments::exchange_name(&spec.arguments, ALTERNATE, what)?;
         let name = spec.name.as_str().into();
-        let bindings = Bindings::new(spec.kind, &spec.arguments)
-            .map_err(refusal)?;
+        let bindings = Bindings::new(spec.kind, &spec.arguments).map_err(refusal)?;
         let history = History::of(bindings.kind(), &spec.arguments);
         Ok(Self { id, name, bindings, spec, alternate, history })
     }

@@ -28,8 +28,8 @@ use crate::routing::{
     RouteInput, Walk, route_all,
 };
 use arguments::check_property;
-use schedules::held_by;
 use lepus_protocol::reply::ReplyCode;
+use schedules::held_by;
 
 /// What queue.declare asks for.
 #[derive(Clone, Debug)]

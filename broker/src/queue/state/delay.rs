@@ -73,17 +73,25 @@ impl State {
                 }
                 return Outcome::Dropped(1);
             }
-            Note::Found(found) => return self.done(|schedule, _| schedule.found(now, found), effects),
+            Note::Found(found) => {
+                return self.done(|schedule, _| schedule.found(found), effects);
+            }
             Note::Scanned(scanned) => {
-                return self.done(|schedule, effects| schedule.scanned(scanned, &mut effects.schedule), effects);
+                return self.done(
+                    |schedule, effects| schedule.scanned(scanned, &mut effects.schedule),
+                    effects,
+                );
             }
             Note::PutBack(moved, until) => {
                 return self.done(|schedule, _| schedule.put_back(now, moved, until), effects);
             }
             Note::AllMoved => {
-                return self.done(|schedule, effects| schedule.sweep(now, &mut effects.store), effects);
+                return self
+                    .done(|schedule, effects| schedule.sweep(now, &mut effects.store), effects);
             }
-            Note::Refused(refused) => return self.done(|schedule, _| schedule.refused(&refused), effects),
+            Note::Refused(refused) => {
+                return self.done(|schedule, _| schedule.refused(&refused), effects);
+            }
             Note::Fetched { round, found } => self.schedule().fetched(round, found),
         };
         self.carry_on(due, effects);

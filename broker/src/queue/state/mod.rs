@@ -281,13 +281,7 @@ impl State {
         self.ready.loaded(from, next, found);
     }
 
-    fn settle(
-        &mut self,
-        now: u64,
-        ranges: &[SeqRange],
-        verdict: Verdict,
-        effects: &mut Effects,
-    ) {
+    fn settle(&mut self, now: u64, ranges: &[SeqRange], verdict: Verdict, effects: &mut Effects) {
         let mut settled = Settled { now, ..Settled::default() };
         for range in ranges {
             if range.first == range.last {
@@ -310,13 +304,7 @@ impl State {
         }
     }
 
-    fn settle_one(
-        &mut self,
-        seq: Seq,
-        unacked: Unacked,
-        verdict: Verdict,
-        settled: &mut Settled,
-    ) {
+    fn settle_one(&mut self, seq: Seq, unacked: Unacked, verdict: Verdict, settled: &mut Settled) {
         if let Some(slot) = unacked.consumer {
             self.consumers.settled(slot);
         }

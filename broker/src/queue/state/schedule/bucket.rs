@@ -66,13 +66,9 @@ impl Bucket {
         MEMORY
     }
 
-    /// No message is here whose time comes before this, if it was found in the store at `now`.
-    pub fn found_start(self, now: u64) -> u64 {
-        let Width { ms, reach, .. } = self.width();
-        // The last window with these bits that could have been filled by now.
-        let last = now / ms + reach + 1;
-        let back = (last + SLOTS - u64::from(self.slot)) % SLOTS;
-        last.saturating_sub(back) * ms
+    /// When the window of a due time begins.
+    pub fn start(self, due: u64) -> u64 {
+        due - due % self.length()
     }
 
     /// How long before its first message is due it must be read.
@@ -117,18 +113,6 @@ mod tests {
             prop_assert_eq!(Bucket::parse(bucket.stored_as(QueueId(owner))), Some((QueueId(owner), bucket)));
             prop_assert_eq!(Bucket::decode(bucket.code(), now + wait), Some(bucket));
             prop_assert_eq!(Bucket::parse(QueueId(owner)), None);
-        }
-
-        #[test]
-        fn a_found_bucket_never_starts_too_late(
-            now in YEAR..100 * YEAR, wait in prop_oneof![0..200_000u64, 0..10_000_000u64, 0..10 * YEAR], down in 0..2 * YEAR,
-        ) {
-            let due = now + wait;
-            let start = Bucket::of(now, due).found_start(now + down);
-            prop_assert!(start <= due, "{start} {due}");
-            if down == 0 {
-                prop_assert!(due - start < Bucket::of(now, due).length());
-            }
         }
     }
 

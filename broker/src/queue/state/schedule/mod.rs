@@ -18,14 +18,14 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lepus_storage::{Op, QueueId, QueueStats, Seq as At};
+use lepus_storage::{Op, QueueId, Seq as At};
 
 use super::{Entry, Seq, Spans};
 use crate::message::{Message, Waiting};
 pub use bucket::Bucket;
-use listed::{LISTED_MAX, Listed};
 pub use listed::Pair;
-pub use note::{Job, Moved, Note, Postponed, Scanned, settlement};
+use listed::{LISTED_MAX, Listed};
+pub use note::{Found, Job, Moved, Note, Postponed, Scanned, settlement};
 pub use retry::{LONGEST_MS, Retry, RetryKind};
 
 /// Positions in buckets begin here, so that none is that of a message which is ready.
@@ -138,7 +138,8 @@ impl Schedule {
 
     /// What is in memory, by position from `from` on: due time, position, octets of the body.
     pub fn kept(&self, from: Seq, max: usize) -> Vec<(u64, Seq, u64)> {
-        let dues: BTreeMap<Seq, u64> = self.listed_pairs().map(|pair| (pair.seq, pair.due())).collect();
+        let dues: BTreeMap<Seq, u64> =
+            self.listed_pairs().map(|pair| (pair.seq, pair.due())).collect();
         let kept = self.kept.range(from..).take(max);
         kept.map(|(seq, kept)| {
             let due = dues.get(seq).copied().unwrap_or_default();
@@ -152,11 +153,11 @@ impl Schedule {
     }
 
     /// Takes up what the store has from a former life.
-    pub fn found(&mut self, now: u64, found: Vec<(Bucket, QueueStats)>) {
-        for (bucket, stats) in found {
+    pub fn found(&mut self, found: Vec<Found>) {
+        for Found { bucket, stats, first } in found {
             self.next = self.next.max(stats.next.0);
             self.count += stats.messages as usize;
-            let start = bucket.found_start(now);
+            let start = bucket.start(first);
             let held = Held { messages: stats.messages, ..Held::new(start, 0) };
             self.buckets.insert(bucket, held);
         }
@@ -204,7 +205,7 @@ impl Schedule {
         self.count += 1;
         let due = pair.due();
         let new = || {
-            let start = due - due % bucket.length();
+            let start = bucket.start(due);
             let near = start <= now.saturating_add(bucket.lead());
             Held::new(start, if near { u64::MAX } else { 0 })
         };

@@ -10,7 +10,7 @@ use crate::message::{Message, Waiting};
 #[derive(Debug)]
 pub enum Note {
     /// What the store has from a former life.
-    Found(Vec<(Bucket, QueueStats)>),
+    Found(Vec<Found>),
     /// The answer to [`Job::Scan`].
     Scanned(Scanned),
     /// The answer to [`Job::Fetch`].
@@ -39,6 +39,18 @@ pub enum Note {
         /// Octets of its body.
         octets: u64,
     },
+}
+
+/// A bucket that the store has from a former life.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// The bucket.
+    pub bucket: Bucket,
+    /// What is in it.
+    pub stats: QueueStats,
+    /// When its first message is due; 0 if that is not known. Of two windows with one slot the
+    /// earlier one was filled first.
+    pub first: u64,
 }
 
 /// Some of a bucket, read through.

@@ -153,7 +153,11 @@ impl Model {
             Command::SetPull(key, pull) => return self.set_pull(key, pull),
             Command::Purge => return Outcome::Dropped(self.drop_ready()),
             Command::Delete { if_unused, if_empty } => return self.delete(if_unused, if_empty),
-            Command::PublishDead(_) | Command::Schedule(_) | Command::Touch | Command::Tick | Command::Hold(_) => {
+            Command::PublishDead(_)
+            | Command::Schedule(_)
+            | Command::Touch
+            | Command::Tick
+            | Command::Hold(_) => {
                 unreachable!("the queues of this model have no rules")
             }
             // The queues of this model are not in the store.
@@ -368,6 +372,7 @@ impl Model {
             unacked: self.taken.values().filter(|taken| !taken.no_ack).count(),
             consumers: self.consumers.len(),
             ready_bytes: self.ready.iter().map(|item| 4 + item.padding as u64).sum(),
+            scheduled: 0,
         }
     }
 
