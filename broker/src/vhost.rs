@@ -16,6 +16,9 @@ use crate::routing::{ExchangeId, QueueId, RouteInput};
 use crate::topology::record::Record;
 use crate::topology::{self, QueueRecord, QueueSpec, Route, Topology};
 
+/// What became of a change of the topology.
+type Change = Result<topology::Outcome<Arc<Queue>>, Refusal>;
+
 /// A virtual host.
 pub struct Vhost {
     /// Its name.
@@ -117,7 +120,7 @@ impl Vhost {
         &self,
         node: &Arc<Node>,
         command: topology::Command<'_>,
-    ) -> (Result<topology::Outcome<Arc<Queue>>, Refusal>, Vec<Arc<Queue>>) {
+    ) -> (Change, Vec<Arc<Queue>>) {
         let make = |record| Queue::new(node.clone(), self.name.clone(), record, Past::default());
         let mut topology = self.topology.write();
         let outcome = topology.apply(now_ms(), command, make);

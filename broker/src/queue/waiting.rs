@@ -18,6 +18,9 @@ const AT_ONCE: usize = 4 << 20;
 /// position.
 pub type Place = (Option<Bucket>, Seq);
 
+/// Messages of a bucket with their positions, and where to read on; `None` at its end.
+type Piece = (Vec<(Seq, Waiting)>, Option<Seq>);
+
 /// A message that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listing {
@@ -104,14 +107,13 @@ impl Queue {
         Some(bucket.stored_as(self.stored_as()?))
     }
 
-    /// Messages of a bucket with their positions, and where to read on; `None` at its end.
     fn read_waiting(
         &self,
         bucket: Bucket,
         from: Seq,
         messages: usize,
         bytes: usize,
-    ) -> Result<(Vec<(Seq, Waiting)>, Option<Seq>), StoreError> {
+    ) -> Result<Piece, StoreError> {
         let Some(id) = self.bucket_id(bucket) else { return Ok((Vec::new(), None)) };
         let mut stored = Vec::new();
         let next = self.store().read(id, At(from), ReadMax { messages, bytes }, &mut stored)?;

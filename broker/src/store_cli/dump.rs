@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::names::{Declared, Names};
 use super::{EngineArgs, cannot_read, names, report, values};
-use crate::message::Message;
+use crate::message::{Message, Waiting};
+use crate::queue::state::schedule::Bucket;
 use crate::topology::record;
 
 /// How much is read at once.
@@ -74,6 +75,7 @@ fn queue_line(id: QueueId, stats: &QueueStats, names: &Names) -> Value {
         "durable": true,
         "auto_delete": declared.map(|declared| declared.auto_delete),
         "arguments": arguments.as_ref().map(values::fields),
+        "scheduled": Bucket::parse(id).is_some(),
         "messages": stats.messages,
         "octets": stats.weight,
     })
@@ -97,7 +99,7 @@ fn messages(
                 from = next;
                 left = left.saturating_sub(read.len() as u64);
                 for stored in read.drain(..) {
-                    writeln!(out, "{}", message_line(names.get(id), stats, stored))?;
+                    writeln!(out, "{}", message_line(id, names.get(id), stats, stored))?;
                 }
             }
             Err(error @ StoreError::Unreadable { seq, .. }) => {
@@ -114,7 +116,12 @@ fn messages(
     Ok(whole)
 }
 
-fn message_line(declared: Option<&Declared>, stats: &QueueStats, stored: Stored) -> Value {
+fn message_line(
+    id: QueueId,
+    declared: Option<&Declared>,
+    stats: &QueueStats,
+    stored: Stored,
+) -> Value {
     let Stored { seq, payload, returns } = stored;
     let mut line = json!({
         "kind": "message",
@@ -126,7 +133,15 @@ fn message_line(declared: Option<&Declared>, stats: &QueueStats, stored: Stored)
     });
     let Some(fields) = line.as_object_mut() else { return line };
     let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
-    match Message::from_stored(payload.clone()) {
+    let message = match Bucket::parse(id) {
+        Some(_) => {
+            let waiting = Waiting::from_stored(payload.clone());
+            put("due", json!(waiting.due()));
+            waiting.message()
+        }
+        None => Message::from_stored(payload.clone()),
+    };
+    match message {
         Some(message) => {
             put("exchange", json!(String::from_utf8_lossy(message.exchange())));
             put("routing_key", json!(String::from_utf8_lossy(message.routing_key())));

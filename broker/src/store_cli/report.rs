@@ -7,6 +7,7 @@ use lepus_storage::{Fault, Lost, QueueId, QueueStats, Report, StoreKind};
 use serde_json::{Value, json};
 
 use super::names::Names;
+use crate::queue::state::schedule::Bucket;
 
 /// What is there, for people.
 pub(super) fn holdings(
@@ -81,6 +82,7 @@ pub(super) fn json(directory: &Path, kind: StoreKind, report: &Report) -> Value 
             "id": id.0,
             "vhost": declared.map(|declared| &declared.vhost),
             "name": declared.map(|declared| &declared.name),
+            "scheduled": Bucket::parse(id).is_some(),
         })
     };
     let queues = queues_of(report, &names).into_iter().map(|(id, stats)| {

@@ -149,7 +149,7 @@ impl State {
 
     /// How many messages wait.
     pub(super) fn scheduled(&self) -> usize {
-        self.schedule.as_ref().map_or(0, |schedule| schedule.len())
+        self.schedule.as_ref().map_or(0, |schedule| schedule.count())
     }
 
     /// What waits, to be looked at.

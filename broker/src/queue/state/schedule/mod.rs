@@ -125,7 +125,7 @@ impl Schedule {
     }
 
     /// How many messages wait.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.count
     }
 

@@ -187,7 +187,7 @@ impl Trial {
         let due = self.schedule.run(self.now, &mut jobs);
         self.jobs.extend(jobs);
         self.judge(due)?;
-        prop_assert_eq!(self.schedule.len(), self.model.len());
+        prop_assert_eq!(self.schedule.count(), self.model.len());
         prop_assert!(self.schedule.listed.len() <= self.listed_max + self.model.len());
         Ok(())
     }
@@ -302,7 +302,7 @@ impl Trial {
             self.run()?;
         }
         prop_assert!(self.model.is_empty(), "{:?} never came", self.model);
-        prop_assert_eq!(self.schedule.len(), 0);
+        prop_assert_eq!(self.schedule.count(), 0);
         prop_assert!(self.store.values().all(BTreeMap::is_empty), "{:?}", self.store);
         Ok(())
     }
