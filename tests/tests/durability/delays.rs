@@ -128,3 +128,38 @@ fn what_waited_is_not_there_when_its_exchange_is_not() {
         assert!(!dump.contains("gone"), "{dump}");
     });
 }
+
+#[test]
+fn kills_while_messages_come_due_neither_lose_nor_double_any() {
+    lepus_only!("Debian's RabbitMQ has no plugin for delays");
+    let mut broker = durable_broker!();
+    let retries = [("x-delayed-retry-type", text("all")), ("x-delayed-retry-min", int(300))];
+    let queues = [declared(&broker, retries), new_queue(&broker, "other")];
+    let exchange = delayed_exchange(&broker, &queues[0]);
+    broker.connect().channel(1).bind(&queues[1], &exchange, "k");
+    let mut conn = broker.connect();
+    let mut ch = conn.channel_confirming(1);
+    for number in 0..3000 {
+        let properties = late(300 + number * 7919 % 1500);
+        ch.publish_with(publish(&exchange, "k"), &properties, number.to_string());
+    }
+    ch.confirmed(1, 3000);
+    for _ in 0..4 {
+        let mut conn = broker.connect();
+        let mut ch = conn.channel(1);
+        // Some come back and wait again, while the others come.
+        ch.consume(&queues[0], "c");
+        let [first, second] = [(); 2].map(|()| ch.delivery().method.delivery_tag);
+        ch.send(nack(first, true));
+        ch.send(reject(second, true));
+        broker.crash();
+    }
+    for queue in &queues {
+        let mut numbers: Vec<i32> =
+            awaited(&broker, queue, 3000).iter().map(|body| body.parse().unwrap()).collect();
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..3000), "{queue}");
+        broker.connect().channel(1).expect_counts(queue, (0, 0));
+    }
+    tidy(&broker, &[&queues[0], &queues[1]]);
+}

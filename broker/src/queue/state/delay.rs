@@ -40,8 +40,9 @@ impl State {
 
     /// When a message that came back is to be handed out again, if not at once.
     pub(super) fn retry_at(&self, now: u64, verdict: Verdict, entry: &Entry) -> Option<u64> {
+        let retry = self.rules.retry.as_ref()?;
         let draw = entry.seq ^ u64::from(entry.returns) << 40 ^ now << 20;
-        let delay = self.rules.retry.as_ref()?.delay(verdict, entry.returns, draw)?;
+        let delay = retry.delay(verdict, entry.returns, draw)?;
         Some(now.saturating_add(delay))
     }
 

@@ -80,6 +80,8 @@ impl State {
         self.unacked.insert(entry.seq, Unacked::of(entry, consumer));
         if let Some(queue) = self.config.durable.filter(|_| entry.stored)
             && entry.seq >= self.handed_out
+            // One that came back may stand before others that nobody has seen, and says so itself.
+            && !entry.redelivered
         {
             self.handed_out = entry.seq + 1;
             // One operation is enough for all that are handed out together.
