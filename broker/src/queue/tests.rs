@@ -2,6 +2,7 @@
 
 mod refused;
 mod threads;
+mod waiting;
 
 use lepus_protocol::method::Verdict;
 

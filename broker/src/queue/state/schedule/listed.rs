@@ -56,9 +56,16 @@ impl Ord for Pair {
     }
 }
 
-/// A bounded list of them.
-#[derive(Debug, Default)]
-pub struct Listed(BinaryHeap<Reverse<Pair>>);
+/// A list of them, bounded as far as they are in buckets.
+#[derive(Debug)]
+pub struct Listed {
+    stored: BinaryHeap<Reverse<Pair>>,
+    kept: BinaryHeap<Reverse<Pair>>,
+    /// The most that are to be listed.
+    max: usize,
+    /// With more than so many in buckets the list is cut.
+    limit: usize,
+}
 
 /// What was taken off a list that was too long.
 #[derive(Debug)]
@@ -70,70 +77,72 @@ pub struct Cut {
 }
 
 impl Listed {
+    /// An empty one.
+    pub fn new(max: usize) -> Self {
+        Self { stored: BinaryHeap::new(), kept: BinaryHeap::new(), max, limit: max }
+    }
+
     /// The first one.
     pub fn first(&self) -> Option<Pair> {
-        self.0.peek().map(|Reverse(pair)| *pair)
+        let first = |heap: &BinaryHeap<Reverse<Pair>>| heap.peek().map(|Reverse(pair)| *pair);
+        first(&self.stored).into_iter().chain(first(&self.kept)).min()
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = Pair> {
-        self.0.iter().map(|Reverse(pair)| *pair)
+        self.stored.iter().chain(&self.kept).map(|Reverse(pair)| *pair)
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
+    /// Whether the part of them that is in buckets leaves room: of `parts` parts at most one is taken.
+    pub fn has_room(&self, parts: usize) -> bool {
+        self.stored.len() <= self.max / parts
     }
 
     /// Takes the first one if it is due before `time`.
     pub fn pop_before(&mut self, time: u64) -> Option<Pair> {
-        let due = self.first().is_some_and(|pair| pair.due() < time);
-        if !due {
+        let first = self.first().filter(|pair| pair.due() < time)?;
+        if first.bucket().is_none() {
+            self.kept.pop();
+            return Some(first);
+        }
+        self.stored.pop();
+        if self.stored.is_empty() && self.stored.capacity() > 4096 {
+            self.stored = BinaryHeap::new();
+        }
+        if self.stored.len() < self.max {
+            self.limit = self.max;
+        }
+        Some(first)
+    }
+
+    /// Adds one. With too many in buckets the later half of these is taken off.
+    pub fn push(&mut self, pair: Pair) -> Option<Cut> {
+        if pair.bucket().is_none() {
+            self.kept.push(Reverse(pair));
             return None;
         }
-        let pair = self.0.pop().map(|Reverse(pair)| pair);
-        if self.0.is_empty() && self.0.capacity() > 4096 {
-            self.0 = BinaryHeap::new();
-        }
-        pair
+        self.stored.push(Reverse(pair));
+        if self.stored.len() <= self.limit { None } else { self.cut() }
     }
 
-    /// Adds one; with more than `max` the later half of what is in buckets is taken off.
-    pub fn push(&mut self, pair: Pair, max: usize) -> Option<Cut> {
-        self.0.push(Reverse(pair));
-        if self.0.len() <= max { None } else { self.cut(max / 2) }
-    }
-
-    fn cut(&mut self, keep: usize) -> Option<Cut> {
+    /// What is due at one time stays together, so that more than half may stay.
+    fn cut(&mut self) -> Option<Cut> {
         // Reversed: the last come first.
-        let mut all = std::mem::take(&mut self.0).into_sorted_vec();
-        let first = all.last().map_or(0, |Reverse(pair)| pair.due());
-        let from = all.get(all.len() - 1 - keep).map_or(0, |Reverse(pair)| pair.due());
-        // What is due at one time stays together, and something stays.
-        let later = all.partition_point(|Reverse(pair)| pair.due() > first);
-        let from = match from > first {
-            true => from,
-            false => later.checked_sub(1).and_then(|at| all.get(at)).map_or(0, |next| next.0.due()),
-        };
-        if from == 0 {
-            self.0 = all.into();
-            return None;
-        }
-        let mut buckets = BTreeSet::new();
-        all.retain(|Reverse(pair)| match pair.bucket() {
-            Some(bucket) if pair.due() >= from => {
-                buckets.insert(bucket);
-                false
-            }
-            _ => true,
-        });
-        all.shrink_to_fit();
-        self.0 = all.into();
-        (!buckets.is_empty()).then_some(Cut { from, buckets })
+        let mut all = std::mem::take(&mut self.stored).into_sorted_vec();
+        let last = all.get(all.len() - 1 - self.max / 2).map_or(0, |Reverse(pair)| pair.due());
+        let off = all.partition_point(|Reverse(pair)| pair.due() > last);
+        let mut kept = all.split_off(off);
+        kept.shrink_to_fit();
+        self.stored = kept.into();
+        // Not again at each of them if they are many all the same.
+        self.limit = self.max.max(2 * self.stored.len());
+        let from = all.last()?.0.due();
+        let buckets = all.iter().filter_map(|Reverse(pair)| pair.bucket()).collect();
+        Some(Cut { from, buckets })
     }
 
     /// Forgets all.
     pub fn clear(&mut self) {
-        self.0 = BinaryHeap::new();
+        *self = Self::new(self.max);
     }
 }

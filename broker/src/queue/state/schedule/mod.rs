@@ -43,7 +43,6 @@ pub struct Schedule {
     next: Seq,
     buckets: BTreeMap<Bucket, Held>,
     listed: Listed,
-    listed_max: usize,
     /// Messages that the store does not have in a bucket.
     kept: BTreeMap<Seq, Kept>,
     /// The bucket that is being read through.
@@ -57,8 +56,8 @@ pub struct Schedule {
     count: usize,
     /// What is due at or after it may not be listed yet.
     barrier: u64,
-    /// The bucket that is to be read through next, and when.
-    next_scan: Option<(u64, Bucket)>,
+    /// What is to be read through next.
+    ahead: Ahead,
 }
 
 /// A bucket.
@@ -73,6 +72,17 @@ struct Held {
     cancelled: BTreeSet<Seq>,
     /// Positions of messages that cannot be read: they stay in the store and count no more.
     unreadable: BTreeSet<Seq>,
+}
+
+/// Buckets that are to be read through, and when.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ahead {
+    /// The first of those of which nothing was listed.
+    closed: Option<(u64, Bucket)>,
+    /// The first of those of which only some is listed.
+    partly: Option<(u64, Bucket)>,
+    /// The one without which nothing goes on beyond the barrier.
+    blocking: Option<(u64, Bucket)>,
 }
 
 #[derive(Debug)]
@@ -111,8 +121,7 @@ impl Schedule {
             owner,
             next: FIRST,
             buckets: BTreeMap::new(),
-            listed: Listed::default(),
-            listed_max: LISTED_MAX,
+            listed: Listed::new(LISTED_MAX),
             kept: BTreeMap::new(),
             scan: None,
             fetch: Vec::new(),
@@ -120,7 +129,7 @@ impl Schedule {
             held_until: 0,
             count: 0,
             barrier: u64::MAX,
-            next_scan: None,
+            ahead: Ahead::default(),
         }
     }
 
@@ -227,7 +236,7 @@ impl Schedule {
     }
 
     fn list(&mut self, pair: Pair) {
-        let Some(cut) = self.listed.push(pair, self.listed_max) else { return };
+        let Some(cut) = self.listed.push(pair) else { return };
         if let Some(scan) = &mut self.scan {
             scan.cut = scan.cut.min(cut.from);
         }
@@ -241,17 +250,27 @@ impl Schedule {
 
     /// Finds out anew what bucket is to be read through next, and up to when all is listed.
     fn look_ahead(&mut self) {
-        (self.barrier, self.next_scan) = (u64::MAX, None);
+        (self.barrier, self.ahead) = (u64::MAX, Ahead::default());
         let scanned = self.scan.as_ref().map(|scan| scan.bucket);
         for (bucket, held) in &self.buckets {
             if held.messages == 0 || held.listed_below == u64::MAX {
                 continue;
             }
             let first = held.start.max(held.listed_below);
-            self.barrier = self.barrier.min(first);
             let opens = (first.saturating_sub(bucket.lead()), *bucket);
-            if scanned != Some(*bucket) && self.next_scan.is_none_or(|next| opens < next) {
-                self.next_scan = Some(opens);
+            let blocks = first < self.barrier;
+            self.barrier = self.barrier.min(first);
+            if scanned == Some(*bucket) {
+                continue;
+            }
+            let sooner = |known: Option<(u64, Bucket)>| known.is_none_or(|known| opens < known);
+            let Ahead { closed, partly, blocking } = &mut self.ahead;
+            let ahead = if held.listed_below == 0 { closed } else { partly };
+            if sooner(*ahead) {
+                *ahead = Some(opens);
+            }
+            if blocks {
+                *blocking = Some(opens);
             }
         }
     }
@@ -261,15 +280,23 @@ impl Schedule {
         let first = self.listed.first().map(Pair::due);
         let first = first.filter(|due| self.fetch.is_empty() && *due < self.barrier);
         let first = first.map(|due| due.max(self.held_until));
-        let scan = self.next_scan.filter(|_| self.may_scan()).map(|(opens, _)| opens);
+        let scan = self.next_scan().map(|(opens, _)| opens);
         first.into_iter().chain(scan).min()
     }
 
-    /// One bucket is read through at a time, and only while there is room to list what is found or
-    /// nothing else can go on.
-    fn may_scan(&self) -> bool {
-        let blocked = self.listed.first().is_some_and(|pair| pair.due() >= self.barrier);
-        self.scan.is_none() && (self.listed.len() <= self.listed_max / 2 || blocked)
+    /// The bucket that is to be read through next, and when. One is at a time, and only while there is
+    /// room to list what is found (more for one that was listed in part, so that it gets further each
+    /// time) or nothing else can go on.
+    fn next_scan(&self) -> Option<(u64, Bucket)> {
+        if self.scan.is_some() {
+            return None;
+        }
+        let Ahead { closed, partly, blocking } = self.ahead;
+        let blocked = self.listed.first().is_none_or(|pair| pair.due() >= self.barrier);
+        let closed = closed.filter(|_| self.listed.has_room(2));
+        let partly = partly.filter(|_| self.listed.has_room(8));
+        let blocking = blocking.filter(|_| blocked);
+        closed.into_iter().chain(partly).chain(blocking).min()
     }
 
     /// Does what is due; what must be read for it goes to `jobs`.
@@ -283,8 +310,7 @@ impl Schedule {
                 self.take_fetched(Vec::new(), &mut due);
             }
         }
-        if self.may_scan()
-            && let Some((opens, bucket)) = self.next_scan
+        if let Some((opens, bucket)) = self.next_scan()
             && opens <= now
         {
             let from = self.buckets.get(&bucket).map_or(0, |held| held.listed_below);
