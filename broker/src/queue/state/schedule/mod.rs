@@ -500,10 +500,15 @@ impl Schedule {
     pub fn sweep(&mut self, now: u64, ops: &mut Vec<Op>) {
         let Some(owner) = self.owner else { return };
         let scanned = self.scan.as_ref().map(|scan| scan.bucket);
+        let (listed, fetch) = (&self.listed, &self.fetch);
         self.buckets.retain(|bucket, held| {
+            // What was cancelled must be known as long as it is listed.
+            let mut pairs = listed.iter().chain(fetch.iter().copied());
+            let is_listed =
+                !held.cancelled.is_empty() && pairs.any(|pair| pair.bucket() == Some(*bucket));
             let over = held.start.saturating_add(bucket.length()) <= now;
             let empty = held.messages == 0 && held.unreadable.is_empty();
-            let goes = over && empty && scanned != Some(*bucket);
+            let goes = over && empty && !is_listed && scanned != Some(*bucket);
             if goes {
                 ops.push(Op::DropQueue { queue: bucket.stored_as(owner) });
             }
