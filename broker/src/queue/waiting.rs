@@ -47,7 +47,7 @@ impl Queue {
         let buckets = buckets.unwrap_or_default();
         let mut page = Vec::new();
         let (at, mut seq) = from.unwrap_or((buckets.first().copied(), 0));
-        // A bucket that is empty by now is passed over.
+        // If its bucket is gone by now it begins anew.
         let begin = at.map_or(buckets.len(), |at| {
             buckets.iter().position(|bucket| *bucket == at).unwrap_or_default()
         });

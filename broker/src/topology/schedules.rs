@@ -36,6 +36,11 @@ impl<H: Clone> Topology<H> {
         std::mem::take(&mut self.gone)
     }
 
+    /// What a delayed exchange holds back.
+    pub fn held_back(&self, exchange: &str) -> Option<H> {
+        self.holder(held_by(self.exchange(exchange).ok()?.id))
+    }
+
     /// The queue of an id, or what the exchange of that id holds back.
     pub fn holder(&self, id: QueueId) -> Option<H> {
         self.queue.get(&id).map(|entry| entry.handle.clone())

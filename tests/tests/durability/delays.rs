@@ -163,3 +163,44 @@ fn kills_while_messages_come_due_neither_lose_nor_double_any() {
     }
     tidy(&broker, &[&queues[0], &queues[1]]);
 }
+
+#[test]
+fn what_waits_is_dumped_under_the_name_of_its_queue_or_exchange() {
+    lepus_only!("it is Lepus' own store");
+    let mut broker = Broker::start();
+    let heeds = declared(&broker, [("x-delayed", flag(true))]);
+    let exchange = delayed_exchange(&broker, &heeds);
+    let mut conn = broker.connect();
+    let mut ch = conn.channel_confirming(1);
+    ch.publish_with(publish("", &heeds), &late(600_000), "in the queue");
+    ch.publish_with(publish(&exchange, "k"), &late(100_000), "at the exchange");
+    ch.confirmed(1, 2);
+    broker.stop();
+    let dump = String::from_utf8(broker.store("dump", &[]).stdout).unwrap();
+    for (name, body) in [(&heeds, "in the queue"), (&exchange, "at the exchange")] {
+        let line = |parts: [&str; 2]| {
+            dump.lines().any(|line| parts.iter().all(|part| line.contains(part)))
+        };
+        assert!(line([&format!("\"name\":\"{name}\""), "\"scheduled\":true"]), "{dump}");
+        let message = [format!("\"queue\":\"{name}\""), format!("\"body\":\"{body}\"")];
+        assert!(line([&message[0], &message[1]]) && line([body, "\"due\":1"]), "{dump}");
+    }
+    let check = String::from_utf8(broker.store("check", &[]).stdout).unwrap();
+    assert!(check.contains(&format!("messages that wait for a time in exchange '{exchange}'")));
+}
+
+#[test]
+fn what_waits_is_kept_by_the_embedded_store_too() {
+    lepus_only!("it is Lepus' own store");
+    let mut broker = Broker::with_config("storage.engine = sled");
+    let heeds = declared(&broker, [("x-delayed", flag(true))]);
+    let mut conn = broker.connect();
+    let mut ch = conn.channel_confirming(1);
+    for ms in [700, 1, 400] {
+        ch.publish_with(publish("", &heeds), &late(ms), ms.to_string());
+    }
+    ch.confirmed(1, 3);
+    broker.crash();
+    assert_eq!(awaited(&broker, &heeds, 3), ["1", "400", "700"]);
+    broker.connect().channel(1).expect_counts(&heeds, (0, 0));
+}

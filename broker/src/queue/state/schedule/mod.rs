@@ -43,8 +43,8 @@ pub struct Schedule {
     next: Seq,
     buckets: BTreeMap<Bucket, Held>,
     listed: Listed,
-    /// Messages that the store does not have in a bucket.
-    kept: BTreeMap<Seq, Kept>,
+    /// Messages that the store does not have in a bucket, with their due times.
+    kept: BTreeMap<Seq, (u64, Kept)>,
     /// The bucket that is being read through.
     scan: Option<Scan>,
     /// Messages that are due and being read.
@@ -147,14 +147,8 @@ impl Schedule {
 
     /// What is in memory, by position from `from` on: due time, position, octets of the body.
     pub fn kept(&self, from: Seq, max: usize) -> Vec<(u64, Seq, u64)> {
-        let dues: BTreeMap<Seq, u64> =
-            self.listed_pairs().map(|pair| (pair.seq, pair.due())).collect();
         let kept = self.kept.range(from..).take(max);
-        kept.map(|(seq, kept)| {
-            let due = dues.get(seq).copied().unwrap_or_default();
-            (due, *seq, kept.message().body_len() as u64)
-        })
-        .collect()
+        kept.map(|(seq, (due, kept))| (*due, *seq, kept.message().body_len() as u64)).collect()
     }
 
     fn listed_pairs(&self) -> impl Iterator<Item = Pair> {
@@ -199,7 +193,7 @@ impl Schedule {
 
     fn keep(&mut self, due: u64, kept: Kept) {
         let seq = self.next_seq();
-        self.kept.insert(seq, kept);
+        self.kept.insert(seq, (due, kept));
         self.count += 1;
         self.list(Pair::kept(due, seq));
     }
@@ -365,7 +359,7 @@ impl Schedule {
                         self.kept.insert(pair.seq, kept);
                         self.list(pair);
                     }
-                    kept => self.give_kept(pair, kept, due),
+                    kept => self.give_kept(pair, kept.map(|(_, kept)| kept), due),
                 }
                 continue;
             };
@@ -407,7 +401,7 @@ impl Schedule {
                 Some(bucket) => self.put(now, pair, bucket),
                 None => {
                     self.count += 1;
-                    self.kept.insert(pair.seq, Kept::Message(message));
+                    self.kept.insert(pair.seq, (pair.due(), Kept::Message(message)));
                     self.list(pair);
                 }
             }
@@ -476,7 +470,7 @@ impl Schedule {
     ) -> Option<(Option<Bucket>, Spans)> {
         let mut spans = Spans::default();
         let Some(bucket) = bucket else {
-            let kept = self.kept.remove(&seq)?;
+            let (_, kept) = self.kept.remove(&seq)?;
             self.count = self.count.saturating_sub(1);
             if let Kept::InPlace(entry) = kept {
                 spans.add(&entry);
@@ -522,7 +516,7 @@ impl Schedule {
             let drops = self.buckets.keys().map(|bucket| bucket.stored_as(owner));
             ops.extend(drops.map(|queue| Op::DropQueue { queue }));
         }
-        for kept in self.kept.values() {
+        for (_, kept) in self.kept.values() {
             if let Kept::InPlace(entry) = kept {
                 in_place.add(entry);
             }
