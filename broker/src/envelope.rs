@@ -6,7 +6,7 @@ use lepus_protocol::{encode, table};
 use memchr::memmem;
 
 use crate::error::Refusal;
-use crate::message::Message;
+use crate::message::{Builder, Message};
 use crate::routing::RouteInput;
 use crate::topology::arguments::{integer, type_name};
 
@@ -73,6 +73,22 @@ fn with_header(octets: &[u8], name: &str, value: AMQPValue) -> Option<Vec<u8>> {
     };
     headers.insert(name.into(), value);
     properties::replace_headers(octets, &headers).ok()
+}
+
+/// A message's properties with these headers; `None` if they cannot be read.
+pub fn with_headers(message: &Message, headers: &FieldTable) -> Option<Vec<u8>> {
+    properties::replace_headers(message.properties(), headers).ok()
+}
+
+/// A message without the header BCC.
+pub fn without_bcc(message: &Message, headers: &FieldTable) -> Message {
+    match with_headers(message, &without(headers, "BCC")) {
+        Some(properties) => {
+            let (now, route) = (message.arrived(), message.route());
+            Builder::whole(now, route, &properties, message.body(), message.persistent())
+        }
+        None => message.clone(),
+    }
 }
 
 /// The routing keys in CC and BCC: arrays of long strings (RabbitMQ's sender-selected distribution).

@@ -116,7 +116,10 @@ impl Vhost {
         node: &Arc<Node>,
         command: topology::Command<'_>,
     ) -> Result<topology::Outcome<Arc<Queue>>, Refusal> {
-        let (outcome, happened) = self.apply_locked(node, command);
+        let Applied { outcome, happened, gone } = self.apply_locked(node, command);
+        for schedule in gone {
+            schedule.apply(Command::Delete { if_unused: false, if_empty: false });
+        }
         for one in happened {
             node.tell(|| one.event(&self.name, user, |owner| node.pid(owner, 0)));
         }
@@ -154,11 +157,7 @@ impl Vhost {
         }
     }
 
-    fn apply_locked(
-        &self,
-        node: &Arc<Node>,
-        command: topology::Command<'_>,
-    ) -> (Result<topology::Outcome<Arc<Queue>>, Refusal>, Vec<Happened>) {
+    fn apply_locked(&self, node: &Arc<Node>, command: topology::Command<'_>) -> Applied {
         let make = |record| Queue::new(node.clone(), self.name.clone(), record, &[]);
         let mut topology = self.topology.write();
         topology.watch(node.events().wanted());
@@ -167,7 +166,8 @@ impl Vhost {
         self.version.fetch_add(1, Ordering::Release);
         // Under the lock, so that changes are recorded in order, and a queue before its messages.
         node.declared().change(node.store(), topology.take_changes());
-        (outcome, topology.take_happened())
+        let (happened, gone) = (topology.take_happened(), topology.take_gone());
+        Applied { outcome, happened, gone }
     }
 
     /// Keeps at hand what must be known without a lock.
@@ -268,4 +268,12 @@ impl Vhost {
         // Removing can't be refused.
         let _ = self.apply(node, topology::Command::RemoveQueue(id));
     }
+}
+
+/// What a change has led to.
+struct Applied {
+    outcome: Result<topology::Outcome<Arc<Queue>>, Refusal>,
+    happened: Vec<Happened>,
+    /// What delayed exchanges held back that are gone.
+    gone: Vec<Arc<Queue>>,
 }

@@ -8,10 +8,12 @@ mod bury;
 mod complaints;
 mod death;
 pub mod load;
+mod postpone;
 mod receipt;
 mod rules;
 pub mod state;
 pub mod timers;
+pub mod waiting;
 mod writes;
 
 use std::sync::Arc;
@@ -28,9 +30,10 @@ use crate::node::Node;
 use crate::topology::QueueRecord;
 use crate::topology::arguments::is_quorum;
 pub use receipt::{Fate, Receipt, Transaction};
+use state::schedule::Note;
 use state::{
     Command, Config, ConsumerKey, ConsumerStatus, Counts, DELIVERY_COST, Delivery, Effects, Notice,
-    Outcome, Past, State,
+    Outcome, Past, Rules, State,
 };
 use writes::{Write, Writes};
 
@@ -56,6 +59,8 @@ struct Inner {
     state: State,
     effects: Effects,
     writes: Writes,
+    /// What moves messages that were due and is not done yet.
+    moves: Vec<Arc<Transaction>>,
     /// A thread is carrying out effects and will carry out those that come meanwhile.
     busy: bool,
 }
@@ -80,12 +85,13 @@ impl Queue {
             hot_max: node.hot_max(),
             priorities: rules::priorities(&record.spec.arguments),
         };
-        let rules = Arc::new(rules::rules(record.arguments()));
+        let rules = Arc::new(rules_of(&record, record.arguments()));
         let refuses = AtomicBool::new(rules.refuses());
         let inner = Inner {
             state: State::new(config, rules, past, now_ms()),
             effects: Effects::default(),
             writes: Writes::default(),
+            moves: Vec::new(),
             busy: false,
         };
         let (backlog, has_consumers) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -128,7 +134,7 @@ impl Queue {
 
     /// Has other rules hold, made from these arguments; the newest ones by `version` count.
     pub fn set_rules(self: &Arc<Self>, arguments: &FieldTable, version: u64) {
-        self.apply(Command::SetRules(Arc::new(rules::rules(arguments)), version));
+        self.apply(Command::SetRules(Arc::new(rules_of(&self.record, arguments)), version));
         // Of two changes at a time the older one may come last: as the state has it now.
         let inner = self.inner.lock();
         self.refuses.store(inner.state.refuses(), Ordering::Relaxed);
@@ -230,14 +236,20 @@ impl Queue {
 
     fn carry_out(self: &Arc<Self>, writes: Vec<Write>, effects: Effects) {
         for write in writes {
-            if let Err(refused) = write.carry_out(self.store(), self.node.durability())
-                && !refused.is_empty()
-            {
-                self.apply(Command::Refused(refused));
+            if let Err(refused) = write.carry_out(self.store(), self.node.durability()) {
+                if !refused.waiting.is_empty() {
+                    self.apply(Command::Schedule(Note::Refused(refused.waiting)));
+                }
+                if !refused.ready.is_empty() {
+                    self.apply(Command::Refused(refused.ready));
+                }
             }
         }
         for dead in effects.dead {
             self.send_dead(dead);
+        }
+        for job in effects.schedule {
+            self.do_scheduled(job);
         }
         for (connection, deliveries) in by_connection(effects.deliveries) {
             self.deliver(connection, deliveries);
@@ -277,6 +289,12 @@ impl Queue {
     fn undo(self: &Arc<Self>, deliveries: Vec<Delivery>) {
         self.apply(undo_command(deliveries));
     }
+}
+
+fn rules_of(record: &QueueRecord, arguments: &FieldTable) -> Rules {
+    let mut rules = rules::rules(arguments);
+    rules.delays |= record.holds_back;
+    rules
 }
 
 /// The command that takes deliveries back which no peer has seen.

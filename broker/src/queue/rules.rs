@@ -2,8 +2,9 @@
 
 use amq_protocol::types::{AMQPValue, FieldTable};
 
+use super::state::schedule::{LONGEST_MS, Retry, RetryKind};
 use super::state::{DeadLetterTo, Overflow, Priorities, PriorityMode, Rules};
-use crate::topology::arguments::{integer, is_quorum};
+use crate::topology::arguments::{integer, is_quorum, real};
 
 /// How often a message of a quorum queue comes back if nothing else is said, as in RabbitMQ 4.
 const QUORUM_DELIVERY_LIMIT: u32 = 20;
@@ -35,6 +36,8 @@ pub fn rules(arguments: &FieldTable) -> Rules {
         consumer_timeout: number("x-consumer-timeout"),
         paused: flag("x-pause"),
         max_rate: number("x-max-delivery-rate"),
+        delays: flag("x-delayed"),
+        retry: retry(arguments),
     }
 }
 
@@ -68,4 +71,25 @@ fn text(arguments: &FieldTable, name: &str) -> Option<String> {
         AMQPValue::LongString(text) => Some(text.to_string()),
         _ => None,
     }
+}
+
+fn retry(arguments: &FieldTable) -> Option<Retry> {
+    let argument = |name: &str| arguments.inner().get(&*format!("x-delayed-retry-{name}"));
+    let kind = match argument("type")? {
+        AMQPValue::LongString(kind) => match kind.as_bytes() {
+            b"all" => RetryKind::All,
+            b"failed" => RetryKind::Failed,
+            b"returned" => RetryKind::Returned,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let ms = |name| argument(name).and_then(integer).and_then(|ms| u64::try_from(ms).ok());
+    Some(Retry {
+        kind,
+        min: ms("min").unwrap_or_default(),
+        max: ms("max").unwrap_or(LONGEST_MS),
+        multiplier: argument("multiplier").and_then(real),
+        jitter: argument("jitter").and_then(real).unwrap_or_default(),
+    })
 }

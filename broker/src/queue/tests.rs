@@ -2,6 +2,7 @@
 
 mod refused;
 mod threads;
+mod waiting;
 
 use lepus_protocol::method::Verdict;
 
@@ -116,7 +117,7 @@ fn deliveries_to_a_closed_mailbox_return() {
             node.disconnect(connection);
         }
         publish(&queue, 0..100);
-        let counts = Counts { ready: 100, unacked: 0, consumers: 1, ready_bytes: 400 };
+        let counts = Counts { ready: 100, consumers: 1, ready_bytes: 400, ..Counts::default() };
         assert_eq!(queue.counts(), counts);
         queue.apply(Command::Cancel(key));
         let left = drain(&queue);

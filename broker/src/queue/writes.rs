@@ -7,8 +7,18 @@ use lepus_storage::{Batch, Lsn, MessageStore, Op, SeqRange, StoreError, TxPart};
 use super::receipt::{Receipt, Transaction};
 use super::state::Seq;
 use super::state::place::from_store;
+use super::state::schedule::{Bucket, is_scheduled};
 use crate::durability::Durability;
 use crate::limits::STORED_APART;
+
+/// Messages that the store has refused.
+#[derive(Debug, Default)]
+pub struct Refused {
+    /// Of the queue: position, octets of the body.
+    pub ready: Vec<(Seq, u64)>,
+    /// Of its buckets.
+    pub waiting: Vec<(Bucket, Seq)>,
+}
 
 /// Writes that nobody carries out yet.
 #[derive(Debug, Default)]
@@ -60,15 +70,15 @@ impl Write {
         Self { ops, receipts: Vec::new(), tx }
     }
 
-    /// Gives the store its batch. An error tells which messages (position, octets of the body)
-    /// were refused, if any are in it.
+    /// Gives the store its batch. An error tells which messages were refused, if any are in it.
     pub fn carry_out(
         self,
         store: &dyn MessageStore,
         durability: &Durability,
-    ) -> Result<(), Vec<(Seq, u64)>> {
+    ) -> Result<(), Refused> {
         let Self { ops, receipts, tx } = self;
         let published = published(&ops);
+        let waiting: Vec<(Bucket, Seq)> = ops.iter().filter_map(waiting).collect();
         let others = if published.is_empty() { Vec::new() } else { others(&ops) };
         let followed = receipts.iter().all(|receipt| receipt.is_followed());
         let done = match &tx {
@@ -106,7 +116,9 @@ impl Write {
                 if !published.is_empty() {
                     tracing::error!(messages = published.len(), "messages refused: {error}");
                 }
-                Err(published)
+                let mut ready = published;
+                ready.retain(|(seq, _)| !is_scheduled(*seq));
+                Err(Refused { ready, waiting })
             }
         }
     }
@@ -143,6 +155,14 @@ fn published(ops: &[Op]) -> Vec<(Seq, u64)> {
     let mut published: Vec<_> = published.collect();
     published.sort_unstable_by_key(|(seq, _)| *seq);
     published
+}
+
+/// A message that goes to a bucket.
+fn waiting(op: &Op) -> Option<(Bucket, Seq)> {
+    match op {
+        Op::Publish { queue, seq, .. } => Some((Bucket::parse(*queue)?.1, seq.0)),
+        _ => None,
+    }
 }
 
 /// All but messages.

@@ -32,7 +32,7 @@ use amq_protocol::types::ShortString;
 use lepus_protocol::frame::Piece;
 use lepus_protocol::handshake::Tuning;
 use lepus_protocol::limits::SHORT_STRING_MAX;
-use lepus_protocol::method::MethodId;
+use lepus_protocol::method::{MethodId, Verdict};
 
 use crate::error::Refusal;
 use crate::events::INTERNAL_USER;
@@ -246,7 +246,7 @@ impl Session {
             self.tell_consumer_deleted(*consumer, INTERNAL_USER);
             self.consumers.remove(consumer);
         }
-        self.requeue_all(number);
+        self.return_all(number, Verdict::Fail);
         self.serve_queues();
     }
 

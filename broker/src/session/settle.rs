@@ -74,7 +74,7 @@ impl Session {
         if !requeue {
             return Err(Refusal::new(ReplyCode::NotImplemented, "requeue=false"));
         }
-        self.requeue_all(number);
+        self.return_all(number, Verdict::Requeue);
         self.serve_queues();
         if let Some(out) = reply {
             let ok = basic::AMQPMethod::RecoverOk(basic::RecoverOk {});
@@ -85,12 +85,12 @@ impl Session {
     }
 
     /// Returns all that a channel holds to its queues, what a transaction would have settled too.
-    pub(super) fn requeue_all(&mut self, number: u16) {
+    pub(super) fn return_all(&mut self, number: u16, verdict: Verdict) {
         let Some(channel) = self.channel_mut(number) else { return };
         let mut held = channel.unacked.drain();
         if let Some(tx) = &mut channel.tx {
             held.extend(tx.take_settled());
         }
-        self.settle_all(number, held, Verdict::Requeue);
+        self.settle_all(number, held, verdict);
     }
 }

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::names::{Declared, Names};
 use super::{EngineArgs, cannot_read, names, report, values};
-use crate::message::Message;
-use crate::queue::state::place::{level_of, lowest_level};
+use crate::message::{Message, Waiting};
+use crate::queue::state::place::{self, lowest_level};
+use crate::queue::state::schedule::Bucket;
 use crate::topology::record;
 
 /// How much is read at once.
@@ -69,7 +70,8 @@ impl DumpArgs {
 
 /// A queue, with what the store has of each of its priorities.
 fn queue_line(levels: &[(QueueId, QueueStats)], names: &Names) -> Value {
-    let id = levels.first().map_or(QueueId(0), |(id, _)| lowest_level(*id));
+    let first = levels.first().map_or(QueueId(0), |(id, _)| *id);
+    let (id, is_scheduled) = (lowest_level(first), Bucket::parse(first).is_some());
     let declared = names.get(id);
     let arguments = declared.and_then(|declared| record::arguments(&declared.arguments).ok());
     json!({
@@ -80,14 +82,16 @@ fn queue_line(levels: &[(QueueId, QueueStats)], names: &Names) -> Value {
         "durable": true,
         "auto_delete": declared.map(|declared| declared.auto_delete),
         "arguments": arguments.as_ref().map(values::fields),
+        "scheduled": is_scheduled,
         "messages": levels.iter().map(|(_, stats)| stats.messages).sum::<u64>(),
         "octets": levels.iter().map(|(_, stats)| stats.weight).sum::<u64>(),
     })
 }
 
-/// Each queue with its priorities.
+/// Each queue with its priorities, and each with what waits for a time in it.
 fn levels_of(queues: &[(QueueId, QueueStats)]) -> impl Iterator<Item = &[(QueueId, QueueStats)]> {
-    queues.chunk_by(|(one, _), (other, _)| lowest_level(*one) == lowest_level(*other))
+    let of = |id: QueueId| (lowest_level(id), Bucket::parse(id).is_some());
+    queues.chunk_by(move |(one, _), (other, _)| of(*one) == of(*other))
 }
 
 /// Whether all that is left of a priority to be printed could be read.
@@ -108,16 +112,12 @@ fn messages(
                 from = next;
                 *left = left.saturating_sub(read.len() as u64);
                 for stored in read.drain(..) {
-                    writeln!(
-                        out,
-                        "{}",
-                        message_line(names.get(id), (level_of(id.0), stats), stored)
-                    )?;
+                    writeln!(out, "{}", message_line(id, names.get(id), stats, stored))?;
                 }
             }
             Err(error @ StoreError::Unreadable { seq, .. }) => {
                 let queue = names.get(id).map(|declared| &declared.name);
-                let (level, why) = (level_of(id.0), error.to_string());
+                let (level, why) = (level_of(id), error.to_string());
                 let line = json!({
                     "kind": "unreadable", "queue": queue, "level": level, "position": seq.0, "why": why,
                 });
@@ -132,8 +132,9 @@ fn messages(
 }
 
 fn message_line(
+    id: QueueId,
     declared: Option<&Declared>,
-    (level, stats): (u8, &QueueStats),
+    stats: &QueueStats,
     stored: Stored,
 ) -> Value {
     let Stored { seq, payload, returns } = stored;
@@ -141,14 +142,22 @@ fn message_line(
         "kind": "message",
         "vhost": declared.map(|declared| &declared.vhost),
         "queue": declared.map(|declared| &declared.name),
-        "level": level,
+        "level": level_of(id),
         "position": seq.0,
         "redelivered": returns > 0 || seq < stats.delivered,
         "returns": returns,
     });
     let Some(fields) = line.as_object_mut() else { return line };
     let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
-    match Message::from_stored(payload.clone()) {
+    let message = match Bucket::parse(id) {
+        Some(_) => {
+            let waiting = Waiting::from_stored(payload.clone());
+            put("due", json!(waiting.due()));
+            waiting.message()
+        }
+        None => Message::from_stored(payload.clone()),
+    };
+    match message {
         Some(message) => {
             put("exchange", json!(String::from_utf8_lossy(message.exchange())));
             put("routing_key", json!(String::from_utf8_lossy(message.routing_key())));
@@ -165,4 +174,9 @@ fn message_line(
         }
     }
     line
+}
+
+/// The priority that a queue of the store is for.
+fn level_of(id: QueueId) -> u8 {
+    if Bucket::parse(id).is_some() { 0 } else { place::level_of(id.0) }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::names::Names;
 use crate::queue::state::place::{level_of, lowest_level};
+use crate::queue::state::schedule::Bucket;
 
 /// What is there, for people.
 pub(super) fn holdings(
@@ -83,6 +84,7 @@ pub(super) fn json(directory: &Path, kind: StoreKind, report: &Report) -> Value 
             "priority": level_of(id.0),
             "vhost": declared.map(|declared| &declared.vhost),
             "name": declared.map(|declared| &declared.name),
+            "scheduled": Bucket::parse(id).is_some(),
         })
     };
     let queues = queues_of(report, &names).into_iter().map(|(id, stats)| {

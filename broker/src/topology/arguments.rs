@@ -38,6 +38,12 @@ const QUEUE_ARGUMENTS: &[Rule] = &[
     Rule { name: "x-quorum-initial-group-size", quorum: true, check: group_size },
     Rule { name: "x-queue-leader-locator", quorum: true, check: leader_locator },
     Rule { name: "x-queue-master-locator", quorum: false, check: anything },
+    Rule { name: "x-delayed", quorum: true, check: boolean },
+    Rule { name: "x-delayed-retry-type", quorum: true, check: retry_type },
+    Rule { name: "x-delayed-retry-min", quorum: true, check: time },
+    Rule { name: "x-delayed-retry-max", quorum: true, check: time },
+    Rule { name: "x-delayed-retry-multiplier", quorum: true, check: multiplier },
+    Rule { name: "x-delayed-retry-jitter", quorum: true, check: jitter },
     Rule { name: "x-delivery-limit", quorum: true, check: anything },
     Rule { name: "x-consumer-timeout", quorum: true, check: non_negative },
     Rule { name: "x-max-delivery-rate", quorum: true, check: rate },
@@ -254,6 +260,15 @@ pub fn integer(value: &AMQPValue) -> Option<i64> {
     }
 }
 
+/// A number of any of the wire's types.
+pub fn real(value: &AMQPValue) -> Option<f64> {
+    match value {
+        AMQPValue::Float(number) => Some(f64::from(*number)),
+        AMQPValue::Double(number) => Some(*number),
+        other => integer(other).map(|number| number as f64),
+    }
+}
+
 fn expect_integer(value: &AMQPValue) -> Result<i64, String> {
     integer(value).ok_or_else(|| format!("\"expected integer, got {}\"", type_name(value)))
 }
@@ -360,6 +375,24 @@ fn group_size(value: &AMQPValue) -> Result<(), String> {
 fn leader_locator(value: &AMQPValue) -> Result<(), String> {
     let allowed = ["client-local", "balanced", "random", "least-leaders"];
     one_of(value, &allowed, "invalid_queue_locator_arg")
+}
+
+fn retry_type(value: &AMQPValue) -> Result<(), String> {
+    one_of(value, &["disabled", "all", "failed", "returned"], "invalid_delayed_retry_type")
+}
+
+fn multiplier(value: &AMQPValue) -> Result<(), String> {
+    within(value, 1.0, 1000.0)
+}
+
+fn jitter(value: &AMQPValue) -> Result<(), String> {
+    within(value, 0.0, 1.0)
+}
+
+fn within(value: &AMQPValue, least: f64, most: f64) -> Result<(), String> {
+    let number = real(value).ok_or_else(|| unacceptable(value))?;
+    let fits = (least..=most).contains(&number);
+    if fits { Ok(()) } else { Err(format!("\"expected {least} to {most}, got {number}\"")) }
 }
 
 fn anything(_: &AMQPValue) -> Result<(), String> {

@@ -67,7 +67,13 @@ impl<H: Clone> Topology<H> {
         make: impl FnOnce(Arc<QueueRecord>) -> H,
     ) -> Result<Outcome<H>, Refusal> {
         match command {
-            Command::DeclareExchange(spec) => self.declare_exchange(spec).map(|_| Outcome::Done),
+            Command::DeclareExchange(spec) => {
+                let name = spec.name.clone();
+                if self.declare_exchange(spec)? {
+                    self.add_schedule(&name, make);
+                }
+                Ok(Outcome::Done)
+            }
             Command::DeleteExchange { name, if_unused } => {
                 self.delete_exchange(name, if_unused).map(|()| Outcome::Done)
             }

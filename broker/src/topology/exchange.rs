@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use amq_protocol::types::FieldTable;
+use lepus_protocol::reply::ReplyCode;
 
 use super::arguments::{self, check_property};
 use super::history::History;
 use crate::error::Refusal;
 use crate::policy::Applied;
-use crate::routing::{Bindings, ExchangeId, ExchangeKind};
+use crate::routing::{Bindings, ExchangeId, ExchangeKind, Invalid};
 
 const ALTERNATE: &str = "alternate-exchange";
 
@@ -51,9 +52,8 @@ impl Exchange {
     pub(super) fn new(id: ExchangeId, spec: ExchangeSpec, what: &str) -> Result<Self, Refusal> {
         let alternate = arguments::exchange_name(&spec.arguments, ALTERNATE, what)?;
         let name = spec.name.as_str().into();
-        let bindings = Bindings::new(spec.kind, &spec.arguments)
-            .map_err(|invalid| Refusal::precondition(invalid.text()))?;
-        let history = History::of(&spec);
+        let bindings = Bindings::new(spec.kind, &spec.arguments).map_err(refusal)?;
+        let history = History::of(bindings.kind(), &spec.arguments);
         let applied = Applied::default();
         Ok(Self { id, name, bindings, spec, alternate, applied, history })
     }
@@ -76,4 +76,11 @@ impl Exchange {
         check_property("internal", what, new.internal, old.internal)?;
         arguments::check_equivalent(&old.arguments, &new.arguments, [ALTERNATE], what)
     }
+}
+
+fn refusal(invalid: Invalid) -> Refusal {
+    if invalid.is_unknown_type() {
+        return Refusal::new(ReplyCode::CommandInvalid, invalid.text());
+    }
+    Refusal::precondition(invalid.text())
 }

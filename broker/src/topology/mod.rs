@@ -9,6 +9,7 @@ mod history;
 mod policies;
 pub mod record;
 mod restore;
+mod schedules;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ use crate::routing::{
 use crate::vhost::Vhost;
 use arguments::check_property;
 use lepus_protocol::reply::ReplyCode;
+use schedules::held_by;
 
 /// What queue.declare asks for.
 #[derive(Clone, Debug)]
@@ -61,6 +63,9 @@ pub struct QueueRecord {
     pub spec: QueueSpec,
     /// The arguments with what policies added when the queue came to be, if they did.
     pub merged: Option<FieldTable>,
+    /// It is not a queue that was declared, but what a delayed exchange holds back. Its id is the
+    /// exchange's, its name too.
+    pub holds_back: bool,
 }
 
 impl QueueRecord {
@@ -131,6 +136,8 @@ pub struct Topology<H> {
     happened: Vec<Happened>,
     /// What was done to things that survive a restart, and not been collected yet.
     changes: Vec<Change>,
+    /// What exchanges that are gone have held back, and not been collected yet.
+    gone: Vec<H>,
 }
 
 /// Ids of what is declared begin here; those of predeclared exchanges stand before.
@@ -181,6 +188,7 @@ impl<H: Clone> Topology<H> {
             watched: false,
             happened: Vec::new(),
             changes: Vec::new(),
+            gone: Vec::new(),
         };
         for (name, kind) in [
             ("amq.direct", ExchangeKind::Direct),
@@ -329,6 +337,7 @@ impl<H: Clone> Topology<H> {
             }
         }
         self.exchanges.remove(&exchange.name);
+        self.gone.extend(self.queue.remove(&held_by(id)).map(|entry| entry.handle));
         self.headers_in_use.remove(&id);
         self.bindings -= exchange.bindings.len();
         for binding in exchange.bindings.iter() {
@@ -544,7 +553,8 @@ impl<H: Clone> Topology<H> {
 
     fn route_to(&self, walk: Walk) -> Route<H> {
         let handle = |id: &QueueId| self.queue.get(id).map(|entry| entry.handle.clone());
-        let queues = walk.queues.iter().filter_map(handle).collect();
+        let held = walk.delays.into_iter().map(held_by);
+        let queues = walk.queues.into_iter().chain(held).filter_map(|id| handle(&id)).collect();
         Route { queues, stable: walk.by_keys_only, histories: walk.histories }
     }
 

@@ -49,7 +49,7 @@ impl<H: Clone> Topology<H> {
     ) -> (H, Arc<QueueRecord>) {
         let applied = self.policies.applied(subject(&name, &spec));
         let merged = applied.over(&spec.arguments, flow);
-        let record = Arc::new(QueueRecord { id, name, spec, merged });
+        let record = Arc::new(QueueRecord { id, name, spec, merged, holds_back: false });
         let handle = make(record.clone());
         self.queues.insert(record.name.clone(), record.id);
         let entry = Entry { record: record.clone(), handle: handle.clone(), applied, flow };
@@ -104,7 +104,7 @@ impl<H: Clone> Topology<H> {
         }
         self.rules_version += 1;
         let mut changed = Vec::new();
-        for entry in self.queue.values_mut() {
+        for entry in self.queue.values_mut().filter(|entry| !entry.record.holds_back) {
             let subject = subject(&entry.record.name, &entry.record.spec);
             let applied = self.policies.applied(subject);
             if applied != entry.applied {

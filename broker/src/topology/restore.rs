@@ -58,6 +58,7 @@ impl<H: Clone> Topology<H> {
                 let exchange = Exchange::new(ExchangeId(*id), spec, &what);
                 self.keep_exchange(exchange.map_err(|refusal| refusal.text)?);
                 self.next_id = self.next_id.max(*id);
+                self.add_schedule(name, make);
             }
             Record::Queue { name, id, auto_delete, arguments, paused, max_rate, .. } => {
                 let spec = QueueSpec {

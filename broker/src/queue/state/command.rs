@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lepus_protocol::method::Verdict;
 use lepus_storage::Op;
 
-use super::{ConsumerSpec, Entry, Reason, Rules};
+use super::{ConsumerSpec, Entry, Reason, Rules, schedule};
 use crate::message::Message;
 
 /// Octets that a delivery costs a consumer's window besides the message's own: frames, bookkeeping.
@@ -106,7 +106,9 @@ pub enum Command {
     Grant(ConsumerKey, u32),
     /// Whether a consumer gets only what it is granted.
     SetPull(ConsumerKey, bool),
-    /// Drops all messages that are ready.
+    /// Something of messages that wait for a time.
+    Schedule(schedule::Note),
+    /// Drops all messages that are ready or wait for a time.
     Purge,
     /// Deletes the queue.
     Delete {
@@ -185,6 +187,8 @@ pub struct Effects {
     pub deliveries: Vec<Delivery>,
     /// What the store must be told, before anybody is told anything else.
     pub store: Vec<Op>,
+    /// What is to be done for messages that wait for a time.
+    pub schedule: Vec<schedule::Job>,
     /// Messages to be dead-lettered. Only then does the store hear that they are gone.
     pub dead: Vec<Dead>,
     /// All else.
@@ -209,5 +213,6 @@ impl Effects {
             && self.notices.is_empty()
             && self.store.is_empty()
             && self.dead.is_empty()
+            && self.schedule.is_empty()
     }
 }

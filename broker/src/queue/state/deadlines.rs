@@ -77,6 +77,6 @@ impl State {
             effects.notices.extend(key.map(|key| Notice::TimedOut(key, deliveries)));
         }
         back.sort_unstable_by_key(|(seq, _)| *seq);
-        self.give_back(back, effects);
+        self.give_back(now, back, effects);
     }
 }

@@ -97,6 +97,8 @@ impl State {
         }
         self.unacked.insert(entry.seq, Unacked::of(entry, consumer));
         if let Some(queue) = self.config.durable.filter(|_| entry.stored)
+            // One that came back may stand before others that nobody has seen, and says so itself.
+            && !entry.redelivered
             && self.ready.note_handed_out(entry.seq)
         {
             let (queue, up_to) = in_store(queue, entry.seq);

@@ -21,7 +21,9 @@ impl State {
         let unused = unused.map(|ms| self.last_used.saturating_add(ms));
         let head = head.map(|due| due.max(self.held_until));
         let held = self.deadlines.first();
-        head.into_iter().chain(unused).chain(held).chain(self.next_delivery()).min()
+        let waiting = self.waiting().and_then(|waiting| waiting.next_due());
+        let own = [head, unused, held, self.next_delivery(), waiting];
+        own.into_iter().flatten().min()
     }
 
     /// Whether some message's time may be limited.

@@ -213,6 +213,11 @@ impl Levels {
         self.change(level, |ready| ready.push_one(message, left));
     }
 
+    /// Adds a message that came back, at the next position of its level: see [`Ready::push_returned`].
+    pub fn push_returned(&mut self, entry: Entry, hot_max: usize) {
+        self.change(level_of(entry.seq), |ready| ready.push_returned(entry, hot_max));
+    }
+
     /// Puts a message back to its own position.
     pub fn put_back(&mut self, entry: Entry) {
         self.change(level_of(entry.seq), |ready| ready.put_back(entry));

@@ -7,6 +7,7 @@ mod cold;
 mod command;
 mod consumers;
 mod deadlines;
+mod delay;
 mod entry;
 mod flow;
 mod hand_out;
@@ -17,6 +18,7 @@ pub mod place;
 mod priorities;
 mod ready;
 mod rules;
+pub mod schedule;
 mod single;
 mod spans;
 #[cfg(test)]
@@ -44,6 +46,7 @@ use flow::Flow;
 use held::Held;
 use levels::Levels;
 use place::{in_store, level_in_store};
+use schedule::{Postponed, Schedule};
 pub use spans::Spans;
 pub use turns::{Priorities, PriorityMode};
 
@@ -58,6 +61,8 @@ pub struct Counts {
     pub consumers: usize,
     /// Octets of the bodies that wait.
     pub ready_bytes: u64,
+    /// Messages that are not ready before their time.
+    pub scheduled: usize,
 }
 
 /// What a queue is declared to be, as far as its messages are concerned.
@@ -88,6 +93,15 @@ impl Unacked {
     }
 }
 
+/// What verdicts on messages lead to.
+#[derive(Default)]
+struct Settled {
+    now: u64,
+    spans: Spans,
+    dead: Vec<Entry>,
+    postponed: Vec<Postponed>,
+}
+
 /// A queue.
 pub struct State {
     config: Config,
@@ -99,6 +113,8 @@ pub struct State {
     unacked: Held<Unacked>,
     deadlines: Deadlines,
     consumers: Consumers,
+    /// Messages that wait for a time.
+    schedule: Option<Box<Schedule>>,
     deleted: bool,
     /// Connections that wait for a message to be read.
     getters: Vec<u64>,
@@ -128,6 +144,7 @@ impl State {
             ready: Levels::new(config.durable.is_some(), config.priorities, past),
             unacked: Held::default(),
             deadlines: Deadlines::default(),
+            schedule: None,
             deleted: false,
             getters: Vec::new(),
         }
@@ -141,6 +158,7 @@ impl State {
         self.time_out(now, effects);
         self.drop_expired(now, effects);
         let outcome = self.answer(now, command, effects);
+        self.run_schedule(now, effects);
         self.dispatch(now, effects);
         self.drop_expired(now, effects);
         self.drop_excess(now, effects);
@@ -168,6 +186,7 @@ impl State {
             Command::SetPull(key, pull) => {
                 Outcome::Unacked(self.consumers.set_pull(key, pull).unwrap_or_default())
             }
+            Command::Schedule(note) => self.note_schedule(now, note, effects),
             Command::Purge => self.purge(effects),
             Command::Delete { if_unused, if_empty } => self.delete(if_unused, if_empty, effects),
             note => {
@@ -180,8 +199,11 @@ impl State {
     /// Carries out a command that has no answer.
     fn take_note(&mut self, now: u64, command: Command, effects: &mut Effects) {
         match command {
-            Command::PublishDead(messages) => self.accept(messages, effects),
-            Command::Settle(ranges, verdict) => self.settle(&ranges, verdict, effects),
+            Command::PublishDead(messages) => {
+                let messages = self.without_early(now, messages, effects);
+                self.accept(messages, effects);
+            }
+            Command::Settle(ranges, verdict) => self.settle(now, &ranges, verdict, effects),
             Command::Undo(deliveries) => self.undo(deliveries),
             Command::Loaded { from, next, found } => {
                 self.loaded(from, next, found, effects);
@@ -209,6 +231,7 @@ impl State {
             | Command::Leave(_)
             | Command::Grant(..)
             | Command::SetPull(..)
+            | Command::Schedule(_)
             | Command::Purge
             | Command::Delete { .. } => {}
         }
@@ -221,6 +244,7 @@ impl State {
             unacked: self.unacked.len(),
             consumers: self.consumers.len(),
             ready_bytes: self.ready.bytes(),
+            scheduled: self.scheduled(),
         }
     }
 
@@ -241,6 +265,7 @@ impl State {
 
     fn publish(&mut self, now: u64, messages: Vec<Message>, effects: &mut Effects) -> Outcome {
         if !self.rules.refuses() {
+            let messages = self.without_early(now, messages, effects);
             if self.ready.is_plain() || !self.rules.is_limited() {
                 self.accept(messages, effects);
             } else {
@@ -251,6 +276,7 @@ impl State {
         let mut rejected = Vec::new();
         let mut dead = Vec::new();
         for (number, message) in messages.into_iter().enumerate() {
+            let Some(message) = self.hold_back(now, message, effects) else { continue };
             if !self.rules.is_full(self.ready.len(), self.ready.bytes()) {
                 self.accept(vec![message], effects);
                 // What a consumer takes makes room for the next one.
@@ -265,6 +291,20 @@ impl State {
         }
         self.bury(Reason::MaxLength, dead, effects);
         if rejected.is_empty() { Outcome::Done } else { Outcome::Rejected(rejected) }
+    }
+
+    /// Has those messages wait whose time has not come; returns the others.
+    fn without_early(
+        &mut self,
+        now: u64,
+        messages: Vec<Message>,
+        effects: &mut Effects,
+    ) -> Vec<Message> {
+        if !self.rules.delays {
+            return messages;
+        }
+        let held_back = messages.into_iter().filter_map(|each| self.hold_back(now, each, effects));
+        held_back.collect()
     }
 
     fn accept(&mut self, messages: Vec<Message>, effects: &mut Effects) {
@@ -299,43 +339,40 @@ impl State {
         self.ready.loaded(from, next, found);
     }
 
-    fn settle(&mut self, ranges: &[SeqRange], verdict: Verdict, effects: &mut Effects) {
-        let mut spans = Spans::default();
-        let mut dead = Vec::new();
+    fn settle(&mut self, now: u64, ranges: &[SeqRange], verdict: Verdict, effects: &mut Effects) {
+        let mut settled = Settled { now, ..Settled::default() };
         for range in ranges {
             if range.first == range.last {
                 if let Some(unacked) = self.unacked.remove(range.first) {
-                    self.settle_held(range, range.first, unacked, verdict, &mut spans, &mut dead);
+                    self.settle_held(range, range.first, unacked, verdict, &mut settled);
                 }
                 continue;
             }
             for (seq, unacked) in self.unacked.remove_range(range.first..=range.last) {
-                self.settle_held(range, seq, unacked, verdict, &mut spans, &mut dead);
+                self.settle_held(range, seq, unacked, verdict, &mut settled);
             }
         }
-        self.settled(verdict, spans, dead, effects);
+        self.tell_settled(verdict, settled, effects);
     }
 
-    /// Messages come back that nobody holds any more.
-    fn give_back(&mut self, messages: Vec<(Seq, Unacked)>, effects: &mut Effects) {
-        let mut spans = Spans::default();
-        let mut dead = Vec::new();
+    /// Messages come back that were held for too long.
+    fn give_back(&mut self, now: u64, messages: Vec<(Seq, Unacked)>, effects: &mut Effects) {
+        let mut settled = Settled { now, ..Settled::default() };
         for (seq, unacked) in messages {
-            self.settle_one(seq, unacked, Verdict::Requeue, &mut spans, &mut dead);
+            self.settle_one(seq, unacked, Verdict::Fail, &mut settled);
         }
-        self.settled(Verdict::Requeue, spans, dead, effects);
+        self.tell_settled(Verdict::Fail, settled, effects);
     }
 
     /// Tells what became of messages.
-    fn settled(&self, verdict: Verdict, spans: Spans, dead: Vec<Entry>, effects: &mut Effects) {
-        let reason = match verdict {
-            Verdict::Requeue => Reason::DeliveryLimit,
-            _ => Reason::Rejected,
-        };
+    fn tell_settled(&self, verdict: Verdict, settled: Settled, effects: &mut Effects) {
+        let Settled { spans, dead, postponed, .. } = settled;
+        let reason = if verdict.returns() { Reason::DeliveryLimit } else { Reason::Rejected };
         self.bury(reason, dead, effects);
+        Self::postpone(postponed, effects);
         let Some(queue) = self.config.durable else { return };
         match verdict {
-            Verdict::Requeue => spans.give_back(queue, &mut effects.store),
+            verdict if verdict.returns() => spans.give_back(queue, &mut effects.store),
             _ => spans.settle(queue, &mut effects.store),
         }
     }
@@ -347,25 +384,17 @@ impl State {
         seq: Seq,
         unacked: Unacked,
         verdict: Verdict,
-        spans: &mut Spans,
-        dead: &mut Vec<Entry>,
+        settled: &mut Settled,
     ) {
         if meant.returns != ANY_DELIVERY && meant.returns != unacked.returns {
             self.unacked.insert(seq, unacked);
             return;
         }
         self.deadlines.lift(seq);
-        self.settle_one(seq, unacked, verdict, spans, dead);
+        self.settle_one(seq, unacked, verdict, settled);
     }
 
-    fn settle_one(
-        &mut self,
-        seq: Seq,
-        unacked: Unacked,
-        verdict: Verdict,
-        spans: &mut Spans,
-        dead: &mut Vec<Entry>,
-    ) {
+    fn settle_one(&mut self, seq: Seq, unacked: Unacked, verdict: Verdict, settled: &mut Settled) {
         if let Some(slot) = unacked.consumer {
             self.consumers.settled(slot);
         }
@@ -374,14 +403,18 @@ impl State {
         let is_dead = match verdict {
             Verdict::Ack => false,
             Verdict::Discard => self.rules.dead_letter.is_some(),
-            Verdict::Requeue => self.rules.gives_up(entry.returns),
+            Verdict::Requeue | Verdict::Fail => self.rules.gives_up(entry.returns),
         };
         if is_dead {
-            dead.push(entry);
+            settled.dead.push(entry);
             return;
         }
-        spans.add(&entry);
-        if verdict == Verdict::Requeue {
+        if let Some(due) = self.retry_at(settled.now, verdict, &entry) {
+            settled.postponed.push(Postponed { entry, due, in_place: false });
+            return;
+        }
+        settled.spans.add(&entry);
+        if verdict.returns() {
             self.put_back(entry);
         }
     }
@@ -423,7 +456,7 @@ impl State {
 
     fn purge(&mut self, effects: &mut Effects) -> Outcome {
         let mut stored = Spans::default();
-        let dropped = self.ready.clear(&mut stored);
+        let dropped = self.ready.clear(&mut stored) + self.clear_schedule(effects);
         if let Some(queue) = self.config.durable {
             stored.settle(queue, &mut effects.store);
         }
@@ -471,7 +504,7 @@ impl State {
         if if_unused && !self.consumers.is_empty() {
             return Outcome::InUse;
         }
-        if if_empty && !self.ready.is_empty() {
+        if if_empty && !(self.ready.is_empty() && self.scheduled() == 0) {
             return Outcome::NotEmpty;
         }
         let dropped = self.ready.len();
@@ -483,6 +516,7 @@ impl State {
 
     fn drop_all(&mut self, effects: &mut Effects) {
         self.deleted = true;
+        self.clear_schedule(effects);
         if let Some(queue) = self.config.durable {
             let levels = std::iter::once(0).chain(self.ready.others_used());
             let drops = levels.map(|level| Op::DropQueue { queue: level_in_store(queue, level) });

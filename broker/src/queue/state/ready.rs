@@ -145,6 +145,18 @@ impl Ready {
         }
     }
 
+    /// Adds a message that came back and takes the next position. It stands before those that nobody
+    /// has seen, unless they are in the store only.
+    pub fn push_returned(&mut self, entry: Entry, hot_max: usize) {
+        if self.cold.is_some() {
+            return self.push(vec![entry.message], hot_max);
+        }
+        self.age_fresh();
+        self.next += 1;
+        self.first_fresh = self.next;
+        self.put_back(entry);
+    }
+
     /// Puts a message back to its own position.
     pub fn put_back(&mut self, entry: Entry) {
         self.bytes += entry.message.body_len() as u64;

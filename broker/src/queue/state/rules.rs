@@ -1,5 +1,6 @@
 //! How long messages may stay in a queue, how many there may be, and what becomes of the others.
 
+use super::schedule::Retry;
 use crate::message::Message;
 
 /// What a queue's arguments say of its messages.
@@ -27,6 +28,10 @@ pub struct Rules {
     pub paused: bool,
     /// The most messages that are delivered in a second (`x-max-delivery-rate`).
     pub max_rate: Option<u64>,
+    /// Messages wait as long as their header `x-delay` says (`x-delayed`).
+    pub delays: bool,
+    /// Messages that come back wait (`x-delayed-retry-*`).
+    pub retry: Option<Retry>,
 }
 
 /// What a full queue does.

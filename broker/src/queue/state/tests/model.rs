@@ -156,6 +156,7 @@ impl Model {
             Command::Purge => return Outcome::Dropped(self.drop_ready()),
             Command::Delete { if_unused, if_empty } => return self.delete(if_unused, if_empty),
             Command::PublishDead(_)
+            | Command::Schedule(_)
             | Command::Touch
             | Command::Tick
             | Command::Hold(_)
@@ -182,8 +183,10 @@ impl Model {
             }
             let Some(Taken { item, .. }) = self.taken.remove(&seq) else { continue };
             match verdict {
-                Verdict::Requeue if self.delivery_limit == Some(item.returns) => self.finish(item),
-                Verdict::Requeue => {
+                Verdict::Requeue | Verdict::Fail if self.delivery_limit == Some(item.returns) => {
+                    self.finish(item)
+                }
+                Verdict::Requeue | Verdict::Fail => {
                     let returns = item.returns + 1;
                     self.put_back(Item { redelivered: true, returns, ..item });
                 }
@@ -375,6 +378,7 @@ impl Model {
             unacked: self.taken.values().filter(|taken| !taken.no_ack).count(),
             consumers: self.consumers.len(),
             ready_bytes: self.ready.iter().map(|item| 4 + item.padding as u64).sum(),
+            scheduled: 0,
         }
     }
 

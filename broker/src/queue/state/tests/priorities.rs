@@ -210,7 +210,7 @@ impl Trial {
         match verdict {
             Verdict::Ack => {}
             Verdict::Discard => self.model.dead.push(item.id),
-            Verdict::Requeue => {
+            Verdict::Requeue | Verdict::Fail => {
                 let row = &mut self.model.rows[usize::from(level_of(seq))];
                 // Numbers ascend as positions do.
                 row.insert(row.partition_point(|other| other.id < item.id), item);
