@@ -441,3 +441,43 @@ fn arguments_are_validated() {
         ch.reopen();
     }
 }
+
+#[test]
+fn the_alternate_exchange_gets_what_is_unroutable_when_it_is_due() {
+    lepus_only!("RabbitMQ has delays in a plugin");
+    let mut conn = shared().connect();
+    let mut ch = conn.channel(1);
+    let (name, other) = (unique("delayed"), unique("other"));
+    ch.exchange(&other, "fanout");
+    let arguments =
+        table([("x-delayed-type", text("direct")), ("alternate-exchange", text(&other))]);
+    let _: exchange::DeclareOk =
+        ch.call(exchange::Declare { arguments, ..declare_exchange(&name, KIND) });
+    let queue = ch.temp_queue();
+    ch.bind(&queue, &other, "");
+    let begin = Instant::now();
+    ch.publish_with(publish(&name, "nowhere"), &delay(60), "late");
+    assert_eq!(next(&mut ch, &queue).text(), "late");
+    assert!(begin.elapsed() >= Duration::from_millis(59));
+    ch.expect_silence(&queue);
+}
+
+#[test]
+fn dead_letters_wait_too() {
+    lepus_only!("RabbitMQ has delays in a plugin");
+    let mut conn = shared().connect();
+    let mut ch = conn.channel(1);
+    let exchange = delayed_exchange(&mut ch, "fanout");
+    let back = queue_with(&mut ch, [("x-dead-letter-exchange", text(&exchange))]);
+    ch.bind(&back, &exchange, "");
+    ch.publish_with(publish("", &back), &delay(60), "again");
+    let first = ch.got(&back);
+    let begin = Instant::now();
+    ch.send(reject(first.method.delivery_tag, false));
+    let again = next(&mut ch, &back);
+    assert!(begin.elapsed() >= Duration::from_millis(59));
+    assert_eq!((again.text(), delay_of(&again.properties)), ("again", Some(int(-60))));
+    // It has waited once.
+    ch.send(reject(again.method.delivery_tag, false));
+    assert_eq!(next(&mut ch, &back).text(), "again");
+}
