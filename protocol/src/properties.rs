@@ -2,7 +2,7 @@
 
 use crate::encode::generate;
 use crate::limits::SHORT_STRING_MAX;
-use crate::methods::basic::{AMQPProperties, gen_properties};
+use crate::methods::basic::{AMQPProperties, gen_properties, parse_properties};
 use crate::table::{self, TableError};
 use crate::types::FieldTable;
 use crate::types::generation::gen_field_table;
@@ -45,13 +45,9 @@ impl From<Truncated> for PropertiesError {
     }
 }
 
-/// What the broker looks at, or shows to operators; all other properties only pass through.
+/// What the broker looks at; all other properties only pass through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Properties<'a> {
-    /// A MIME type, for applications.
-    pub content_type: Option<&'a [u8]>,
-    /// A MIME content encoding, for applications.
-    pub content_encoding: Option<&'a [u8]>,
     /// The headers table's octets, without the length prefix; checked.
     pub headers: Option<&'a [u8]>,
     /// 2 is persistent.
@@ -68,12 +64,8 @@ pub struct Properties<'a> {
     pub message_id: Option<&'a [u8]>,
     /// Seconds, by the spec.
     pub timestamp: Option<u64>,
-    /// The property `type`, for applications.
-    pub kind: Option<&'a [u8]>,
     /// The publishing user, validated by the broker.
     pub user_id: Option<&'a [u8]>,
-    /// The publishing application.
-    pub app_id: Option<&'a [u8]>,
 }
 
 impl<'a> Properties<'a> {
@@ -88,8 +80,7 @@ impl<'a> Properties<'a> {
         if flags & CONTINUED != 0 {
             return Err(PropertiesError::UnknownFlags);
         }
-        found.content_type = optional_string(&mut reader, flags, CONTENT_TYPE)?;
-        found.content_encoding = optional_string(&mut reader, flags, CONTENT_ENCODING)?;
+        skip_strings(&mut reader, flags, &[CONTENT_TYPE, CONTENT_ENCODING])?;
         if flags & HEADERS != 0 {
             let headers = reader.long_string()?;
             table::check(headers).map_err(PropertiesError::Headers)?;
@@ -108,10 +99,9 @@ impl<'a> Properties<'a> {
         if flags & TIMESTAMP != 0 {
             found.timestamp = Some(reader.u64()?);
         }
-        found.kind = optional_string(&mut reader, flags, TYPE)?;
+        skip_strings(&mut reader, flags, &[TYPE])?;
         found.user_id = optional_string(&mut reader, flags, USER_ID)?;
-        found.app_id = optional_string(&mut reader, flags, APP_ID)?;
-        skip_strings(&mut reader, flags, &[CLUSTER_ID])?;
+        skip_strings(&mut reader, flags, &[APP_ID, CLUSTER_ID])?;
         if !reader.rest().is_empty() {
             return Err(PropertiesError::UnknownFlags);
         }
@@ -192,6 +182,15 @@ pub fn without_expiration(octets: &[u8]) -> Result<Vec<u8>, PropertiesError> {
 fn splice(octets: &[u8], flags: u16, at: usize, value: &[u8], rest: &[u8]) -> Vec<u8> {
     let before = octets.get(2..at).unwrap_or_default();
     [&flags.to_be_bytes()[..], before, value, rest].concat()
+}
+
+/// All properties but the headers. `octets` must have passed [`Properties::decode`]; `None` if a text is
+/// not UTF-8.
+pub fn parse(octets: &[u8]) -> Option<AMQPProperties> {
+    // Headers may nest deeper than a parser should follow.
+    let bare = replace_headers(octets, &FieldTable::default()).ok()?;
+    let (_, properties) = parse_properties(bare.as_slice()).ok()?;
+    Some(properties)
 }
 
 /// The octets of generated properties.
@@ -278,6 +277,8 @@ mod tests {
             prop_assert_eq!(found.user_id.map(<[u8]>::to_vec), text(expected.user_id()));
             prop_assert_eq!(found.delivery_mode, *expected.delivery_mode());
             prop_assert_eq!(found.priority, *expected.priority());
+            let others = expected.clone().with_headers(FieldTable::default());
+            prop_assert_eq!(parse(&octets), Some(others));
             let headers = found.headers.map(|h| table::decode_body(h).unwrap());
             prop_assert_eq!(&headers, expected.headers());
         }

@@ -2,7 +2,7 @@
 //! an operator wants that.
 
 use amq_protocol::types::{AMQPValue, FieldArray, FieldTable};
-use lepus_protocol::properties::Properties;
+use lepus_protocol::properties;
 
 use super::Session;
 use crate::envelope;
@@ -58,7 +58,7 @@ impl Session {
         for (name, value) in [
             ("exchange_name", AMQPValue::LongString(message.exchange().to_vec().into())),
             ("routing_keys", AMQPValue::FieldArray(keys)),
-            ("properties", AMQPValue::FieldTable(properties(message, found))),
+            ("properties", AMQPValue::FieldTable(shown(message, found))),
             ("node", text(Node::NAME)),
             ("vhost", text(&peer.vhost.name)),
             ("connection", text(&peer.name)),
@@ -80,32 +80,33 @@ impl Session {
 }
 
 /// The properties that a message has, but for the header BCC.
-fn properties(message: &Message, headers: Option<FieldTable>) -> FieldTable {
+fn shown(message: &Message, headers: Option<FieldTable>) -> FieldTable {
     let mut table = FieldTable::default();
-    let Ok(found) = Properties::decode(message.properties()) else { return table };
     if let Some(headers) = headers {
         let headers = envelope::without(&headers, "BCC");
         table.insert("headers".into(), AMQPValue::FieldTable(headers));
     }
+    let Some(found) = properties::parse(message.properties()) else { return table };
     for (name, value) in [
-        ("content_type", found.content_type),
-        ("content_encoding", found.content_encoding),
-        ("correlation_id", found.correlation_id),
-        ("reply_to", found.reply_to),
-        ("expiration", found.expiration),
-        ("message_id", found.message_id),
-        ("type", found.kind),
-        ("user_id", found.user_id),
-        ("app_id", found.app_id),
+        ("content_type", found.content_type()),
+        ("content_encoding", found.content_encoding()),
+        ("correlation_id", found.correlation_id()),
+        ("reply_to", found.reply_to()),
+        ("expiration", found.expiration()),
+        ("message_id", found.message_id()),
+        ("type", found.kind()),
+        ("user_id", found.user_id()),
+        ("app_id", found.app_id()),
+        ("cluster_id", found.cluster_id()),
     ] {
         if let Some(value) = value {
-            table.insert(name.into(), AMQPValue::LongString(value.to_vec().into()));
+            table.insert(name.into(), text(value.as_str()));
         }
     }
     let numbers = [
-        ("delivery_mode", found.delivery_mode.map(u64::from)),
-        ("priority", found.priority.map(u64::from)),
-        ("timestamp", found.timestamp),
+        ("delivery_mode", found.delivery_mode().map(u64::from)),
+        ("priority", found.priority().map(u64::from)),
+        ("timestamp", *found.timestamp()),
     ];
     for (name, number) in numbers {
         // RabbitMQ has signed integers of 32 bits here, which a timestamp may not fit.
