@@ -14,6 +14,17 @@ pub enum Alarm {
     Store = 4,
 }
 
+impl Alarm {
+    /// RabbitMQ's name of the resource, or one's own.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+            Self::Store => "store",
+        }
+    }
+}
+
 /// The alarms that are set.
 #[derive(Debug, Default)]
 pub struct Alarms(AtomicU8);

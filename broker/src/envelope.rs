@@ -1,13 +1,14 @@
 //! What routing looks at of a message.
 
 use amq_protocol::types::{AMQPValue, FieldTable};
-use lepus_protocol::properties::Properties;
-use lepus_protocol::table;
+use lepus_protocol::properties::{self, Properties};
+use lepus_protocol::{encode, table};
+use memchr::memmem;
 
 use crate::error::Refusal;
-use crate::message::Message;
+use crate::message::{Builder, Message};
 use crate::routing::RouteInput;
-use crate::topology::arguments::type_name;
+use crate::topology::arguments::{integer, type_name};
 
 /// What decides where a message goes, with a number drawn for it.
 pub fn route_input<'a>(
@@ -37,6 +38,57 @@ pub fn without(headers: &FieldTable, name: &str) -> FieldTable {
         kept.insert(key.clone(), value.clone());
     }
     kept
+}
+
+/// How long the message says that its consumer may hold it (`x-time-to-run`), in ms; 0 is for ever.
+pub fn time_to_run(message: &Message) -> Option<u64> {
+    const NAME: &str = "x-time-to-run";
+    // Most messages have no such header, and this is asked of every one that is handed out.
+    if !message.has_headers() || memmem::find(message.properties(), NAME.as_bytes()).is_none() {
+        return None;
+    }
+    match headers(message)?.inner().get(NAME)? {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok()?.parse().ok(),
+        number => u64::try_from(integer(number)?).ok(),
+    }
+}
+
+/// The content header's payload of a message that came back so often: the header `x-delivery-count`
+/// says so. Headers that cannot be read stay as they are.
+pub fn counted(message: &Message, returns: u32) -> Vec<u8> {
+    let count = AMQPValue::LongLongInt(i64::from(returns));
+    let octets = with_header(message.properties(), "x-delivery-count", count);
+    match octets {
+        Some(octets) => encode::content_header(message.body_len() as u64, &octets),
+        None => message.header().to_vec(),
+    }
+}
+
+/// Properties with one header more, or another value of it.
+fn with_header(octets: &[u8], name: &str, value: AMQPValue) -> Option<Vec<u8>> {
+    let found = Properties::decode(octets).ok()?;
+    let mut headers = match found.headers {
+        Some(headers) => table::decode_body(headers).ok()?,
+        None => FieldTable::default(),
+    };
+    headers.insert(name.into(), value);
+    properties::replace_headers(octets, &headers).ok()
+}
+
+/// A message's properties with these headers; `None` if they cannot be read.
+pub fn with_headers(message: &Message, headers: &FieldTable) -> Option<Vec<u8>> {
+    properties::replace_headers(message.properties(), headers).ok()
+}
+
+/// A message without the header BCC.
+pub fn without_bcc(message: &Message, headers: &FieldTable) -> Message {
+    match with_headers(message, &without(headers, "BCC")) {
+        Some(properties) => {
+            let (now, route) = (message.arrived(), message.route());
+            Builder::whole(now, route, &properties, message.body(), message.persistent())
+        }
+        None => message.clone(),
+    }
 }
 
 /// The routing keys in CC and BCC: arrays of long strings (RabbitMQ's sender-selected distribution).

@@ -69,6 +69,9 @@ pub const BACKLOG_PAUSE_MAX: Duration = Duration::from_millis(100);
 /// Consumers of one channel.
 pub const CONSUMERS_PER_CHANNEL_MAX: usize = 1 << 16;
 
+/// Delivery tags of one channel that were held for too long and may still be settled, without effect.
+pub const LATE_TAGS_MAX: usize = 1 << 16;
+
 /// Octets that wait to be written to a connection from which on direct replies to it are dropped:
 /// no queue and no prefetch bounds them.
 pub const REPLY_BACKLOG: usize = 16 * 1024 * 1024;

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::error::Refusal;
 use crate::message::Message;
 use crate::queue::Queue;
-use crate::queue::state::{ConsumerKey, Delivery};
+use crate::queue::state::{ConsumerKey, Delivery, LateDelivery};
 
 /// Something for a connection to do.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub enum Mail {
     Cancelled(ConsumerKey),
     /// Messages are ready for a pulling consumer.
     Wanted(ConsumerKey),
+    /// Deliveries of a queue, to one consumer, that it has held for too long.
+    TimedOut(Arc<Queue>, ConsumerKey, Vec<LateDelivery>),
     /// A reply to a request sent with direct reply-to.
     Reply {
         /// The channel that asked.

@@ -1,15 +1,26 @@
 //! A message as the broker holds it: the octets that arrived, kept in the order in which they leave.
 
+use amq_protocol::types::FieldTable;
 use bytes::{BufMut, Bytes, BytesMut};
 use lepus_protocol::content::ContentHeader;
-use lepus_protocol::properties::Properties;
+use lepus_protocol::limits::SHORT_STRING_MAX;
+use lepus_protocol::properties::{self, Properties};
 
 use crate::limits::{BODY_RESERVE, MESSAGE_BLOCK, MESSAGE_BLOCK_MIN};
 
-/// Octets that tell when a message arrived.
+/// Octets that tell when a message arrived: 16 bits how often it has come back to its queue before it
+/// took its present position, 48 bits ms since 1970.
 const STAMP: usize = 8;
-/// The property flag of `expiration` (0-9-1 §4.2.6.1, the ninth property from the left).
+/// The bits of a stamp that are a time.
+const STAMP_TIME: u64 = (1 << 48) - 1;
+/// Octets before those of a message that waits for a time: when that is, ms since 1970.
+const DUE: usize = 8;
+/// The property flag of `expiration` (0-9-1 §4.2.6.1, the eighth property from the left).
 const EXPIRATION: u16 = 1 << 8;
+/// That of `priority`, the fifth.
+const PRIORITY: u16 = 1 << 11;
+/// That of `headers`, the third.
+const HEADERS: u16 = 1 << 13;
 
 /// A published message. Cloning shares the octets.
 ///
@@ -47,6 +58,27 @@ impl Message {
         })
     }
 
+    /// A message of the broker itself, to an exchange with a routing key; `None` if its headers have
+    /// no form on the wire.
+    pub fn of_broker(
+        now: u64,
+        route: [&str; 2],
+        properties: &[u8],
+        headers: &FieldTable,
+        body: &[u8],
+        persistent: bool,
+    ) -> Option<Self> {
+        let mut octets = Vec::new();
+        for part in route {
+            let part = part.as_bytes();
+            let part = part.get(..SHORT_STRING_MAX).unwrap_or(part);
+            octets.push(part.len() as u8);
+            octets.extend_from_slice(part);
+        }
+        let properties = properties::replace_headers(properties, headers).ok()?;
+        Some(Builder::whole(now, &octets, &properties, body, persistent))
+    }
+
     /// All of its octets.
     pub fn octets(&self) -> Bytes {
         self.octets.clone()
@@ -64,14 +96,43 @@ impl Message {
 
     /// When it came to its queue, ms since 1970.
     pub fn arrived(&self) -> u64 {
+        self.stamp() & STAMP_TIME
+    }
+
+    /// How often it has come back before it took its present position.
+    pub fn returns_before(&self) -> u32 {
+        (self.stamp() >> 48) as u32
+    }
+
+    fn stamp(&self) -> u64 {
         self.octets.first_chunk().map_or(0, |stamp| u64::from_be_bytes(*stamp))
     }
 
     /// It has the property `expiration`.
     #[inline]
     pub fn expires(&self) -> bool {
+        self.has(EXPIRATION)
+    }
+
+    /// It has headers.
+    #[inline]
+    pub fn has_headers(&self) -> bool {
+        self.has(HEADERS)
+    }
+
+    /// Its `priority`; without that, 0.
+    pub fn priority(&self) -> u8 {
+        if !self.has(PRIORITY) {
+            return 0;
+        }
+        let properties = Properties::decode(self.properties());
+        properties.ok().and_then(|found| found.priority).unwrap_or_default()
+    }
+
+    #[inline]
+    fn has(&self, flag: u16) -> bool {
         let flags = self.properties().first_chunk().map(|flags| u16::from_be_bytes(*flags));
-        flags.is_some_and(|flags| flags & EXPIRATION != 0)
+        flags.is_some_and(|flags| flags & flag != 0)
     }
 
     /// How long it may stay, in ms: its `expiration`, if that is a number.
@@ -145,6 +206,61 @@ impl Message {
     /// Published with delivery mode 2.
     pub fn persistent(&self) -> bool {
         self.persistent
+    }
+}
+
+/// A message that waits for a time, as it is stored: that time, and then its octets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    record: Bytes,
+    persistent: bool,
+}
+
+impl Waiting {
+    /// A copy of a message that waits until `due` and then counts as arrived at a time and as
+    /// returned so often; with other properties, if some are given.
+    pub fn new(
+        message: &Message,
+        due: u64,
+        (arrived, returns): (u64, u32),
+        properties: Option<&[u8]>,
+    ) -> Self {
+        let properties = properties.unwrap_or(message.properties());
+        let (route, body) = (message.route(), message.body());
+        let octets = STAMP + route.len() + ContentHeader::PREFIX + properties.len() + body.len();
+        let mut record = BytesMut::with_capacity(DUE + octets);
+        record.put_u64(due);
+        let returns = u64::from(u16::try_from(returns).unwrap_or(u16::MAX));
+        record.put_u64(returns << 48 | arrived & STAMP_TIME);
+        record.extend_from_slice(route);
+        record.extend_from_slice(&prefix(body.len() as u64));
+        record.extend_from_slice(properties);
+        record.extend_from_slice(body);
+        Self { record: record.freeze(), persistent: message.persistent }
+    }
+
+    /// What was stored as [`Self::record`].
+    pub fn from_stored(record: Bytes) -> Self {
+        Self { record, persistent: true }
+    }
+
+    /// All of its octets.
+    pub fn record(&self) -> Bytes {
+        self.record.clone()
+    }
+
+    /// When its time comes, ms since 1970.
+    pub fn due(&self) -> u64 {
+        self.record.first_chunk().map_or(0, |due| u64::from_be_bytes(*due))
+    }
+
+    /// The message; `None` if these are not the octets of one.
+    pub fn message(&self) -> Option<Message> {
+        if self.record.len() < DUE {
+            return None;
+        }
+        let message = Message::from_stored(self.record.slice(DUE..))?;
+        Some(Message { persistent: self.persistent, ..message })
     }
 }
 
@@ -318,6 +434,23 @@ mod tests {
         for cut in 0..STAMP + message.route().len() + ContentHeader::PREFIX + message.body_len() {
             let cut = message.octets().slice(..cut);
             assert_eq!(Message::from_stored(cut), None);
+        }
+    }
+
+    #[test]
+    fn a_message_that_waits_is_itself_but_for_its_stamp() {
+        let message = Builder::whole(7, b"\x02ex\x03key", &[0x10, 0, 2], b"payload", true);
+        let waiting = Waiting::new(&message, 1 << 40, (9, 3), None);
+        assert_eq!(Waiting::from_stored(waiting.record()), waiting);
+        let (due, found) = (waiting.due(), waiting.message().expect("a message"));
+        assert_eq!((due, found.arrived(), found.returns_before()), (1 << 40, 9, 3));
+        assert_eq!((found.route(), found.header()), (message.route(), message.header()));
+        assert_eq!((found.body(), found.persistent()), (&b"payload"[..], true));
+        let other = Waiting::new(&message, 1, (9, 1 << 20), Some(&[0, 0]));
+        let other = other.message().expect("a message");
+        assert_eq!((other.properties(), other.returns_before()), (&[0, 0][..], 0xffff));
+        for cut in 0..DUE + STAMP {
+            assert_eq!(Waiting::from_stored(waiting.record().slice(..cut)).message(), None);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::declared::Declared;
 use crate::durability::Durability;
 use crate::error::Refusal;
+use crate::events::{Event, Events};
 use crate::mailbox::{Mail, Mailbox};
 use crate::queue::load::Loader;
 use crate::queue::state::Command;
@@ -37,12 +38,14 @@ pub struct Node {
     loader: Loader,
     timers: Timers,
     hot_max: AtomicUsize,
+    events: Events,
 }
 
 impl Node {
     /// A broker with the virtual host `/`.
     pub fn new(config: Config, stores: Stores) -> Arc<Self> {
-        let vhosts = HashMap::from([("/".to_owned(), Arc::new(Vhost::new("/")))]);
+        let vhosts =
+            HashMap::from([(Vhost::DEFAULT.to_owned(), Arc::new(Vhost::new(Vhost::DEFAULT)))]);
         let hot_max = AtomicUsize::new(config.hot_max());
         Arc::new(Self {
             config,
@@ -50,6 +53,7 @@ impl Node {
             loader: Loader::default(),
             timers: Timers::default(),
             hot_max,
+            events: Events::default(),
             transactions: AtomicU64::new(0),
             vhosts: RwLock::new(vhosts),
             mailboxes: DashMap::new(),
@@ -87,6 +91,19 @@ impl Node {
     /// Who tells queues that a time has come.
     pub fn timers(&self) -> &Timers {
         &self.timers
+    }
+
+    /// Who wants to be told what happens.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// The name that events and traces give the broker.
+    pub const NAME: &str = "lepus@localhost";
+
+    /// What events call a connection, or one of its channels: an identifier of Erlang's form.
+    pub fn pid(&self, connection: u64, channel: u16) -> String {
+        format!("<{}.{connection}.{channel}.0>", Self::NAME)
     }
 
     /// Whether messages are taken that must be stored.
@@ -178,6 +195,8 @@ impl Node {
         let changed = self.alarms.set(alarm, on);
         if changed {
             self.tell_all(|| Mail::Alarm);
+            let key = if on { "alarm.set" } else { "alarm.cleared" };
+            self.tell(|| Event::new(key).text("source", alarm.name()).text("node", Self::NAME));
         }
         changed
     }

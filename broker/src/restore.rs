@@ -1,14 +1,18 @@
 //! A broker takes up what it was when it ended.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
-use lepus_storage::{Batch, Op, QueueId, QueueStats};
+use lepus_storage::{Batch, Op, QueueId, QueueStats, ReadMax, Seq};
 
+use crate::message::Waiting;
 use crate::node::Node;
+use crate::queue::state::place::{level_of, lowest_level};
+use crate::queue::state::schedule::{Bucket, Found, Note};
 use crate::queue::state::{Command, Past};
-use crate::stores::Found;
+use crate::routing;
+use crate::stores;
 use crate::topology::record::Record;
 
 impl Node {
@@ -17,39 +21,81 @@ impl Node {
     ///
     /// # Errors
     /// A record of the catalog that makes no sense.
-    pub fn restore(self: &Arc<Self>, found: Found) -> Result<()> {
+    pub fn restore(self: &Arc<Self>, found: stores::Found) -> Result<()> {
         let decode = |value| Record::decode(value).map_err(|why| anyhow!("{why}"));
         let records: Vec<Record> =
             found.entries.values().map(|value| decode(value)).collect::<Result<_>>()?;
-        let declared: HashSet<u64> = records.iter().filter_map(queue_id).collect();
-        let last_stored = found.queues.keys().map(|id| id.0).max();
-        let past = |id: u64| found.queues.get(&QueueId(id)).map(past).unwrap_or_default();
+        let declared: HashSet<u64> = records.iter().filter_map(holder_id).collect();
+        let last_stored = found.queues.keys().map(|id| lowest_level(*id).0).max();
+        let past = pasts(&found.queues);
         let vhost = self.vhost("/").context("there is no virtual host /")?;
-        let restored =
-            vhost.restore(self, &records, last_stored.unwrap_or_default(), |id| past(id.0));
+        let restored = vhost.restore(self, &records, last_stored.unwrap_or_default(), |id| {
+            past.get(&QueueId(id.0)).cloned().unwrap_or_default()
+        });
         restored.map_err(|why| anyhow!("the catalog: {why}"))?;
         let orphans: Vec<&QueueId> =
-            found.queues.keys().filter(|id| !declared.contains(&id.0)).collect();
+            found.queues.keys().filter(|id| !declared.contains(&lowest_level(**id).0)).collect();
         if !orphans.is_empty() {
             tracing::warn!(queues = orphans.len(), "messages of deleted queues are dropped");
             let drops = orphans.into_iter().map(|id| Op::DropQueue { queue: *id });
             self.store().append(Batch::from(drops.collect::<Vec<_>>()))?;
         }
+        for (id, buckets) in self.buckets(&found.queues) {
+            if let Some(holder) = vhost.read(|topology| topology.holder(routing::QueueId(id.0))) {
+                holder.apply(Command::Schedule(Note::Found(buckets)));
+            }
+        }
         // Messages' times may be over.
-        for queue in vhost.read(|topology| topology.durable_queues()) {
+        let queues = vhost.read(|topology| topology.durable_queues());
+        for queue in &queues {
             queue.apply(Command::Tick);
         }
         let messages: u64 = found.queues.values().map(|stats| stats.messages).sum();
-        tracing::info!(queues = declared.len(), messages, "restored");
+        tracing::info!(queues = queues.len(), messages, "restored");
         Ok(())
+    }
+
+    /// What waits for a time, by whose it is.
+    fn buckets(&self, queues: &HashMap<QueueId, QueueStats>) -> BTreeMap<QueueId, Vec<Found>> {
+        let mut all: BTreeMap<QueueId, Vec<Found>> = BTreeMap::new();
+        for (id, stats) in queues {
+            if let Some((owner, bucket)) = Bucket::parse(*id) {
+                let first = self.first_due(*id).unwrap_or_default();
+                all.entry(owner).or_default().push(Found { bucket, stats: *stats, first });
+            }
+        }
+        all
+    }
+
+    /// When the first message of a bucket is due, if it can be read.
+    fn first_due(&self, bucket: QueueId) -> Option<u64> {
+        let (max, mut first) = (ReadMax { messages: 1, bytes: 1 }, Vec::new());
+        self.store().read(bucket, Seq(0), max, &mut first).ok()?;
+        Some(Waiting::from_stored(first.pop()?.payload).due())
     }
 }
 
-fn queue_id(record: &Record) -> Option<u64> {
+/// The id of what may have messages in the store.
+fn holder_id(record: &Record) -> Option<u64> {
     match record {
-        Record::Queue { id, .. } => Some(*id),
-        _ => None,
+        Record::Queue { id, .. } | Record::Exchange { id, .. } => Some(*id),
+        Record::Binding { .. } | Record::Policy { .. } | Record::Tracing { .. } => None,
     }
+}
+
+/// What there is of each level of each queue, the lowest first.
+fn pasts(stored: &HashMap<QueueId, QueueStats>) -> HashMap<QueueId, Vec<Past>> {
+    let mut pasts: HashMap<QueueId, Vec<Past>> = HashMap::new();
+    for (id, stats) in stored.iter().filter(|(id, _)| Bucket::parse(**id).is_none()) {
+        let (levels, level) = (pasts.entry(lowest_level(*id)).or_default(), level_of(id.0));
+        if levels.len() <= usize::from(level) {
+            levels.resize(usize::from(level) + 1, Past::default());
+        }
+        if let Some(of_level) = levels.get_mut(usize::from(level)) {
+            *of_level = past(stats);
+        }
+    }
+    pasts
 }
 
 fn past(stats: &QueueStats) -> Past {

@@ -1,13 +1,17 @@
 //! A virtual host: its topology behind a lock, and a version that tells when routes change.
 
+mod policies;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
 use crate::clock::now_ms;
 use crate::envelope;
 use crate::error::Refusal;
+use crate::events::topology::Happened;
+use crate::events::{self, INTERNAL_USER};
 use crate::message::Message;
 use crate::node::Node;
 use crate::queue::Queue;
@@ -22,13 +26,35 @@ pub struct Vhost {
     pub name: Arc<str>,
     topology: RwLock<Topology<Arc<Queue>>>,
     version: AtomicU64,
+    traced: AtomicBool,
 }
 
 impl Vhost {
     /// A virtual host with the predeclared exchanges.
     pub fn new(name: &str) -> Self {
         let topology = RwLock::new(Topology::new(name));
-        Self { name: name.into(), topology, version: AtomicU64::new(0) }
+        let (version, traced) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { name: name.into(), topology, version, traced }
+    }
+
+    /// The name of the one that every broker has.
+    pub const DEFAULT: &str = "/";
+
+    /// Whether the firehose is on.
+    #[inline]
+    pub fn is_traced(&self) -> bool {
+        self.traced.load(Ordering::Relaxed)
+    }
+
+    /// Publishes a message of the broker itself.
+    pub fn publish_inside(&self, message: &Message) {
+        let exchange = String::from_utf8_lossy(message.exchange());
+        let keys = [message.routing_key()];
+        let input = envelope::route_input(message, &keys, None);
+        let Ok(route) = self.route_inside(&exchange, &input, message) else { return };
+        for queue in route.queues {
+            queue.apply(Command::Publish(vec![message.clone()]));
+        }
     }
 
     /// Grows with each change of the topology: what was read under an older version may be stale.
@@ -74,19 +100,40 @@ impl Vhost {
         })
     }
 
-    /// Changes something, and carries out what comes of it.
+    /// Changes something for the broker itself, and carries out what comes of it.
     pub fn apply(
         &self,
         node: &Arc<Node>,
         command: topology::Command<'_>,
     ) -> Result<topology::Outcome<Arc<Queue>>, Refusal> {
-        let outcome = self.apply_locked(node, command)?;
-        match outcome {
+        self.apply_by(INTERNAL_USER, node, command)
+    }
+
+    /// Changes something for a user.
+    pub fn apply_by(
+        &self,
+        user: &str,
+        node: &Arc<Node>,
+        command: topology::Command<'_>,
+    ) -> Result<topology::Outcome<Arc<Queue>>, Refusal> {
+        let Applied { outcome, happened, gone } = self.apply_locked(node, command);
+        for schedule in gone {
+            schedule.apply(Command::Delete { if_unused: false, if_empty: false });
+        }
+        for one in happened {
+            node.tell(|| one.event(&self.name, user, |owner| node.pid(owner, 0)));
+        }
+        match outcome? {
             topology::Outcome::Replay(queue, messages) => {
                 queue.apply(Command::Publish(messages));
             }
             topology::Outcome::ReplayThrough(exchange, messages) => {
                 messages.iter().for_each(|message| self.replay_through(exchange, message));
+            }
+            topology::Outcome::Reruled(changed) => {
+                for topology::Rerule { queue, arguments, version } in changed {
+                    queue.set_rules(&arguments, version);
+                }
             }
             other => return Ok(other),
         }
@@ -110,21 +157,30 @@ impl Vhost {
         }
     }
 
-    fn apply_locked(
-        &self,
-        node: &Arc<Node>,
-        command: topology::Command<'_>,
-    ) -> Result<topology::Outcome<Arc<Queue>>, Refusal> {
-        let make = |record| Queue::new(node.clone(), self.name.clone(), record, Past::default());
+    fn apply_locked(&self, node: &Arc<Node>, command: topology::Command<'_>) -> Applied {
+        let make = |record| Queue::new(node.clone(), self.name.clone(), record, &[]);
         let mut topology = self.topology.write();
+        topology.watch(node.events().wanted());
         let outcome = topology.apply(now_ms(), command, make);
+        self.look_at(node, &topology);
         self.version.fetch_add(1, Ordering::Release);
         // Under the lock, so that changes are recorded in order, and a queue before its messages.
         node.declared().change(node.store(), topology.take_changes());
-        outcome
+        let (happened, gone) = (topology.take_happened(), topology.take_gone());
+        Applied { outcome, happened, gone }
     }
 
-    /// Brings back what was declared in a former life. `past` tells what the store has of a queue.
+    /// Keeps at hand what must be known without a lock.
+    fn look_at(&self, node: &Node, topology: &Topology<Arc<Queue>>) {
+        self.traced.store(topology.is_traced(), Ordering::Relaxed);
+        if *self.name == *Self::DEFAULT {
+            let exchange = topology.exchange(events::EXCHANGE);
+            node.events().set_wanted(exchange.is_ok_and(|found| !found.bindings.is_empty()));
+        }
+    }
+
+    /// Brings back what was declared in a former life. `past` tells what the store has of each level of
+    /// a queue.
     ///
     /// # Errors
     /// Which record cannot be understood, and why.
@@ -133,27 +189,43 @@ impl Vhost {
         node: &Arc<Node>,
         records: &[Record],
         next_id: u64,
-        past: impl Fn(QueueId) -> Past,
+        past: impl Fn(QueueId) -> Vec<Past>,
     ) -> Result<(), String> {
         let make = |record: Arc<QueueRecord>| {
             let past = past(record.id);
-            Queue::new(node.clone(), self.name.clone(), record, past)
+            Queue::new(node.clone(), self.name.clone(), record, &past)
         };
-        self.topology.write().restore(records, next_id, make)
+        let mut topology = self.topology.write();
+        topology.restore(records, next_id, make)?;
+        self.look_at(node, &topology);
+        Ok(())
     }
 
-    /// Declares a queue, or finds the one that there is.
+    /// Declares a queue for the broker itself, or finds the one that there is.
     pub fn declare_queue(&self, node: &Arc<Node>, spec: &QueueSpec) -> Result<Arc<Queue>, Refusal> {
+        self.declare_queue_by(INTERNAL_USER, node, spec)
+    }
+
+    /// Declares a queue for a user, or finds the one that there is.
+    pub fn declare_queue_by(
+        &self,
+        user: &str,
+        node: &Arc<Node>,
+        spec: &QueueSpec,
+    ) -> Result<Arc<Queue>, Refusal> {
         loop {
             // Most declarations are of queues that exist: they must not disturb anybody's routes.
             let declared = self.read(|topology| topology.declared_queue(spec));
             let queue = match declared.transpose()? {
                 Some(queue) => queue,
-                None => match self.apply(node, topology::Command::DeclareQueue(spec.clone()))? {
-                    topology::Outcome::New(queue) => return Ok(queue),
-                    topology::Outcome::Found(queue) => queue,
-                    _ => continue,
-                },
+                None => {
+                    let declare = topology::Command::DeclareQueue(spec.clone());
+                    match self.apply_by(user, node, declare)? {
+                        topology::Outcome::New(queue) => return Ok(queue),
+                        topology::Outcome::Found(queue) => queue,
+                        _ => continue,
+                    }
+                }
             };
             if !queue.is_deleted() {
                 return Ok(queue);
@@ -163,7 +235,7 @@ impl Vhost {
         }
     }
 
-    /// Deletes a queue if the conditions hold.
+    /// Deletes a queue for the broker itself if the conditions hold.
     pub fn delete_queue(
         &self,
         node: &Arc<Node>,
@@ -171,9 +243,22 @@ impl Vhost {
         if_unused: bool,
         if_empty: bool,
     ) -> Outcome {
+        self.delete_queue_by(INTERNAL_USER, node, queue, if_unused, if_empty)
+    }
+
+    /// Deletes a queue for a user if the conditions hold.
+    pub fn delete_queue_by(
+        &self,
+        user: &str,
+        node: &Arc<Node>,
+        queue: &Arc<Queue>,
+        if_unused: bool,
+        if_empty: bool,
+    ) -> Outcome {
         let outcome = queue.apply(Command::Delete { if_unused, if_empty });
         if matches!(outcome, Outcome::Dropped(_)) {
-            self.forget_queue(node, queue.record.id);
+            // Removing can't be refused.
+            let _ = self.apply_by(user, node, topology::Command::RemoveQueue(queue.record.id));
         }
         outcome
     }
@@ -183,4 +268,12 @@ impl Vhost {
         // Removing can't be refused.
         let _ = self.apply(node, topology::Command::RemoveQueue(id));
     }
+}
+
+/// What a change has led to.
+struct Applied {
+    outcome: Result<topology::Outcome<Arc<Queue>>, Refusal>,
+    happened: Vec<Happened>,
+    /// What delayed exchanges held back that are gone.
+    gone: Vec<Arc<Queue>>,
 }

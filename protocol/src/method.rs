@@ -90,10 +90,19 @@ pub struct Settle {
 pub enum Verdict {
     /// Done: it leaves its queue.
     Ack,
-    /// Not done: it returns to its queue.
+    /// Not done, but nothing failed: it returns to its queue.
     Requeue,
+    /// Failed: it returns to its queue.
+    Fail,
     /// Not done: it is dead-lettered or dropped.
     Discard,
+}
+
+impl Verdict {
+    /// Whether the message returns to its queue.
+    pub fn returns(self) -> bool {
+        matches!(self, Self::Requeue | Self::Fail)
+    }
 }
 
 /// Why a method frame was refused.
@@ -170,12 +179,12 @@ fn last_octet(mut reader: Reader<'_>) -> Result<u8, Truncated> {
 fn settle(id: MethodId, mut reader: Reader<'_>) -> Result<Settle, Truncated> {
     let tag = reader.u64()?;
     let bits = last_octet(reader)?;
-    let verdict_of = |requeue: bool| {
-        if requeue { Verdict::Requeue } else { Verdict::Discard }
-    };
+    // As RabbitMQ 4.3 tells them apart: what is rejected has failed, what is nacked was not tried.
     let (multiple, verdict) = match id {
-        MethodId::REJECT => (false, verdict_of(bits & 1 != 0)),
-        MethodId::NACK => (bits & 1 != 0, verdict_of(bits & 2 != 0)),
+        MethodId::REJECT if bits & 1 != 0 => (false, Verdict::Fail),
+        MethodId::REJECT => (false, Verdict::Discard),
+        MethodId::NACK if bits & 2 != 0 => (bits & 1 != 0, Verdict::Requeue),
+        MethodId::NACK => (bits & 1 != 0, Verdict::Discard),
         _ => (bits & 1 != 0, Verdict::Ack),
     };
     Ok(Settle { id, tag, multiple, verdict })
@@ -299,13 +308,13 @@ mod tests {
 
         #[test]
         fn settle_in_place_equals_the_generated_codec(tag: u64, multiple: bool, requeue: bool) {
-            let verdict = if requeue { Verdict::Requeue } else { Verdict::Discard };
+            let or_discard = |verdict| if requeue { verdict } else { Verdict::Discard };
             let nack = basic::Nack { delivery_tag: tag, multiple, requeue };
             let reject = basic::Reject { delivery_tag: tag, requeue };
             let ack = basic::Ack { delivery_tag: tag, multiple };
             for (method, multiple, verdict) in [
-                (basic::AMQPMethod::Nack(nack), multiple, verdict),
-                (basic::AMQPMethod::Reject(reject), false, verdict),
+                (basic::AMQPMethod::Nack(nack), multiple, or_discard(Verdict::Requeue)),
+                (basic::AMQPMethod::Reject(reject), false, or_discard(Verdict::Fail)),
                 (basic::AMQPMethod::Ack(ack), multiple, Verdict::Ack),
             ] {
                 let bytes = payload(AMQPClass::Basic(method));

@@ -2,7 +2,7 @@
 
 use crate::encode::generate;
 use crate::limits::SHORT_STRING_MAX;
-use crate::methods::basic::{AMQPProperties, gen_properties};
+use crate::methods::basic::{AMQPProperties, gen_properties, parse_properties};
 use crate::table::{self, TableError};
 use crate::types::FieldTable;
 use crate::types::generation::gen_field_table;
@@ -184,6 +184,15 @@ fn splice(octets: &[u8], flags: u16, at: usize, value: &[u8], rest: &[u8]) -> Ve
     [&flags.to_be_bytes()[..], before, value, rest].concat()
 }
 
+/// All properties but the headers. `octets` must have passed [`Properties::decode`]; `None` if a text is
+/// not UTF-8.
+pub fn parse(octets: &[u8]) -> Option<AMQPProperties> {
+    // Headers may nest deeper than a parser should follow.
+    let bare = replace_headers(octets, &FieldTable::default()).ok()?;
+    let (_, properties) = parse_properties(bare.as_slice()).ok()?;
+    Some(properties)
+}
+
 /// The octets of generated properties.
 pub fn encode(properties: &AMQPProperties) -> Vec<u8> {
     generate(gen_properties(properties))
@@ -268,6 +277,8 @@ mod tests {
             prop_assert_eq!(found.user_id.map(<[u8]>::to_vec), text(expected.user_id()));
             prop_assert_eq!(found.delivery_mode, *expected.delivery_mode());
             prop_assert_eq!(found.priority, *expected.priority());
+            let others = expected.clone().with_headers(FieldTable::default());
+            prop_assert_eq!(parse(&octets), Some(others));
             let headers = found.headers.map(|h| table::decode_body(h).unwrap());
             prop_assert_eq!(&headers, expected.headers());
         }

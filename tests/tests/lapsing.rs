@@ -119,6 +119,20 @@ fn a_returned_message_keeps_its_time() {
 }
 
 #[test]
+fn a_returned_message_keeps_its_own_time() {
+    let mut conn = shared().connect();
+    let mut ch = conn.channel(1);
+    let queue = ch.temp_queue();
+    ch.publish_with(publish("", &queue), &expiring("100"), "a");
+    ch.got(&queue);
+    let other = ch.temp_queue();
+    ch.publish_with(publish("", &other), &expiring("100"), "b");
+    ch.expect_counts(&other, (0, 0));
+    ch.send(nack(1, true));
+    ch.expect_counts(&queue, (0, 0));
+}
+
+#[test]
 fn an_unused_queue_goes() {
     let mut conn = shared().connect();
     let mut ch = conn.channel(1);

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use amq_protocol::types::{AMQPValue, FieldTable};
+use anyhow::{Context, Result, ensure};
 
 /// Most connections of one kind: each costs a thread.
 const MAX_CLIENTS: u32 = 1_000;
@@ -43,6 +44,12 @@ pub struct BenchArgs {
     /// Persistent messages in durable queues
     #[arg(long)]
     pub persistent: bool,
+    /// An argument of the queues, such as x-max-priority=10; may be given several times
+    #[arg(long = "queue-argument", value_name = "NAME=VALUE", value_parser = queue_argument)]
+    pub queue_arguments: Vec<(String, AMQPValue)>,
+    /// The priorities of messages go round from 0 to this one; 0 = none
+    #[arg(long, value_name = "MAX", default_value_t = 0)]
+    pub priorities: u8,
     /// Publisher confirms with at most this many unconfirmed messages per producer; 0 = no confirms
     #[arg(long, value_name = "WINDOW", default_value_t = 0)]
     pub confirm: u32,
@@ -154,6 +161,15 @@ impl BenchArgs {
         Ok(())
     }
 
+    /// The table of the queues' arguments.
+    pub(super) fn queue_table(&self) -> FieldTable {
+        let mut table = FieldTable::default();
+        for (name, value) in &self.queue_arguments {
+            table.insert(name.as_str().into(), value.clone());
+        }
+        table
+    }
+
     /// Queues in this run.
     pub(super) fn queue_count(&self) -> u32 {
         if self.fanout > 0 { self.fanout } else { self.queues }
@@ -163,4 +179,14 @@ impl BenchArgs {
     pub(super) fn stamped(&self) -> bool {
         self.size >= 8 && (self.rate > 0 || self.latency)
     }
+}
+
+/// A number if it looks like one, else text.
+fn queue_argument(text: &str) -> Result<(String, AMQPValue)> {
+    let (name, value) = text.split_once('=').context("not NAME=VALUE")?;
+    let value = match value.parse() {
+        Ok(number) => AMQPValue::LongLongInt(number),
+        Err(_) => AMQPValue::LongString(value.into()),
+    };
+    Ok((name.to_owned(), value))
 }

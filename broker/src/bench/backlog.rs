@@ -75,13 +75,14 @@ fn cpu(args: &BenchArgs) -> Result<Option<Duration>> {
 fn fill(args: &BenchArgs, target: &Target, queue: &str, messages: u64) -> Result<Phase> {
     let mut client = Client::connect(target)?;
     let kind = if args.persistent { QueueKind::Durable } else { QueueKind::Transient };
-    client.declare_queue(queue, kind)?;
+    client.declare_queue(queue, kind, &args.queue_table())?;
     client.confirm()?;
     let mut buffer = PublishBuffer::new(&MessageShape {
         exchange: String::new(),
         routing_keys: vec![queue.to_owned()],
         size: args.size as usize,
         persistent: args.persistent,
+        priorities: args.priorities,
         frame_max: client.frame_max(),
     })?;
     let confirms = Confirms::new(args.confirm.max(1));

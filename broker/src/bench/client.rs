@@ -4,7 +4,9 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use amq_protocol::types::FieldTable;
 use anyhow::{Context, Result, bail};
+use lepus_protocol::table;
 
 use super::frames::{Event, FrameReader};
 use super::url::Target;
@@ -86,7 +88,12 @@ impl Client {
     }
 
     /// Declares a queue; an empty name lets the broker choose one.
-    pub fn declare_queue(&mut self, name: &str, kind: QueueKind) -> Result<()> {
+    pub fn declare_queue(
+        &mut self,
+        name: &str,
+        kind: QueueKind,
+        arguments: &FieldTable,
+    ) -> Result<()> {
         let flags = match kind {
             QueueKind::Transient => 0,
             QueueKind::Durable => 2,
@@ -95,7 +102,7 @@ impl Client {
             .u16(0)
             .short_str(name)
             .u8(flags)
-            .empty_table();
+            .long_str(&table::encode_body(arguments));
         self.call(declare, wire::QUEUE_DECLARE_OK).map(drop)
     }
 

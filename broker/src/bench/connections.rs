@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use amq_protocol::types::FieldTable;
 use anyhow::{Context, Result};
 
 use super::args::BenchArgs;
@@ -71,7 +72,7 @@ fn repeat(target: &Target, queue: &str, seconds: f64, latencies: &mut Latencies)
     while start.elapsed() < time {
         let began = start.elapsed().as_nanos() as u64;
         let mut client = Client::connect(target)?;
-        client.declare_queue(queue, QueueKind::Transient)?;
+        client.declare_queue(queue, QueueKind::Transient, &FieldTable::default())?;
         client.close()?;
         latencies.record(began, start.elapsed().as_nanos() as u64);
         done += 1;

@@ -246,7 +246,7 @@ mod tests {
             if let Some(at) = body.get_mut(..8) {
                 at.copy_from_slice(&tag.to_be_bytes());
             }
-            push_content(&mut out, &body, false, 30);
+            push_content(&mut out, &body, &[0, 0], 30);
         }
         out
     }

@@ -51,7 +51,7 @@ fn declare(
     while start.elapsed() < time {
         let name = format!("{}-{}-declared-{}", args.prefix, std::process::id(), names.len());
         let began = start.elapsed().as_nanos() as u64;
-        client.declare_queue(&name, QueueKind::Durable)?;
+        client.declare_queue(&name, QueueKind::Durable, &args.queue_table())?;
         latencies.record(began, start.elapsed().as_nanos() as u64);
         names.push(name);
     }

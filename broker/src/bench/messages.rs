@@ -98,6 +98,7 @@ fn connect_producer(
         routing_keys: topology.routing_keys(index, args.producers),
         size: args.size as usize,
         persistent: args.persistent,
+        priorities: args.priorities,
         frame_max: client.frame_max(),
     })?;
     let (stream, reader) = client.into_parts()?;

@@ -26,23 +26,32 @@ pub(super) struct MessageShape {
     pub routing_keys: Vec<String>,
     pub size: usize,
     pub persistent: bool,
+    /// They go round from 0 to this one; 0 = none.
+    pub priorities: u8,
     pub frame_max: usize,
 }
 
 impl PublishBuffer {
     pub fn new(shape: &MessageShape) -> Result<Self> {
-        let first = message(shape, shape.routing_keys.first().context("no routing key")?);
-        let message_len = first.len();
-        let rounds = (WRITE_SIZE / message_len / shape.routing_keys.len()).max(1);
-        let mut bytes = Vec::with_capacity(rounds * shape.routing_keys.len() * message_len);
-        for key in shape.routing_keys.iter().cycle().take(rounds * shape.routing_keys.len()) {
-            bytes.extend_from_slice(&message(shape, key));
+        let first = shape.routing_keys.first().context("no routing key")?;
+        let priority = (shape.priorities > 0).then_some(0);
+        let message_len = message(shape, first, priority).len();
+        let kinds = shape.routing_keys.len() * (usize::from(shape.priorities) + 1);
+        let rounds = (WRITE_SIZE / message_len / kinds).max(1);
+        let mut bytes = Vec::with_capacity(rounds * kinds * message_len);
+        for _ in 0..rounds {
+            for priority in 0..=shape.priorities {
+                let priority = (shape.priorities > 0).then_some(priority);
+                for key in &shape.routing_keys {
+                    bytes.extend_from_slice(&message(shape, key, priority));
+                }
+            }
         }
         let count = bytes.len() / message_len;
         anyhow::ensure!(bytes.len() % message_len == 0, "queue names differ in length");
-        let method_len =
-            publish(shape, shape.routing_keys.first().context("no routing key")?).len();
-        let header_len = wire::FRAME_OVERHEAD + if shape.persistent { 15 } else { 14 };
+        let method_len = publish(shape, first).len();
+        let properties = usize::from(shape.persistent) + usize::from(shape.priorities > 0);
+        let header_len = wire::FRAME_OVERHEAD + 14 + properties;
         Ok(Self {
             bytes,
             message_len,
@@ -93,9 +102,10 @@ fn publish(shape: &MessageShape, key: &str) -> Vec<u8> {
         .finish()
 }
 
-fn message(shape: &MessageShape, key: &str) -> Vec<u8> {
+fn message(shape: &MessageShape, key: &str, priority: Option<u8>) -> Vec<u8> {
     let mut out = publish(shape, key);
-    wire::push_content(&mut out, &vec![0; shape.size], shape.persistent, shape.frame_max);
+    let properties = wire::properties(shape.persistent, priority);
+    wire::push_content(&mut out, &vec![0; shape.size], &properties, shape.frame_max);
     out
 }
 
@@ -107,12 +117,13 @@ mod tests {
     /// The consumer's scanner finds in this buffer what was put there, publish read as deliver.
     #[test]
     fn scanner_reads_back_stamps() {
-        for persistent in [false, true] {
+        for (persistent, priorities) in [(false, 0), (true, 0), (false, 3), (true, 3)] {
             let shape = MessageShape {
                 exchange: String::new(),
                 routing_keys: vec!["q-0".into(), "q-1".into()],
                 size: 20,
                 persistent,
+                priorities,
                 frame_max: 16 + wire::FRAME_OVERHEAD,
             };
             let mut buffer = PublishBuffer::new(&shape).unwrap();
@@ -138,6 +149,7 @@ mod tests {
             routing_keys: vec![String::new()],
             size: 100_000,
             persistent: false,
+            priorities: 0,
             frame_max: 131_072,
         };
         let mut buffer = PublishBuffer::new(&shape).unwrap();

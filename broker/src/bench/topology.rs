@@ -1,5 +1,6 @@
 //! The queues and the exchange of one run: named, shared out, and deleted at the end.
 
+use amq_protocol::types::FieldTable;
 use anyhow::Result;
 
 use super::args::BenchArgs;
@@ -13,6 +14,7 @@ pub(super) struct Topology {
     /// The fanout exchange; empty = the default exchange.
     pub exchange: String,
     kind: QueueKind,
+    arguments: FieldTable,
 }
 
 impl Topology {
@@ -24,6 +26,7 @@ impl Topology {
             queues: (0..args.queue_count()).map(|n| format!("{base}-{n:05}")).collect(),
             exchange: if args.fanout > 0 { base } else { String::new() },
             kind: if args.persistent { QueueKind::Durable } else { QueueKind::Transient },
+            arguments: args.queue_table(),
         }
     }
 
@@ -32,7 +35,7 @@ impl Topology {
             client.declare_fanout(&self.exchange)?;
         }
         for queue in &self.queues {
-            client.declare_queue(queue, self.kind)?;
+            client.declare_queue(queue, self.kind, &self.arguments)?;
             if !self.exchange.is_empty() {
                 client.bind(queue, &self.exchange)?;
             }

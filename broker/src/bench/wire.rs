@@ -123,15 +123,20 @@ impl Method {
     }
 }
 
+/// Flags and values of the properties: delivery-mode 2, and a priority.
+pub(super) fn properties(persistent: bool, priority: Option<u8>) -> Vec<u8> {
+    let flags = u8::from(persistent) << 4 | u8::from(priority.is_some()) << 3;
+    let mut octets = vec![flags, 0];
+    octets.extend(persistent.then_some(2));
+    octets.extend(priority);
+    octets
+}
+
 /// Appends a content header (class basic) and the body's frames, each at most `frame_max` bytes.
-pub(super) fn push_content(out: &mut Vec<u8>, body: &[u8], persistent: bool, frame_max: usize) {
+pub(super) fn push_content(out: &mut Vec<u8>, body: &[u8], properties: &[u8], frame_max: usize) {
     let mut payload = vec![0, 60, 0, 0];
     payload.extend_from_slice(&(body.len() as u64).to_be_bytes());
-    match persistent {
-        // The only property: delivery-mode 2.
-        true => payload.extend_from_slice(&[0x10, 0x00, 2]),
-        false => payload.extend_from_slice(&[0, 0]),
-    }
+    payload.extend_from_slice(properties);
     push_frame(out, FRAME_HEADER, &payload);
     for part in body.chunks(frame_max - FRAME_OVERHEAD) {
         push_frame(out, FRAME_BODY, part);
@@ -182,7 +187,7 @@ mod tests {
     #[test]
     fn body_is_split_at_frame_max() {
         let mut out = Vec::new();
-        push_content(&mut out, &[9; 10], true, 4 + FRAME_OVERHEAD);
+        push_content(&mut out, &[9; 10], &properties(true, None), 4 + FRAME_OVERHEAD);
         let header = FRAME_OVERHEAD + 15;
         assert_eq!(out.len(), header + 3 * FRAME_OVERHEAD + 10);
         assert_eq!(out[header], FRAME_BODY);

@@ -35,7 +35,10 @@ thread_local! {
 pub async fn serve(node: Arc<Node>, stream: TcpStream) {
     let Ok(from) = stream.peer_addr() else { return };
     let _ = stream.set_nodelay(true);
-    let link = Link::new(node, from.ip(), now_ms());
+    let mut link = Link::new(node, from.ip(), now_ms());
+    if let Ok(local) = stream.local_addr() {
+        link.facts.set_addresses(from, local);
+    }
     let timer = Box::pin(sleep(Duration::ZERO));
     let mut driver = Driver {
         stream,

@@ -22,6 +22,7 @@ use lepus_protocol::method::{self, Method, MethodError, MethodId};
 use lepus_protocol::octets;
 use lepus_protocol::reply::ReplyCode;
 
+use super::facts::Facts;
 use super::identity::{self, ClientCapabilities};
 use crate::access;
 use crate::error::Refusal;
@@ -54,6 +55,8 @@ pub struct Link {
     connection: u64,
     mailbox: Arc<Mailbox>,
     from: IpAddr,
+    /// What operators are told of it.
+    pub(super) facts: Facts,
     phase: Phase,
     decoder: Decoder,
     /// What is owed to the peer.
@@ -100,6 +103,7 @@ impl Link {
             connection,
             mailbox,
             from,
+            facts: Facts::new(from, now),
             phase: Phase::Header,
             decoder: Decoder::new(FRAME_MAX_BEFORE_TUNE),
             out: Out::default(),
@@ -368,6 +372,7 @@ impl Link {
         match step {
             Step::Authenticate(start) => {
                 self.capabilities = ClientCapabilities::of(&start.client_properties);
+                self.facts.introduce(start.mechanism.as_str(), start.client_properties);
                 self.log_in(start.mechanism.as_str(), start.response.as_bytes())
             }
             // No mechanism offered here sends a challenge.
@@ -391,12 +396,15 @@ impl Link {
                 "Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
             );
             tracing::warn!(connection = self.connection, from = %self.from, user = %credentials.user, "login refused");
+            let error = format!("user '{}' - invalid credentials", credentials.user);
+            self.facts.tell_login(&self.node, &credentials.user, Some(&error));
             return Err(match self.capabilities.authentication_failure_close {
                 true => Refusal::access(text).hard().without_method().into(),
                 false => Stop::Silently(text),
             });
         }
         self.user = credentials.user;
+        self.facts.tell_login(&self.node, &self.user, None);
         let Phase::Handshake(handshake) = &mut self.phase else { return Ok(()) };
         handshake.authenticated();
         let Tuning { channel_max, frame_max, heartbeat } = handshake.offer();
@@ -413,7 +421,10 @@ impl Link {
         tracing::info!(connection = self.connection, from = %self.from, user = %self.user, vhost = name, "connected");
         self.send(AMQPMethod::OpenOk(OpenOk {}));
         self.deadline = None;
+        let whose = (self.user.as_str(), name);
+        self.facts.tell_created(&self.node, self.connection, whose, self.tuning);
         self.phase = Phase::Running(Box::new(Session::new(Peer {
+            name: self.facts.name(),
             node: self.node.clone(),
             vhost,
             connection: self.connection,
@@ -546,6 +557,7 @@ impl Drop for Link {
         }
         self.mailbox.close();
         self.node.disconnect(self.connection);
+        self.facts.tell_closed(&self.node, self.connection);
     }
 }
 

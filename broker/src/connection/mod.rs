@@ -1,5 +1,6 @@
 //! Connections: a state machine without I/O, and the task that drives it over a socket.
 
+mod facts;
 mod identity;
 mod io;
 pub(crate) mod link;

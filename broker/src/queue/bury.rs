@@ -90,7 +90,7 @@ impl Queue {
             let mut queues = route.queues;
             if reason != Reason::Rejected {
                 queues.retain(|queue| {
-                    let cycle = death::is_cycle(&headers, queue.name());
+                    let cycle = !queue.record.holds_back && death::is_cycle(&headers, queue.name());
                     if cycle && cycles.insert(queue.record.id) {
                         tracing::warn!(
                             queue = self.name(),

@@ -7,6 +7,8 @@ use lepus_storage::QueueId;
 use parking_lot::Mutex;
 
 use super::Queue;
+use super::state::Seq;
+use super::state::place::{at_in_store, level_of};
 
 /// Between two lines about a queue.
 pub(super) const PAUSE_MS: u64 = 5_000;
@@ -28,28 +30,34 @@ struct Pause {
 struct Complaint {
     vhost: String,
     queue: String,
+    /// The level, of a queue with priorities.
+    priority: Option<u8>,
     position: u64,
     what: String,
 }
 
 impl Complaints {
     /// Says what happened at a position of a queue: now, or later with how many others.
-    pub fn tell(&self, queue: &Queue, position: u64, what: String, now: u64) {
+    pub fn tell(&self, queue: &Queue, seq: Seq, what: String, now: u64) {
         let Some(id) = queue.stored_as() else { return };
         let (vhost, queue) = (queue.vhost.to_string(), queue.name().to_owned());
-        if let Some(complaint) = self.add(id, Complaint { vhost, queue, position, what }, now) {
-            let Complaint { vhost, queue, position, what } = complaint;
-            tracing::error!(vhost, queue, position, "{what}");
+        let (priority, position) = (Some(level_of(seq)), at_in_store(seq).0);
+        let priority = priority.filter(|level| *level > 0);
+        let complaint = Complaint { vhost, queue, priority, position, what };
+        if let Some(complaint) = self.add(id, complaint, now) {
+            let Complaint { vhost, queue, priority, position, what } = complaint;
+            tracing::error!(vhost, queue, priority, position, "{what}");
         }
     }
 
     /// Says what waits, of queues of which nothing was said for a while.
     pub fn tell_overdue(&self, now: u64) {
         for (left_out, complaint) in self.take_overdue(now) {
-            let Complaint { vhost, queue, position, what } = complaint;
+            let Complaint { vhost, queue, priority, position, what } = complaint;
             tracing::error!(
                 vhost,
                 queue,
+                priority,
                 position,
                 "{what} (one of {left_out} since the last line)"
             );
@@ -98,7 +106,7 @@ mod tests {
 
     fn complaint(position: u64) -> Complaint {
         let text = || "text".to_owned();
-        Complaint { vhost: text(), queue: text(), position, what: text() }
+        Complaint { vhost: text(), queue: text(), priority: None, position, what: text() }
     }
 
     #[test]

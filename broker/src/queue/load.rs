@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lepus_storage::{QueueId, ReadMax, Seq as At, StoreError, Stored};
+use lepus_storage::{QueueId, ReadMax, StoreError, Stored};
 use parking_lot::{Condvar, Mutex};
 
 use super::Queue;
 use super::complaints::{Complaints, PAUSE_MS};
+use super::state::place::{from_store, in_store};
+use super::state::schedule::{Bucket, Pair};
 use super::state::{Command, Entry, Seq};
 use crate::clock::now_ms;
 use crate::limits::LOAD_MESSAGES;
@@ -22,8 +24,16 @@ const PAUSE: Duration = Duration::from_millis(PAUSE_MS);
 /// Messages to be read.
 struct Job {
     queue: Arc<Queue>,
-    from: Seq,
-    octets: usize,
+    task: Task,
+}
+
+enum Task {
+    /// The backlog from a position on, so many octets.
+    Load(Seq, usize),
+    /// A bucket of messages that wait, from a position on.
+    Scan(u64, Bucket, Seq),
+    /// Messages that are due.
+    Fetch(u64, Vec<Pair>),
 }
 
 /// Queues that wait to be read.
@@ -43,7 +53,21 @@ struct Inner {
 impl Loader {
     /// Has messages read for a queue from a position on.
     pub fn submit(&self, queue: Arc<Queue>, from: Seq, octets: usize) {
-        self.inner.lock().jobs.push_back(Job { queue, from, octets });
+        self.add(queue, Task::Load(from, octets));
+    }
+
+    /// Has a bucket looked through for a queue from a position on.
+    pub fn scan(&self, queue: Arc<Queue>, round: u64, bucket: Bucket, from: Seq) {
+        self.add(queue, Task::Scan(round, bucket, from));
+    }
+
+    /// Has messages read that are due.
+    pub fn fetch(&self, queue: Arc<Queue>, round: u64, pairs: Vec<Pair>) {
+        self.add(queue, Task::Fetch(round, pairs));
+    }
+
+    fn add(&self, queue: Arc<Queue>, task: Task) {
+        self.inner.lock().jobs.push_back(Job { queue, task });
         self.changed.notify_one();
     }
 
@@ -101,7 +125,7 @@ impl Loader {
 
     fn run(&self, job: &Job) -> bool {
         let Some(id) = job.queue.stored_as() else { return true };
-        match self.read(job, id) {
+        match self.command(job, id) {
             Ok(command) => {
                 job.queue.apply(command);
                 true
@@ -111,40 +135,66 @@ impl Loader {
                 true
             }
             Err(error) => {
-                self.complain(job, job.from, format!("cannot read messages yet: {error}"));
+                let from = match &job.task {
+                    Task::Load(from, _) | Task::Scan(_, _, from) => *from,
+                    Task::Fetch(_, pairs) => pairs.first().map_or(0, |pair| pair.seq),
+                };
+                self.complain(job, from, format!("cannot read messages yet: {error}"));
                 false
             }
         }
     }
 
-    fn read(&self, job: &Job, id: QueueId) -> Result<Command, StoreError> {
-        let Job { queue, from, octets } = job;
-        let (from, max) = (*from, ReadMax { messages: LOAD_MESSAGES, bytes: *octets });
+    fn command(&self, job: &Job, id: QueueId) -> Result<Command, StoreError> {
+        let (note, complaint) = match &job.task {
+            Task::Load(from, octets) => return self.load(job, id, (*from, *octets)),
+            Task::Scan(round, bucket, from) => job.queue.scan_bucket(*round, *bucket, *from)?,
+            Task::Fetch(round, pairs) => job.queue.fetch_due(*round, pairs)?,
+        };
+        if let Some((position, what)) = complaint {
+            self.complain(job, position, what);
+        }
+        Ok(Command::Schedule(note))
+    }
+
+    fn load(
+        &self,
+        job: &Job,
+        id: QueueId,
+        (from, octets): (Seq, usize),
+    ) -> Result<Command, StoreError> {
+        let queue = &job.queue;
+        let max = ReadMax { messages: LOAD_MESSAGES, bytes: octets };
+        let (level, at) = in_store(id, from);
         let mut stored = Vec::new();
-        match queue.store().read(id, At(from), max, &mut stored) {
+        match queue.store().read(level, at, max, &mut stored) {
             Ok(next) => {
-                let found = stored.into_iter().filter_map(|stored| self.entry(job, stored));
-                Ok(Command::Loaded { from, next: next.0, found: found.collect() })
+                let found = stored.into_iter().filter_map(|stored| self.entry(job, level, stored));
+                let next = from_store(level, next);
+                Ok(Command::Loaded { from, next, found: found.collect() })
             }
             Err(StoreError::Unreadable { seq, place, detail, .. }) => {
                 let what = format!(
                     "a message cannot be read from {place}: {detail}; it stays in the store and is \
                      passed over"
                 );
-                self.complain(job, seq.0, what);
-                Ok(Command::Unreadable { from, next: seq.0 + 1 })
+                let seq = from_store(level, seq);
+                self.complain(job, seq, what);
+                Ok(Command::Unreadable { from, next: seq + 1 })
             }
             Err(error) => Err(error),
         }
     }
 
-    fn entry(&self, job: &Job, stored: Stored) -> Option<Entry> {
+    fn entry(&self, job: &Job, level: QueueId, stored: Stored) -> Option<Entry> {
         let Stored { seq, payload, returns } = stored;
+        let seq = from_store(level, seq);
         let Some(message) = Message::from_stored(payload) else {
-            self.complain(job, seq.0, "what the store has here is not a message".to_owned());
+            self.complain(job, seq, "what the store has here is not a message".to_owned());
             return None;
         };
-        Some(Entry { seq: seq.0, message, redelivered: returns > 0, returns, stored: true })
+        let returns = returns.saturating_add(message.returns_before());
+        Some(Entry { seq, message, redelivered: returns > 0, returns, stored: true })
     }
 
     fn complain(&self, job: &Job, position: Seq, what: String) {

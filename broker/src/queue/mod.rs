@@ -8,15 +8,18 @@ mod bury;
 mod complaints;
 mod death;
 pub mod load;
+mod postpone;
 mod receipt;
 mod rules;
 pub mod state;
 pub mod timers;
+pub mod waiting;
 mod writes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use amq_protocol::types::FieldTable;
 use lepus_storage::{MessageStore, QueueId};
 use parking_lot::Mutex;
 
@@ -25,10 +28,12 @@ use crate::mailbox::Mail;
 use crate::message::Message;
 use crate::node::Node;
 use crate::topology::QueueRecord;
+use crate::topology::arguments::is_quorum;
 pub use receipt::{Fate, Receipt, Transaction};
+use state::schedule::Note;
 use state::{
-    Command, Config, ConsumerKey, Counts, DELIVERY_COST, Delivery, Effects, Notice, Outcome, Past,
-    State,
+    Command, Config, ConsumerKey, ConsumerStatus, Counts, DELIVERY_COST, Delivery, Effects, Notice,
+    Outcome, Past, Rules, State,
 };
 use writes::{Write, Writes};
 
@@ -47,12 +52,15 @@ pub struct Queue {
     timer: AtomicU64,
     /// Publishes may be refused by the queue.
     refuses: AtomicBool,
+    is_quorum: bool,
 }
 
 struct Inner {
     state: State,
     effects: Effects,
     writes: Writes,
+    /// What moves messages that were due and is not done yet.
+    moves: Vec<Arc<Transaction>>,
     /// A thread is carrying out effects and will carry out those that come meanwhile.
     busy: bool,
 }
@@ -64,31 +72,43 @@ impl std::fmt::Debug for Queue {
 }
 
 impl Queue {
-    /// A queue with what the store has of it.
+    /// A queue with what the store has of each of its levels, the lowest first.
     pub fn new(
         node: Arc<Node>,
         vhost: Arc<str>,
         record: Arc<QueueRecord>,
-        past: Past,
+        past: &[Past],
     ) -> Arc<Self> {
         let config = Config {
             auto_delete: record.spec.auto_delete,
             durable: record.spec.durable.then_some(QueueId(record.id.0)),
             hot_max: node.hot_max(),
+            priorities: rules::priorities(&record.spec.arguments),
         };
-        let rules = Arc::new(rules::rules(&record.spec.arguments));
+        let rules = Arc::new(rules_of(&record, record.arguments()));
         let refuses = AtomicBool::new(rules.refuses());
         let inner = Inner {
             state: State::new(config, rules, past, now_ms()),
             effects: Effects::default(),
             writes: Writes::default(),
+            moves: Vec::new(),
             busy: false,
         };
         let (backlog, has_consumers) = (AtomicUsize::new(0), AtomicBool::new(false));
         let timer = AtomicU64::new(u64::MAX);
         let inner = Mutex::new(inner);
-        let queue = Self { record, vhost, node, inner, backlog, has_consumers, timer, refuses };
-        let queue = Arc::new(queue);
+        let is_quorum = is_quorum(&record.spec.arguments);
+        let queue = Arc::new(Self {
+            record,
+            vhost,
+            node,
+            inner,
+            backlog,
+            has_consumers,
+            timer,
+            refuses,
+            is_quorum,
+        });
         let due = queue.inner.lock().state.next_due();
         queue.set_timer(due);
         queue
@@ -112,9 +132,22 @@ impl Queue {
         self.refuses.load(Ordering::Relaxed)
     }
 
+    /// Has other rules hold, made from these arguments; the newest ones by `version` count.
+    pub fn set_rules(self: &Arc<Self>, arguments: &FieldTable, version: u64) {
+        self.apply(Command::SetRules(Arc::new(rules_of(&self.record, arguments)), version));
+        // Of two changes at a time the older one may come last: as the state has it now.
+        let inner = self.inner.lock();
+        self.refuses.store(inner.state.refuses(), Ordering::Relaxed);
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.record.name
+    }
+
+    /// Whether it was declared as a quorum queue.
+    pub fn is_quorum(&self) -> bool {
+        self.is_quorum
     }
 
     /// Its name in the store, if it is durable.
@@ -177,6 +210,11 @@ impl Queue {
         self.inner.lock().state.counts()
     }
 
+    /// Its consumers.
+    pub fn consumers(&self) -> Vec<ConsumerStatus> {
+        self.inner.lock().state.consumers()
+    }
+
     /// Whether it was deleted.
     pub fn is_deleted(&self) -> bool {
         self.inner.lock().state.is_deleted()
@@ -198,14 +236,20 @@ impl Queue {
 
     fn carry_out(self: &Arc<Self>, writes: Vec<Write>, effects: Effects) {
         for write in writes {
-            if let Err(refused) = write.carry_out(self.store(), self.node.durability())
-                && !refused.is_empty()
-            {
-                self.apply(Command::Refused(refused));
+            if let Err(refused) = write.carry_out(self.store(), self.node.durability()) {
+                if !refused.waiting.is_empty() {
+                    self.apply(Command::Schedule(Note::Refused(refused.waiting)));
+                }
+                if !refused.ready.is_empty() {
+                    self.apply(Command::Refused(refused.ready));
+                }
             }
         }
         for dead in effects.dead {
             self.send_dead(dead);
+        }
+        for job in effects.schedule {
+            self.do_scheduled(job);
         }
         for (connection, deliveries) in by_connection(effects.deliveries) {
             self.deliver(connection, deliveries);
@@ -214,6 +258,9 @@ impl Queue {
             match notice {
                 Notice::Cancelled(key) => self.tell(key, Mail::Cancelled(key)),
                 Notice::Wanted(key) => self.tell(key, Mail::Wanted(key)),
+                Notice::TimedOut(key, late) => {
+                    self.tell(key, Mail::TimedOut(self.clone(), key, late));
+                }
                 Notice::Deleted => self.node.forget_queue(&self.vhost, self.record.id),
                 Notice::Load(from, octets) => self.node.loader().submit(self.clone(), from, octets),
                 Notice::Loaded(connection) => drop(self.node.post(connection, Mail::Loaded)),
@@ -244,9 +291,15 @@ impl Queue {
     }
 }
 
+fn rules_of(record: &QueueRecord, arguments: &FieldTable) -> Rules {
+    let mut rules = rules::rules(arguments);
+    rules.delays |= record.holds_back;
+    rules
+}
+
 /// The command that takes deliveries back which no peer has seen.
 pub fn undo_command(deliveries: Vec<Delivery>) -> Command {
-    Command::Undo(deliveries.into_iter().map(|delivery| delivery.entry).collect())
+    Command::Undo(deliveries)
 }
 
 /// Sorts deliveries by connection, each connection's in order.

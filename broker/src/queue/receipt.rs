@@ -130,6 +130,11 @@ impl Transaction {
         Arc::new(Self { id, state: Mutex::new(state) })
     }
 
+    /// Whether all parts were written.
+    pub fn is_done(&self) -> bool {
+        self.state.lock().left == 0
+    }
+
     /// Writes one part, which publishes so many octets of large messages; `write` is told how many
     /// are to come. The lock makes the last part the last one in the store, too. `empty`: there is
     /// nothing to write, unless it is the end of what others have written. After a part that was

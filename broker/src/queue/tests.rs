@@ -2,6 +2,7 @@
 
 mod refused;
 mod threads;
+mod waiting;
 
 use lepus_protocol::method::Verdict;
 
@@ -9,7 +10,7 @@ use super::*;
 use crate::mailbox::Mailbox;
 use crate::message::{Builder, Message};
 use crate::topology::QueueSpec;
-use state::{ConsumerSpec, Entry, SeqRange};
+use state::{ANY_DELIVERY, ConsumerSpec, Entry, SeqRange};
 
 fn node() -> Arc<Node> {
     Node::in_memory(crate::config::Config { memory_watermark: u64::MAX, ..Default::default() })
@@ -49,11 +50,12 @@ fn consumer(key: ConsumerKey) -> ConsumerSpec {
         priority: 0,
         pull: false,
         window: 16 * 1024,
+        timeout: None,
     }
 }
 
 fn single(seq: u64) -> Vec<SeqRange> {
-    vec![SeqRange { first: seq, last: seq }]
+    vec![SeqRange { first: seq, last: seq, returns: ANY_DELIVERY }]
 }
 
 /// Takes all that is ready.
@@ -115,7 +117,7 @@ fn deliveries_to_a_closed_mailbox_return() {
             node.disconnect(connection);
         }
         publish(&queue, 0..100);
-        let counts = Counts { ready: 100, unacked: 0, consumers: 1, ready_bytes: 400 };
+        let counts = Counts { ready: 100, consumers: 1, ready_bytes: 400, ..Counts::default() };
         assert_eq!(queue.counts(), counts);
         queue.apply(Command::Cancel(key));
         let left = drain(&queue);

@@ -2,12 +2,23 @@
 
 use std::sync::Arc;
 
-use lepus_storage::{Batch, Lsn, MessageStore, Op, StoreError, TxPart};
+use lepus_storage::{Batch, Lsn, MessageStore, Op, SeqRange, StoreError, TxPart};
 
 use super::receipt::{Receipt, Transaction};
 use super::state::Seq;
+use super::state::place::from_store;
+use super::state::schedule::{Bucket, is_scheduled};
 use crate::durability::Durability;
 use crate::limits::STORED_APART;
+
+/// Messages that the store has refused.
+#[derive(Debug, Default)]
+pub struct Refused {
+    /// Of the queue: position, octets of the body.
+    pub ready: Vec<(Seq, u64)>,
+    /// Of its buckets.
+    pub waiting: Vec<(Bucket, Seq)>,
+}
 
 /// Writes that nobody carries out yet.
 #[derive(Debug, Default)]
@@ -59,15 +70,15 @@ impl Write {
         Self { ops, receipts: Vec::new(), tx }
     }
 
-    /// Gives the store its batch. An error tells which messages (position, octets of the body)
-    /// were refused, if any are in it.
+    /// Gives the store its batch. An error tells which messages were refused, if any are in it.
     pub fn carry_out(
         self,
         store: &dyn MessageStore,
         durability: &Durability,
-    ) -> Result<(), Vec<(Seq, u64)>> {
+    ) -> Result<(), Refused> {
         let Self { ops, receipts, tx } = self;
-        let published: Vec<(Seq, u64)> = ops.iter().filter_map(published).collect();
+        let published = published(&ops);
+        let waiting: Vec<(Bucket, Seq)> = ops.iter().filter_map(waiting).collect();
         let others = if published.is_empty() { Vec::new() } else { others(&ops) };
         let followed = receipts.iter().all(|receipt| receipt.is_followed());
         let done = match &tx {
@@ -105,7 +116,9 @@ impl Write {
                 if !published.is_empty() {
                     tracing::error!(messages = published.len(), "messages refused: {error}");
                 }
-                Err(published)
+                let mut ready = published;
+                ready.retain(|(seq, _)| !is_scheduled(*seq));
+                Err(Refused { ready, waiting })
             }
         }
     }
@@ -131,9 +144,23 @@ pub fn stored_apart(sizes: impl Iterator<Item = u64>) -> u64 {
     sizes.filter(|octets| *octets >= STORED_APART).sum()
 }
 
-fn published(op: &Op) -> Option<(Seq, u64)> {
+/// Messages (position, octets of the body) by position.
+fn published(ops: &[Op]) -> Vec<(Seq, u64)> {
+    let published = ops.iter().filter_map(|op| match op {
+        Op::Publish { queue, seq, weight, .. } => {
+            Some((from_store(*queue, *seq), (*weight).into()))
+        }
+        _ => None,
+    });
+    let mut published: Vec<_> = published.collect();
+    published.sort_unstable_by_key(|(seq, _)| *seq);
+    published
+}
+
+/// A message that goes to a bucket.
+fn waiting(op: &Op) -> Option<(Bucket, Seq)> {
     match op {
-        Op::Publish { seq, weight, .. } => Some((seq.0, u64::from(*weight))),
+        Op::Publish { queue, seq, .. } => Some((Bucket::parse(*queue)?.1, seq.0)),
         _ => None,
     }
 }
@@ -146,9 +173,13 @@ fn others(ops: &[Op]) -> Vec<Op> {
 /// Operations that do not count messages which the store does not have.
 fn without(mut ops: Vec<Op>, messages: &[(Seq, u64)]) -> Vec<Op> {
     for op in &mut ops {
-        if let Op::Settle { ranges, weight, .. } = op {
-            let has =
-                |seq: Seq| ranges.iter().any(|range| range.first.0 <= seq && seq <= range.last.0);
+        if let Op::Settle { queue, ranges, weight } = op {
+            let has = |seq: Seq| {
+                let includes = |range: &SeqRange| {
+                    from_store(*queue, range.first) <= seq && seq <= from_store(*queue, range.last)
+                };
+                ranges.iter().any(includes)
+            };
             let missing = messages.iter().filter(|(seq, _)| has(*seq));
             *weight = weight.saturating_sub(missing.map(|(_, octets)| octets).sum());
         }

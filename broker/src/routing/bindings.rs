@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use amq_protocol::types::FieldTable;
 
 use super::consistent_hash::{ConsistentHashIndex, weight};
+use super::delayed::{delay, inner_kind};
 use super::direct::DirectIndex;
 use super::fanout::FanoutIndex;
 use super::headers::{Condition, HeadersIndex, Slot};
@@ -22,6 +23,8 @@ pub struct Bindings {
     records: Records,
     len: usize,
     index: Index,
+    /// Messages that say so are held back before they are routed.
+    delays: bool,
 }
 
 /// One binding, as it was made.
@@ -65,7 +68,10 @@ impl Bindings {
     /// # Errors
     /// The arguments make no sense for the kind.
     pub fn new(kind: ExchangeKind, args: &FieldTable) -> Result<Self, Invalid> {
-        let index = match kind {
+        let delays = kind == ExchangeKind::Delayed;
+        let index = match if delays { inner_kind(args)? } else { kind } {
+            // It is never wrapped in itself.
+            ExchangeKind::Delayed => return Err(Invalid::delayed_itself()),
             ExchangeKind::Direct => Index::Direct(DirectIndex::default()),
             ExchangeKind::Fanout => Index::Fanout(FanoutIndex::default()),
             ExchangeKind::Topic => Index::Topic(TopicIndex::default()),
@@ -78,10 +84,15 @@ impl Bindings {
                 Index::RecentHistory(FanoutIndex::default())
             }
         };
-        Ok(Self { records: Records::new(), len: 0, index })
+        Ok(Self { records: Records::new(), len: 0, index, delays })
     }
 
-    /// The kind that this was made for.
+    /// Whether a message with these headers is to be held back first.
+    pub(super) fn holds_back(&self, headers: Option<&FieldTable>) -> bool {
+        self.delays && delay(headers).is_some()
+    }
+
+    /// The kind that this was made for, or that a delayed exchange routes by.
     pub fn kind(&self) -> ExchangeKind {
         match self.index {
             Index::Direct(_) => ExchangeKind::Direct,
@@ -213,22 +224,26 @@ impl Bindings {
 
     /// Whether routing looks at the headers: if not, they need not be decoded.
     pub fn needs_headers(&self) -> bool {
-        match &self.index {
-            Index::Headers(index) => index.reads_headers(),
-            Index::ConsistentHash(index) => index.reads_headers() && !self.is_empty(),
-            Index::RecentHistory(_) => true,
-            _ => false,
-        }
+        self.delays
+            || match &self.index {
+                Index::Headers(index) => index.reads_headers(),
+                Index::ConsistentHash(index) => index.reads_headers() && !self.is_empty(),
+                Index::RecentHistory(_) => true,
+                _ => false,
+            }
     }
 
     /// Whether the keys alone decide on the route, and nothing comes of a message but its route.
     pub(super) fn needs_keys_only(&self) -> bool {
-        match &self.index {
-            Index::Direct(_) | Index::Fanout(_) | Index::Topic(_) | Index::ModulusHash(_) => true,
-            Index::Headers(index) => !index.reads_headers(),
-            Index::ConsistentHash(index) => !index.reads_properties(),
-            Index::Random(_) | Index::RecentHistory(_) => false,
-        }
+        !self.delays
+            && match &self.index {
+                Index::Direct(_) | Index::Fanout(_) | Index::Topic(_) | Index::ModulusHash(_) => {
+                    true
+                }
+                Index::Headers(index) => !index.reads_headers(),
+                Index::ConsistentHash(index) => !index.reads_properties(),
+                Index::Random(_) | Index::RecentHistory(_) => false,
+            }
     }
 
     fn first_of(&self, dest: Destination) -> Option<&(Destination, Box<[u8]>)> {

@@ -2,7 +2,7 @@
 
 use amq_protocol::types::AMQPValue;
 
-use super::recent_history;
+use super::{ExchangeKind, delayed, recent_history};
 
 /// A binding or an exchange whose arguments make no sense. The peer's mistake: it closes the channel
 /// with 406, `PRECONDITION_FAILED - ` and this text (at most [`Self::MAX_TEXT`] bytes).
@@ -10,6 +10,7 @@ use super::recent_history;
 #[error("{text}")]
 pub struct Invalid {
     text: String,
+    unknown_type: bool,
 }
 
 impl Invalid {
@@ -19,6 +20,11 @@ impl Invalid {
     /// The text of the reply, without the name of the reply code.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether a type of exchanges is named that there is not: the one mistake with another code.
+    pub fn is_unknown_type(&self) -> bool {
+        self.unknown_type
     }
 
     pub(super) fn x_match_value(value: &[u8]) -> Self {
@@ -65,12 +71,28 @@ impl Invalid {
         Self::new(format!("Invalid argument {term}, '{name}' must be a positive integer"))
     }
 
+    pub(super) fn delayed_type() -> Self {
+        let name = delayed::INNER;
+        Self::new(format!("Invalid argument, '{name}' must be an existing exchange type"))
+    }
+
+    pub(super) fn delayed_itself() -> Self {
+        let (kind, name) = (ExchangeKind::Delayed.name(), delayed::INNER);
+        Self::new(format!("Invalid argument, '{kind}' can't be used for '{name}'"))
+    }
+
+    /// As for the type of an exchange itself: it closes the connection with 503, COMMAND_INVALID.
+    pub(super) fn unknown_type(name: &str) -> Self {
+        let text = Self::new(format!("unknown exchange type '{name}'"));
+        Self { unknown_type: true, ..text }
+    }
+
     fn new(mut text: String) -> Self {
         if text.len() > Self::MAX_TEXT {
             text.truncate(text.floor_char_boundary(Self::MAX_TEXT - 3));
             text.push_str("...");
         }
-        Self { text }
+        Self { text, unknown_type: false }
     }
 }
 

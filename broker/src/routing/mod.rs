@@ -8,6 +8,7 @@
 
 mod bindings;
 mod consistent_hash;
+pub mod delayed;
 mod direct;
 mod fanout;
 mod headers;
@@ -64,10 +65,12 @@ pub enum ExchangeKind {
     Random,
     /// Every binding; what was published lately goes to new bindings too.
     RecentHistory,
+    /// As another kind does, but later if the message says so.
+    Delayed,
 }
 
 impl ExchangeKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Direct,
         Self::Fanout,
         Self::Topic,
@@ -76,6 +79,7 @@ impl ExchangeKind {
         Self::ModulusHash,
         Self::Random,
         Self::RecentHistory,
+        Self::Delayed,
     ];
 
     /// The kind that `exchange.declare` names, if there is one of that name.
@@ -94,6 +98,7 @@ impl ExchangeKind {
             Self::ModulusHash => "x-modulus-hash",
             Self::Random => "x-random",
             Self::RecentHistory => "x-recent-history",
+            Self::Delayed => "x-delayed-message",
         }
     }
 }

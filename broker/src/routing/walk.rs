@@ -18,6 +18,8 @@ pub trait ExchangeGraph {
 pub struct Walk {
     /// The queues, sorted, each once.
     pub queues: Vec<QueueId>,
+    /// Exchanges on the way that hold the message back.
+    pub delays: Vec<ExchangeId>,
     /// Exchanges on the way that are to keep the message in their history.
     pub histories: Vec<ExchangeId>,
     /// Whatever else a message with the same keys is like, it goes the same way, until a binding or
@@ -29,8 +31,8 @@ pub struct Walk {
 ///
 /// `headers` may be `None` where no exchange on the way [`needs them`](Bindings::needs_headers). An
 /// exchange is visited once, however many bindings lead to it and whether or not they form a cycle.
-/// The alternate exchange serves an exchange of which no binding matched, by any of the keys; a
-/// binding that leads to an exchange visited before, or to one that routes the message nowhere, has
+/// An exchange that holds the message back is not left. The alternate exchange serves an exchange of
+/// which no binding matched, by any of the keys; a binding that leads to an exchange visited before, or to one that routes the message nowhere, has
 /// matched nevertheless.
 pub fn route_all(graph: &impl ExchangeGraph, start: ExchangeId, input: &RouteInput<'_>) -> Walk {
     let mut walk = Walk { by_keys_only: true, ..Walk::default() };
@@ -41,6 +43,11 @@ pub fn route_all(graph: &impl ExchangeGraph, start: ExchangeId, input: &RouteInp
     while let Some(id) = at {
         if let Some(bindings) = graph.bindings(id) {
             walk.by_keys_only &= bindings.needs_keys_only();
+            if bindings.holds_back(input.headers) {
+                walk.delays.push(id);
+                at = todo.pop();
+                continue;
+            }
             if bindings.kind() == ExchangeKind::RecentHistory
                 && recent_history::is_kept(input.headers)
             {

@@ -1,6 +1,6 @@
 //! What the broker remembers of a channel.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::confirms::Confirms;
@@ -26,6 +26,8 @@ pub struct Channel {
     pub tx: Option<Tx>,
     /// Deliveries that the client has not settled, by tag.
     pub unacked: Window<Held>,
+    /// Tags of deliveries that the client has held for too long: they can be settled without effect.
+    pub late: BTreeSet<u64>,
     /// The last delivery tag given.
     pub last_tag: u64,
     /// Consumer numbers by consumer tag.
@@ -72,7 +74,7 @@ pub struct Marks {
 }
 
 /// A delivery that awaits its verdict.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
     /// The queue's slot in the session's table.
     pub queue: u32,
@@ -80,6 +82,8 @@ pub struct Held {
     pub consumer: u32,
     /// The message's position in its queue.
     pub seq: u64,
+    /// How often it had come back before.
+    pub returns: u32,
 }
 
 /// A prefetch limit that all consumers of a channel share. They pull: the session asks their

@@ -11,12 +11,13 @@ use super::channel::{Held, ReplyConsumer};
 use super::hold::Hold;
 use super::reply_to::{REPLY_PREFIX, REPLY_TO};
 use super::{Consumer, Session, short};
+use crate::envelope;
 use crate::error::Refusal;
 use crate::limits::CONSUMERS_PER_CHANNEL_MAX;
 use crate::out::Out;
 use crate::queue::Queue;
 use crate::queue::state::{Command, ConsumerKey, ConsumerSpec, Entry, Outcome};
-use crate::topology::arguments::{integer, type_name};
+use crate::topology::arguments::{integer, non_negative, type_name};
 
 impl Session {
     /// basic.consume.
@@ -82,6 +83,7 @@ impl Session {
     ) -> Result<(), Refusal> {
         let queue = self.usable_queue(name)?;
         let priority = priority(&consume.arguments, name, &self.peer.vhost.name)?;
+        let timeout = timeout(&consume.arguments, name, &self.peer.vhost.name)?;
         let key = self.new_consumer_key();
         let window = self.consumer_window();
         let Some(channel) = self.channel_mut(number) else { return Ok(()) };
@@ -93,6 +95,7 @@ impl Session {
             priority,
             pull: channel.global.is_some(),
             window,
+            timeout,
         };
         channel.consumers.insert(tag.to_owned(), key.number);
         let slot = self.slot_of(&queue);
@@ -114,7 +117,10 @@ impl Session {
                 Refusal::access(format_args!("queue '{name}' in vhost '{vhost}' in exclusive use"))
             }
             Outcome::Gone => Refusal::not_found("queue", name, &self.peer.vhost.name),
-            _ => return Ok(()),
+            _ => {
+                self.tell_consumer_created(number, consume, tag, name);
+                return Ok(());
+            }
         };
         self.forget_consumer(key.number);
         Err(refused)
@@ -141,7 +147,7 @@ impl Session {
         }
         let Some(channel) = self.channel(number) else { return Ok(()) };
         if let Some(consumer) = channel.consumers.get(tag).copied() {
-            let unacked = self.stop_consumer(consumer);
+            let unacked = self.stop_consumer(consumer, Command::Cancel);
             self.collect_mail(out);
             self.count_in_flight(consumer, unacked);
             self.end_consumer(consumer);
@@ -154,11 +160,15 @@ impl Session {
     }
 
     /// Tells the queue that the consumer leaves; returns the messages that it holds by the queue's count.
-    pub(super) fn stop_consumer(&mut self, consumer: u32) -> u32 {
+    pub(super) fn stop_consumer(
+        &mut self,
+        consumer: u32,
+        how: impl FnOnce(ConsumerKey) -> Command,
+    ) -> u32 {
         let connection = self.peer.connection;
         let Some(Consumer { queue, .. }) = self.consumers.get(&consumer) else { return 0 };
         let key = ConsumerKey { connection, number: consumer };
-        match queue.apply(Command::Cancel(key)) {
+        match queue.apply(how(key)) {
             Outcome::Unacked(unacked) => unacked,
             _ => 0,
         }
@@ -183,6 +193,7 @@ impl Session {
     /// Forgets a consumer; one with granted messages on their way stays until they have arrived
     /// and gone back, so that the channel's limit stays right.
     pub(super) fn end_consumer(&mut self, number: u32) {
+        self.tell_consumer_deleted(number, &self.peer.user);
         let Some(consumer) = self.consumers.get_mut(&number) else { return };
         if consumer.granted == 0 {
             return self.forget_consumer(number);
@@ -232,19 +243,26 @@ impl Session {
         let Some(channel) = self.channel_mut(number) else { return };
         channel.last_tag += 1;
         if !no_ack {
-            let held = Held { queue: slot, consumer: 0, seq: entry.seq };
+            let Entry { seq, returns, .. } = *entry;
+            let held = Held { queue: slot, consumer: 0, seq, returns };
             channel.unacked.insert(channel.last_tag, held);
         }
         let message = &entry.message;
+        // RabbitMQ's quorum queues tell a first basic.get of 0, but a consumer of nothing.
+        let counted = (entry.returns > 0 || queue.is_quorum())
+            .then(|| envelope::counted(message, entry.returns));
         let delivery = Deliver {
             consumer_tag: b"",
             delivery_tag: channel.last_tag,
             redelivered: entry.redelivered,
             route: message.route(),
-            header: message.header(),
+            header: counted.as_deref().unwrap_or(message.header()),
         };
         encode::get_ok(out.tail(), number, &delivery, left as u32);
         out.body(number, message, frame_max);
+        if self.peer.vhost.is_traced() {
+            self.trace_delivery(number, message, queue.name(), entry.redelivered);
+        }
     }
 }
 
@@ -266,4 +284,15 @@ fn priority(arguments: &FieldTable, queue: &str, vhost: &str) -> Result<i32, Ref
         )));
     };
     Ok(number.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32)
+}
+
+/// The consumer argument `x-consumer-timeout`: milliseconds; 0 is for ever.
+fn timeout(arguments: &FieldTable, queue: &str, vhost: &str) -> Result<Option<u64>, Refusal> {
+    let name = "x-consumer-timeout";
+    let Some(value) = arguments.inner().get(name) else { return Ok(None) };
+    non_negative(value).map_err(|reason| {
+        let what = format_args!("queue '{queue}' in vhost '{vhost}'");
+        Refusal::precondition(format_args!("invalid arg '{name}' for {what}: {reason}"))
+    })?;
+    Ok(integer(value).map(i64::unsigned_abs))
 }

@@ -7,6 +7,7 @@ use lepus_protocol::encode::{self, Deliver};
 
 use super::channel::Held;
 use super::{Consumer, Session};
+use crate::envelope;
 use crate::limits::REPLY_BACKLOG;
 use crate::mailbox::Mail;
 use crate::message::Message;
@@ -35,6 +36,7 @@ impl Session {
             Mail::Deliveries(queue, deliveries) => self.deliver(&queue, deliveries, out),
             Mail::Cancelled(key) => self.queue_went_away(key, out),
             Mail::Wanted(key) => self.wanted(key),
+            Mail::TimedOut(queue, key, late) => self.timed_out(&queue, key, &late),
             Mail::Reply { channel, key, message } => {
                 self.deliver_reply(channel, &key, &message, out);
             }
@@ -45,6 +47,8 @@ impl Session {
     fn deliver(&mut self, queue: &Arc<Queue>, deliveries: Vec<Delivery>, out: &mut Out) {
         let frame_max = self.peer.tuning.frame_max;
         let slot = self.slot_of(queue);
+        let is_traced = self.peer.vhost.is_traced();
+        let mut traced = Vec::new();
         let mut deliveries = deliveries.into_iter().peekable();
         let mut refused = Vec::new();
         while let Some(number) = deliveries.peek().map(|delivery| delivery.to.number) {
@@ -60,28 +64,35 @@ impl Session {
                 continue;
             };
             let was_owed = consumer.owed;
-            for Delivery { entry: Entry { seq, message, redelivered, .. }, .. } in run {
+            for Delivery { entry: Entry { seq, message, redelivered, returns, .. }, .. } in run {
                 channel.last_tag += 1;
                 if !consumer.no_ack {
-                    let held = Held { queue: slot, consumer: number, seq };
+                    let held = Held { queue: slot, consumer: number, seq, returns };
                     channel.unacked.insert(channel.last_tag, held);
                 }
                 consumer.granted = consumer.granted.saturating_sub(1);
                 consumer.owed += u64::from(delivery_cost(&message));
+                let counted = (returns > 0).then(|| envelope::counted(&message, returns));
                 let delivery = Deliver {
                     consumer_tag: consumer.tag.as_str().as_bytes(),
                     delivery_tag: channel.last_tag,
                     redelivered,
                     route: message.route(),
-                    header: message.header(),
+                    header: counted.as_deref().unwrap_or(message.header()),
                 };
                 encode::deliver(out.tail(), consumer.channel, &delivery);
                 out.body(consumer.channel, &message, frame_max);
+                if is_traced {
+                    traced.push((consumer.channel, message, redelivered));
+                }
             }
             let worth_telling = u64::from(consumer.window) / 4;
             if was_owed < worth_telling && consumer.owed >= worth_telling {
                 self.creditors.push(number);
             }
+        }
+        for (number, message, redelivered) in traced {
+            self.trace_delivery(number, &message, queue.name(), redelivered);
         }
         if !refused.is_empty() {
             self.give_back(queue, refused);

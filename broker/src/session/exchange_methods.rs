@@ -12,7 +12,7 @@ use crate::topology::{BindingSpec, Command, ExchangeSpec, Target};
 impl Session {
     /// Changes the topology; what comes of a declared queue is for [`crate::vhost::Vhost`].
     pub(super) fn change_topology(&self, command: Command<'_>) -> Result<(), Refusal> {
-        self.peer.vhost.apply(&self.peer.node, command).map(drop)
+        self.peer.vhost.apply_by(&self.peer.user, &self.peer.node, command).map(drop)
     }
 
     pub(super) fn declare_exchange(

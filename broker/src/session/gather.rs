@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lepus_protocol::method::Verdict;
 
+use super::channel::Held;
 use crate::limits::{GATHER_BYTES, GATHER_MESSAGES};
 use crate::mailbox::Mailbox;
 use crate::message::Message;
@@ -71,17 +72,18 @@ impl Gather {
     }
 
     /// Adds a verdict on one message of a queue.
-    pub fn settle(&mut self, queue: &Arc<Queue>, verdict: Verdict, seq: u64) {
+    pub fn settle(&mut self, queue: &Arc<Queue>, verdict: Verdict, held: &Held) {
+        let Held { seq, returns, .. } = *held;
         let same = |(of, known, _): &&mut (Arc<Queue>, Verdict, Vec<SeqRange>)| {
             Arc::ptr_eq(of, queue) && *known == verdict
         };
         let Some((_, _, ranges)) = self.verdicts.iter_mut().find(same) else {
-            let ranges = vec![SeqRange { first: seq, last: seq }];
+            let ranges = vec![SeqRange { first: seq, last: seq, returns }];
             return self.verdicts.push((queue.clone(), verdict, ranges));
         };
         match ranges.last_mut() {
-            Some(range) if range.last + 1 == seq => range.last = seq,
-            _ => ranges.push(SeqRange { first: seq, last: seq }),
+            Some(range) if range.last + 1 == seq && range.returns == returns => range.last = seq,
+            _ => ranges.push(SeqRange { first: seq, last: seq, returns }),
         }
     }
 
@@ -105,7 +107,12 @@ impl Gather {
                 receipt.await_one();
                 &*receipt
             });
-            let outcome = queue.apply_for(Command::Publish(messages), receipt, None);
+            // A queue whose rules have changed since takes those that nobody could be told of.
+            let publish = match origins.len() == messages.len() || !queue.refuses() {
+                true => Command::Publish(messages),
+                false => Command::PublishDead(messages),
+            };
+            let outcome = queue.apply_for(publish, receipt, None);
             if let Outcome::Rejected(which) = outcome {
                 let origins = which.iter().filter_map(|at| origins.get(*at));
                 self.rejected.extend(origins);
@@ -156,3 +163,6 @@ impl Gather {
         Some(receipt)
     }
 }
+
+#[cfg(test)]
+mod tests;

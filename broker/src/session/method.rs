@@ -85,6 +85,7 @@ impl Session {
             return Err(Refusal::new(ReplyCode::NotAllowed, text).without_method());
         }
         self.open_channel(number);
+        self.tell_channel_created(number);
         let ok = amqp_channel::AMQPMethod::OpenOk(amqp_channel::OpenOk {});
         out.method(number, &AMQPClass::Channel(ok));
         Ok(())

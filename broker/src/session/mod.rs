@@ -12,6 +12,7 @@ mod deliver;
 mod exchange_methods;
 mod gather;
 mod hold;
+mod late;
 mod method;
 mod publish;
 mod qos;
@@ -19,6 +20,8 @@ mod queue_methods;
 mod queues;
 mod reply_to;
 mod settle;
+mod told;
+mod trace;
 mod tx;
 
 use std::collections::{HashMap, HashSet};
@@ -29,15 +32,15 @@ use amq_protocol::types::ShortString;
 use lepus_protocol::frame::Piece;
 use lepus_protocol::handshake::Tuning;
 use lepus_protocol::limits::SHORT_STRING_MAX;
-use lepus_protocol::method::MethodId;
+use lepus_protocol::method::{MethodId, Verdict};
 
 use crate::error::Refusal;
+use crate::events::INTERNAL_USER;
 use crate::limits::{CONNECTION_WINDOW, CONSUMER_WINDOW_MAX, CONSUMER_WINDOW_MIN};
 use crate::mailbox::Mailbox;
 use crate::node::Node;
 use crate::out::Out;
-
-use crate::queue::state::ConsumerKey;
+use crate::queue::state::{Command, ConsumerKey};
 use crate::queue::{Queue, Receipt};
 use crate::vhost::Vhost;
 use channel::Channel;
@@ -54,6 +57,8 @@ pub struct Peer {
     pub vhost: Arc<Vhost>,
     /// The connection's id.
     pub connection: u64,
+    /// The connection's name, of the addresses of both ends.
+    pub name: String,
     /// The connection's mailbox.
     pub mailbox: Arc<Mailbox>,
     /// The authenticated user.
@@ -216,6 +221,7 @@ impl Session {
             && place.take().is_some()
         {
             self.open_channels -= 1;
+            self.tell_channel_closed(number);
         }
     }
 
@@ -233,13 +239,14 @@ impl Session {
         let Some(channel) = self.channel_mut(number) else { return };
         let consumers: Vec<u32> = std::mem::take(&mut channel.consumers).into_values().collect();
         for consumer in &consumers {
-            self.stop_consumer(*consumer);
+            self.stop_consumer(*consumer, Command::Leave);
         }
         self.collect_mail(out);
         for consumer in &consumers {
+            self.tell_consumer_deleted(*consumer, INTERNAL_USER);
             self.consumers.remove(consumer);
         }
-        self.requeue_all(number);
+        self.return_all(number, Verdict::Fail);
         self.serve_queues();
     }
 

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use amq_protocol::types::FieldTable;
 use lepus_protocol::encode;
-use lepus_protocol::properties::{self, Properties};
+use lepus_protocol::properties::Properties;
 use lepus_protocol::reply::ReplyCode;
 
 use super::Session;
@@ -14,7 +13,7 @@ use super::reply_to::is_reply_key;
 use super::tx::Tx;
 use crate::envelope;
 use crate::error::Refusal;
-use crate::message::{Builder, Message};
+use crate::message::Message;
 use crate::out::Out;
 use crate::queue::Queue;
 use crate::topology::Topology;
@@ -49,11 +48,15 @@ impl Session {
         if marks.validate {
             self.validate(&message)?;
         }
+        let traced = self.peer.vhost.is_traced().then(|| message.clone());
         let accepted = if known_route {
             self.enqueue(number, message)
         } else {
             self.route_anew(number, message, mandatory, marks, version, out)?
         };
+        if let Some(message) = traced {
+            self.trace_publish(number, &message);
+        }
         // Only now: a message that was refused must not be confirmed.
         self.count_for_confirm(number, accepted);
         Ok(())
@@ -122,7 +125,8 @@ impl Session {
         out: &mut Out,
     ) -> Result<bool, Refusal> {
         let Found { message, queues, stable, replied } = self.find_queues(message, marks)?;
-        let unroutable = queues.is_empty() && !replied;
+        // A message that is held back leads nowhere yet, as with RabbitMQ's plugin.
+        let unroutable = queues.iter().all(|queue| queue.record.holds_back) && !replied;
         let Some(channel) = self.channel_mut(number) else { return Ok(true) };
         channel.route.queues = queues;
         channel.route.version = version;
@@ -131,8 +135,7 @@ impl Session {
             channel.route.route.extend_from_slice(message.route());
         }
         if unroutable && mandatory {
-            self.return_message(number, message, out);
-            return Ok(true);
+            self.return_message(number, message.clone(), out);
         }
         Ok(self.enqueue(number, message))
     }
@@ -153,7 +156,9 @@ impl Session {
             }
         };
         let bare = match &headers {
-            Some(headers) if headers.contains_key("BCC") => without_bcc(&message, headers),
+            Some(headers) if headers.contains_key("BCC") => {
+                envelope::without_bcc(&message, headers)
+            }
             _ => message.clone(),
         };
         let keys = envelope::keys(&message, &extra);
@@ -164,7 +169,10 @@ impl Session {
         let stable = route.stable && !marks.extra_keys && replies.is_empty();
         let sent = replies.iter().filter(|key| self.send_reply(key, &bare));
         let replied = sent.count() > 0;
-        Ok(Found { message: bare, queues: route.queues, stable, replied })
+        // What is held back needs them later.
+        let held = route.queues.iter().all(|queue| queue.record.holds_back);
+        let message = if held && !route.queues.is_empty() { message.clone() } else { bare };
+        Ok(Found { message, queues: route.queues, stable, replied })
     }
 
     fn validate(&self, message: &Message) -> Result<(), Refusal> {
@@ -211,17 +219,6 @@ pub(super) fn write_return(out: &mut Out, number: u16, message: &Message, frame_
         message.header(),
     );
     out.body(number, message, frame_max);
-}
-
-fn without_bcc(message: &Message, headers: &FieldTable) -> Message {
-    let kept = envelope::without(headers, "BCC");
-    match properties::replace_headers(message.properties(), &kept) {
-        Ok(properties) => {
-            let (now, route) = (message.arrived(), message.route());
-            Builder::whole(now, route, &properties, message.body(), message.persistent())
-        }
-        Err(_) => message.clone(),
-    }
 }
 
 /// RabbitMQ's rules and texts for the property `expiration`.

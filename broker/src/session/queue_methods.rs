@@ -8,7 +8,7 @@ use lepus_protocol::reply::ReplyCode;
 use super::consume::generated;
 use super::exchange_methods::printable_name;
 use super::reply_to::{REPLY_PREFIX, REPLY_TO};
-use super::{Session, short};
+use super::{Peer, Session, short};
 use crate::error::Refusal;
 use crate::out::Out;
 use crate::queue::Queue;
@@ -86,7 +86,8 @@ impl Session {
             auto_delete: declare.auto_delete,
             arguments: declare.arguments.clone(),
         };
-        let queue = self.peer.vhost.declare_queue(&self.peer.node, &spec)?;
+        let peer = &self.peer;
+        let queue = peer.vhost.declare_queue_by(&peer.user, &peer.node, &spec)?;
         Ok((name, queue.counts()))
     }
 
@@ -182,7 +183,8 @@ impl Session {
             let vhost = &vhost.name;
             Err(Refusal::precondition(format_args!("queue '{name}' in vhost '{vhost}' {why}")))
         };
-        match vhost.delete_queue(&self.peer.node, &queue, if_unused, if_empty) {
+        let Peer { node, user, .. } = &self.peer;
+        match vhost.delete_queue_by(user, node, &queue, if_unused, if_empty) {
             Outcome::Dropped(dropped) => Ok(dropped),
             Outcome::InUse => refuse("in use"),
             Outcome::NotEmpty => refuse("not empty"),

@@ -15,17 +15,20 @@ impl Session {
         let Some(channel) = self.channel_mut(number) else { return Ok(()) };
         let unknown = || Refusal::precondition(format_args!("unknown delivery tag {}", settle.tag));
         if !settle.multiple {
-            let held = channel.unacked.remove(settle.tag).ok_or_else(unknown)?;
-            match &mut channel.tx {
-                Some(tx) => tx.settle(settle.tag, held, settle.verdict),
-                None => self.settle_one(number, held, settle.verdict),
+            match (channel.unacked.remove(settle.tag), &mut channel.tx) {
+                (Some(held), Some(tx)) => tx.settle(settle.tag, held, settle.verdict),
+                (Some(held), None) => self.settle_one(number, held, settle.verdict),
+                (None, _) if channel.late.remove(&settle.tag) => {}
+                (None, _) => return Err(unknown()),
             }
         } else {
             // Tag 0 means all, and is fine with nothing to settle (0-9-1 §1.8.3.13).
-            if settle.tag != 0 && !channel.unacked.contains(settle.tag) {
+            let is_late = channel.late.contains(&settle.tag);
+            if settle.tag != 0 && !is_late && !channel.unacked.contains(settle.tag) {
                 return Err(unknown());
             }
             let up_to = if settle.tag == 0 { u64::MAX } else { settle.tag };
+            channel.late.retain(|late| *late > up_to);
             let taken = channel.unacked.remove_range(0..=up_to);
             match &mut channel.tx {
                 Some(tx) => {
@@ -51,7 +54,7 @@ impl Session {
     /// Hands one verdict to its queue, with the next ones.
     pub(super) fn settle_one(&mut self, number: u16, held: Held, verdict: Verdict) {
         if let Some(queue) = self.queues.get(held.queue) {
-            self.gather.settle(queue, verdict, held.seq);
+            self.gather.settle(queue, verdict, &held);
         }
         let limit = self.channel_mut(number).and_then(|channel| channel.global.as_mut());
         if let Some(limit) = limit
@@ -71,7 +74,7 @@ impl Session {
         if !requeue {
             return Err(Refusal::new(ReplyCode::NotImplemented, "requeue=false"));
         }
-        self.requeue_all(number);
+        self.return_all(number, Verdict::Requeue);
         self.serve_queues();
         if let Some(out) = reply {
             let ok = basic::AMQPMethod::RecoverOk(basic::RecoverOk {});
@@ -82,12 +85,12 @@ impl Session {
     }
 
     /// Returns all that a channel holds to its queues, what a transaction would have settled too.
-    pub(super) fn requeue_all(&mut self, number: u16) {
+    pub(super) fn return_all(&mut self, number: u16, verdict: Verdict) {
         let Some(channel) = self.channel_mut(number) else { return };
         let mut held = channel.unacked.drain();
         if let Some(tx) = &mut channel.tx {
             held.extend(tx.take_settled());
         }
-        self.settle_all(number, held, Verdict::Requeue);
+        self.settle_all(number, held, verdict);
     }
 }

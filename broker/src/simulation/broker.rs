@@ -11,13 +11,14 @@ use lepus_storage::{
     StoreConfig,
 };
 
-use super::letter::{id_of, queue_name};
+use super::letter::{HIGH, id_of, queue_name};
 use super::watched::Watched;
 use crate::config::Config;
 use crate::durability::Durability;
 use crate::message::Message;
 use crate::node::Node;
 use crate::queue::Queue;
+use crate::queue::state::place::{from_store, level_in_store};
 use crate::stores::{OpenedCatalog, OpenedMessages, Stores};
 use crate::topology::record::Record;
 
@@ -121,13 +122,18 @@ impl Broker {
         vhost.read(|topology| topology.queue(&queue_name(queue), 0).ok())
     }
 
-    /// The messages of a queue in the store: number and position.
+    /// The messages of a queue in the store, the lowest priority first: number and position.
     pub fn stored(&self, queue: u64) -> Vec<(u64, u64)> {
+        let levels = (0..=HIGH).map(|level| level_in_store(QueueId(queue), level));
+        levels.flat_map(|level| self.stored_in(level)).collect()
+    }
+
+    fn stored_in(&self, queue: QueueId) -> Vec<(u64, u64)> {
         let mut stored = Vec::new();
         let max = ReadMax { messages: usize::MAX, bytes: usize::MAX };
         let mut from = Seq(0);
         loop {
-            let next = self.store.read(QueueId(queue), from, max, &mut stored);
+            let next = self.store.read(queue, from, max, &mut stored);
             let next = next.expect("messages that can be read");
             if next == from {
                 break;
@@ -135,9 +141,10 @@ impl Broker {
             from = next;
         }
         let message = |payload| Message::from_stored(payload).expect("a message");
-        let messages = stored.into_iter().map(|at| (message(at.payload), at.seq.0));
+        let messages =
+            stored.into_iter().map(|at| (message(at.payload), from_store(queue, at.seq)));
         let messages: Vec<(Message, u64)> = messages.collect();
-        let stats = self.store.stats(QueueId(queue));
+        let stats = self.store.stats(queue);
         let octets: usize = messages.iter().map(|(message, _)| message.body_len()).sum();
         assert_eq!((stats.messages, stats.weight), (messages.len() as u64, octets as u64));
         messages.iter().map(|(message, seq)| (id_of(message.body()), *seq)).collect()
@@ -167,6 +174,8 @@ impl Recovery {
             Record::Binding { source, destination, routing_key, .. } => {
                 self.bindings.insert((source, routing_key, destination));
             }
+            // The clients of a simulation set none.
+            Record::Policy { .. } | Record::Tracing { .. } => {}
         }
     }
 }

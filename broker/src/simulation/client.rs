@@ -95,8 +95,8 @@ struct Consumer {
     incarnation: u64,
     no_ack: bool,
     prefetch: u16,
-    /// Where the last message stood that came for the first time.
-    last: u64,
+    /// Where the last message stood that came for the first time, of low and of high priority.
+    last: [u64; 2],
     ended: bool,
 }
 

@@ -13,6 +13,9 @@ pub const KEYS: u8 = 3;
 /// The frames that all agree on.
 pub const FRAME_MAX: u32 = 64 * 1024;
 
+/// The priority of some letters; the others have none.
+pub const HIGH: u8 = 3;
+
 /// A message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Letter {
@@ -74,9 +77,14 @@ impl Letter {
             properties = properties.with_headers(headers);
         }
         if random.chance(20) {
-            properties = properties.with_content_type("text/plain".into()).with_priority(3);
+            properties = properties.with_content_type("text/plain".into()).with_priority(HIGH);
         }
         properties
+    }
+
+    /// Whether it has a priority.
+    pub fn is_high(&self) -> bool {
+        self.properties().priority().is_some()
     }
 
     /// Writes basic.publish and the content.

@@ -12,6 +12,10 @@ pub use copy::{Arrival, Copy, Flag, Holder, To, Window};
 
 /// Queues by number. All but the transient one are durable.
 pub const QUEUES: u8 = 6;
+/// It has priorities up to that of some letters.
+pub const RANKED: u8 = 2;
+/// With a single active consumer.
+const SINGLE: u8 = 1;
 /// Its consumers need not acknowledge.
 pub const LOSSY: u8 = 3;
 /// Not durable.
@@ -84,6 +88,11 @@ pub struct Model {
 
 pub fn is_durable(queue: u8) -> bool {
     queue != TRANSIENT
+}
+
+/// Whether a queue has a single active consumer.
+pub fn is_single(queue: u8) -> bool {
+    queue == SINGLE
 }
 
 impl Life {
@@ -362,7 +371,9 @@ impl Model {
             panic!("message {} came from queue {number}, where it is not", at.id);
         };
         copy.deliver(again, to, latest);
-        Some(Arrival { place, may_return: copy.may_return })
+        let may_return = copy.may_return;
+        let high = number == RANKED && copy.letter.is_high();
+        Some(Arrival { place, high, may_return })
     }
 
     /// The queue of that number that a message is in, which may have been deleted since.

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::letter::id_of;
 use crate::message::Message;
+use crate::queue::state::place::{from_store, lowest_level};
 
 /// The position of what is part of a transaction: that of its last part.
 pub const WITH_OTHERS: u64 = u64::MAX;
@@ -80,13 +81,21 @@ impl Watched {
             match op {
                 Op::Publish { queue, seq, payload, .. } => {
                     let message = Message::from_stored(payload.clone()).expect("a message");
-                    let (queue, seq, id) = (*queue, seq.0, id_of(message.body()));
-                    notes.push(Note::Published { queue, seq, id, at });
+                    let (seq, id) = (from_store(*queue, *seq), id_of(message.body()));
+                    notes.push(Note::Published { queue: lowest_level(*queue), seq, id, at });
                 }
                 Op::Settle { queue, ranges, .. } => {
-                    notes.push(Note::Settled { queue: *queue, ranges: ranges.clone(), at });
+                    let position = |at: Seq| Seq(from_store(*queue, at));
+                    let ranges = ranges.iter().map(|range| SeqRange {
+                        first: position(range.first),
+                        last: position(range.last),
+                    });
+                    let queue = lowest_level(*queue);
+                    notes.push(Note::Settled { queue, ranges: ranges.collect(), at });
                 }
-                Op::DropQueue { queue } => notes.push(Note::Dropped { queue: *queue, at }),
+                Op::DropQueue { queue } => {
+                    notes.push(Note::Dropped { queue: lowest_level(*queue), at });
+                }
                 _ => {}
             }
         }

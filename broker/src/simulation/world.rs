@@ -7,9 +7,10 @@ use lepus_storage::{Health, MessageStore, Meta};
 
 use super::broker::{Broker, Setup};
 use super::client::Client;
-use super::model::Model;
+use super::model::{Model, is_single};
 use super::scene::Scene;
 use super::witness::{Crash, Witness};
+use crate::queue::state::{Activity, ConsumerStatus};
 
 /// Images are looked at in so many steps of the disk out of a hundred.
 const LOOKS: u64 = 30;
@@ -210,9 +211,13 @@ impl World {
             client.check_at_rest(&self.scene);
         }
         for queue in self.scene.model.queues() {
-            let wanted = self.clients.iter().any(|client| client.wants(queue.incarnation));
-            let ready = self.scene.broker.queue(queue.number).map_or(0, |of| of.counts().ready);
             let number = queue.number;
+            let Some(found) = self.scene.broker.queue(number) else { continue };
+            let wanted = match is_single(number) {
+                true => wants_as_the_active_one(number, &found.consumers()),
+                false => self.clients.iter().any(|client| client.wants(queue.incarnation)),
+            };
+            let ready = found.counts().ready;
             assert!(!wanted || ready == 0, "queue {number}: {ready} messages and who wants them");
         }
     }
@@ -282,4 +287,15 @@ impl World {
             _ => self.scene.disk.fail_name(nth, Fault::Io),
         }
     }
+}
+
+/// Of several consumers one is active; whether it can take more.
+fn wants_as_the_active_one(queue: u8, consumers: &[ConsumerStatus]) -> bool {
+    let active = |of: &&ConsumerStatus| of.activity == Activity::SingleActive;
+    let active: Vec<_> = consumers.iter().filter(active).collect();
+    assert_eq!(active.len(), consumers.len().min(1), "queue {queue}: {consumers:?}");
+    let has_room = |of: &&ConsumerStatus| {
+        of.spec.no_ack || of.spec.prefetch == 0 || of.unacked < of.spec.prefetch
+    };
+    active.into_iter().any(|of| has_room(&of))
 }

@@ -4,10 +4,16 @@ use std::collections::BTreeMap;
 
 use lepus_storage::{Meta, QueueId};
 
+use crate::queue::state::place::{level_of, lowest_level};
+use crate::queue::state::schedule::Bucket;
+use crate::routing::ExchangeKind;
 use crate::topology::record::Record;
 
-/// The queues that are declared.
-pub(super) struct Names(BTreeMap<QueueId, Declared>);
+/// The queues that are declared, and the exchanges that hold messages back.
+pub(super) struct Names {
+    queues: BTreeMap<QueueId, Declared>,
+    exchanges: BTreeMap<QueueId, Declared>,
+}
 
 /// One of them.
 pub(super) struct Declared {
@@ -22,28 +28,54 @@ impl Names {
     pub fn of(meta: &Meta) -> Self {
         // A record that cannot be read has no name to tell.
         let records = meta.entries.values().filter_map(|value| Record::decode(value).ok());
-        let queues = records.filter_map(|record| match record {
-            Record::Queue { vhost, name, id, auto_delete, arguments, .. } => {
-                Some((QueueId(id), Declared { vhost, name, auto_delete, arguments }))
+        let mut names = Self { queues: BTreeMap::new(), exchanges: BTreeMap::new() };
+        for record in records {
+            match record {
+                Record::Queue { vhost, name, id, auto_delete, arguments, .. } => {
+                    let declared = Declared { vhost, name, auto_delete, arguments };
+                    names.queues.insert(QueueId(id), declared);
+                }
+                Record::Exchange {
+                    vhost, name, id, auto_delete, arguments, exchange_type, ..
+                } if exchange_type == ExchangeKind::Delayed.name() => {
+                    let declared = Declared { vhost, name, auto_delete, arguments };
+                    names.exchanges.insert(QueueId(id), declared);
+                }
+                _ => {}
             }
-            _ => None,
-        });
-        Self(queues.collect())
+        }
+        names
     }
 
+    /// The queue that something of the store belongs to, or the exchange whose messages wait there.
     pub fn get(&self, id: QueueId) -> Option<&Declared> {
-        self.0.get(&id)
+        let owner = lowest_level(id);
+        self.queues.get(&owner).or_else(|| self.exchanges.get(&owner))
     }
 
     pub fn all(&self) -> impl Iterator<Item = (QueueId, &Declared)> {
-        self.0.iter().map(|(id, declared)| (*id, declared))
+        self.queues.iter().map(|(id, declared)| (*id, declared))
     }
 
     /// For people.
     pub fn name(&self, id: QueueId) -> String {
-        match self.get(id) {
-            Some(Declared { vhost, name, .. }) => format!("queue '{name}' in vhost '{vhost}'"),
-            None => format!("queue number {} that is not declared", id.0),
+        let owner = self.owner(lowest_level(id));
+        match (Bucket::parse(id), level_of(id.0)) {
+            (Some(_), _) => format!("messages that wait for a time in {owner}"),
+            (None, 0) => owner,
+            (None, priority) => format!("priority {priority} of {owner}"),
+        }
+    }
+
+    fn owner(&self, id: QueueId) -> String {
+        match (self.queues.get(&id), self.exchanges.get(&id)) {
+            (Some(Declared { vhost, name, .. }), _) => {
+                format!("queue '{name}' in vhost '{vhost}'")
+            }
+            (_, Some(Declared { vhost, name, .. })) => {
+                format!("exchange '{name}' in vhost '{vhost}'")
+            }
+            _ => format!("queue number {} that is not declared", id.0),
         }
     }
 

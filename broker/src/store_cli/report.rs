@@ -7,6 +7,8 @@ use lepus_storage::{Fault, Lost, QueueId, QueueStats, Report, StoreKind};
 use serde_json::{Value, json};
 
 use super::names::Names;
+use crate::queue::state::place::{level_of, lowest_level};
+use crate::queue::state::schedule::Bucket;
 
 /// What is there, for people.
 pub(super) fn holdings(
@@ -78,9 +80,11 @@ pub(super) fn json(directory: &Path, kind: StoreKind, report: &Report) -> Value 
     let queue = |id: QueueId| {
         let declared = names.get(id);
         json!({
-            "id": id.0,
+            "id": lowest_level(id).0,
+            "priority": level_of(id.0),
             "vhost": declared.map(|declared| &declared.vhost),
             "name": declared.map(|declared| &declared.name),
+            "scheduled": Bucket::parse(id).is_some(),
         })
     };
     let queues = queues_of(report, &names).into_iter().map(|(id, stats)| {
@@ -132,12 +136,12 @@ pub(super) fn json(directory: &Path, kind: StoreKind, report: &Report) -> Value 
     })
 }
 
-/// All queues that are declared or have something, by id.
+/// All queues that are declared or have something, by id and priority.
 pub(super) fn queues_of(report: &Report, names: &Names) -> Vec<(QueueId, QueueStats)> {
     let stored = report.queues.iter().copied();
     let is_stored = |id: QueueId| report.queues.binary_search_by_key(&id, |(id, _)| *id).is_ok();
     let others = names.all().map(|(id, _)| id).filter(|id| !is_stored(*id));
     let mut all: Vec<_> = stored.chain(others.map(|id| (id, QueueStats::default()))).collect();
-    all.sort_unstable_by_key(|(id, _)| *id);
+    all.sort_unstable_by_key(|(id, _)| (lowest_level(*id), *id));
     all
 }

@@ -28,6 +28,8 @@ const QUEUE_ARGUMENTS: &[Rule] = &[
     Rule { name: "x-max-in-memory-length", quorum: true, check: non_negative },
     Rule { name: "x-max-in-memory-bytes", quorum: true, check: non_negative },
     Rule { name: "x-max-priority", quorum: false, check: max_priority },
+    Rule { name: "x-priority-mode", quorum: false, check: priority_mode },
+    Rule { name: "x-priority-aging-ms", quorum: false, check: expires },
     Rule { name: "x-overflow", quorum: true, check: overflow },
     Rule { name: "x-queue-mode", quorum: false, check: queue_mode },
     Rule { name: "x-queue-version", quorum: false, check: queue_version },
@@ -36,7 +38,15 @@ const QUEUE_ARGUMENTS: &[Rule] = &[
     Rule { name: "x-quorum-initial-group-size", quorum: true, check: group_size },
     Rule { name: "x-queue-leader-locator", quorum: true, check: leader_locator },
     Rule { name: "x-queue-master-locator", quorum: false, check: anything },
+    Rule { name: "x-delayed", quorum: true, check: boolean },
+    Rule { name: "x-delayed-retry-type", quorum: true, check: retry_type },
+    Rule { name: "x-delayed-retry-min", quorum: true, check: time },
+    Rule { name: "x-delayed-retry-max", quorum: true, check: time },
+    Rule { name: "x-delayed-retry-multiplier", quorum: true, check: multiplier },
+    Rule { name: "x-delayed-retry-jitter", quorum: true, check: jitter },
     Rule { name: "x-delivery-limit", quorum: true, check: anything },
+    Rule { name: "x-consumer-timeout", quorum: true, check: non_negative },
+    Rule { name: "x-max-delivery-rate", quorum: true, check: rate },
 ];
 
 /// Arguments of streams, which quorum queues refuse as they do those of classic queues.
@@ -53,19 +63,30 @@ pub fn check_queue(spec: &QueueSpec, what: &str) -> Result<(), Refusal> {
     rules.sort_by_key(|rule| rule.name != "x-queue-type");
     for rule in rules {
         let Some(value) = arguments.inner().get(rule.name) else { continue };
-        let routed = arguments.contains_key("x-dead-letter-exchange");
-        let checked = match (rule.check)(value) {
-            Ok(()) if rule.name == "x-dead-letter-routing-key" && !routed => {
-                Err("routing_key_but_no_dlx_defined".to_owned())
-            }
-            checked => checked,
-        };
+        let checked = (rule.check)(value).and_then(|()| match needs(rule.name) {
+            Some((other, refusal)) if !arguments.contains_key(other) => Err(refusal.to_owned()),
+            _ => Ok(()),
+        });
         checked.map_err(|reason| {
             let name = rule.name;
             Refusal::precondition(format_args!("invalid arg '{name}' for {what}: {reason}"))
         })?;
     }
     if quorum { check_quorum(spec, what) } else { Ok(()) }
+}
+
+/// Another argument without which this one makes no sense, and what is said if it is missing.
+fn needs(name: &str) -> Option<(&'static str, &'static str)> {
+    match name {
+        "x-dead-letter-routing-key" => {
+            Some(("x-dead-letter-exchange", "routing_key_but_no_dlx_defined"))
+        }
+        "x-priority-mode" => Some(("x-max-priority", "priority_mode_but_no_max_priority_defined")),
+        "x-priority-aging-ms" => {
+            Some(("x-priority-mode", "priority_aging_but_no_priority_mode_defined"))
+        }
+        _ => None,
+    }
 }
 
 /// What quorum queues do not have: arguments of other types first, then properties.
@@ -95,7 +116,8 @@ fn rules(quorum: bool) -> impl Iterator<Item = &'static Rule> {
     QUEUE_ARGUMENTS.iter().filter(move |rule| rule.quorum || !quorum)
 }
 
-fn is_quorum(arguments: &FieldTable) -> bool {
+/// Whether they say that the queue is a quorum queue.
+pub fn is_quorum(arguments: &FieldTable) -> bool {
     let found = arguments.inner().get("x-queue-type");
     matches!(found, Some(AMQPValue::LongString(name)) if name.as_bytes() == b"quorum")
 }
@@ -238,11 +260,21 @@ pub fn integer(value: &AMQPValue) -> Option<i64> {
     }
 }
 
+/// A number of any of the wire's types.
+pub fn real(value: &AMQPValue) -> Option<f64> {
+    match value {
+        AMQPValue::Float(number) => Some(f64::from(*number)),
+        AMQPValue::Double(number) => Some(*number),
+        other => integer(other).map(|number| number as f64),
+    }
+}
+
 fn expect_integer(value: &AMQPValue) -> Result<i64, String> {
     integer(value).ok_or_else(|| format!("\"expected integer, got {}\"", type_name(value)))
 }
 
-fn non_negative(value: &AMQPValue) -> Result<(), String> {
+/// Refuses all but integers from 0.
+pub fn non_negative(value: &AMQPValue) -> Result<(), String> {
     match expect_integer(value)? {
         number if number < 0 => Err(format!("{{value_negative,{number}}}")),
         _ => Ok(()),
@@ -262,6 +294,15 @@ fn expires(value: &AMQPValue) -> Result<(), String> {
         return Err("{value_zero,0}".to_owned());
     }
     time(value)
+}
+
+/// Lepus's own.
+fn rate(value: &AMQPValue) -> Result<(), String> {
+    non_negative(value)?;
+    if expect_integer(value)? == 0 {
+        return Err("{value_zero,0}".to_owned());
+    }
+    Ok(())
 }
 
 fn max_priority(value: &AMQPValue) -> Result<(), String> {
@@ -297,6 +338,10 @@ fn overflow(value: &AMQPValue) -> Result<(), String> {
     one_of(value, &["drop-head", "reject-publish", "reject-publish-dlx"], "invalid_overflow")
 }
 
+fn priority_mode(value: &AMQPValue) -> Result<(), String> {
+    one_of(value, &["strict", "weighted", "aging"], "invalid_priority_mode")
+}
+
 fn queue_mode(value: &AMQPValue) -> Result<(), String> {
     let text = String::from_utf8_lossy(expect_string(value)?).into_owned();
     one_of(value, &["default", "lazy"], &format!("\"unsupported queue mode '{text}'\""))
@@ -330,6 +375,24 @@ fn group_size(value: &AMQPValue) -> Result<(), String> {
 fn leader_locator(value: &AMQPValue) -> Result<(), String> {
     let allowed = ["client-local", "balanced", "random", "least-leaders"];
     one_of(value, &allowed, "invalid_queue_locator_arg")
+}
+
+fn retry_type(value: &AMQPValue) -> Result<(), String> {
+    one_of(value, &["disabled", "all", "failed", "returned"], "invalid_delayed_retry_type")
+}
+
+fn multiplier(value: &AMQPValue) -> Result<(), String> {
+    within(value, 1.0, 1000.0)
+}
+
+fn jitter(value: &AMQPValue) -> Result<(), String> {
+    within(value, 0.0, 1.0)
+}
+
+fn within(value: &AMQPValue, least: f64, most: f64) -> Result<(), String> {
+    let number = real(value).ok_or_else(|| unacceptable(value))?;
+    let fits = (least..=most).contains(&number);
+    if fits { Ok(()) } else { Err(format!("\"expected {least} to {most}, got {number}\"")) }
 }
 
 fn anything(_: &AMQPValue) -> Result<(), String> {

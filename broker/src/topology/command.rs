@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{BindingSpec, ExchangeSpec, QueueRecord, QueueSpec, Target, Topology};
+use super::{BindingSpec, ExchangeSpec, QueueRecord, QueueSpec, Rerule, Target, Topology};
 use crate::error::Refusal;
 use crate::message::Message;
+use crate::policy::{Flow, Kind, Policy};
 use crate::routing::{ExchangeId, QueueId};
 
 /// A change of the topology. Whoever carries out the same ones gets the same topology, ids included.
@@ -27,10 +28,18 @@ pub enum Command<'a> {
     Bind(BindingSpec<'a>, u64),
     /// queue.unbind or exchange.unbind, by a connection.
     Unbind(BindingSpec<'a>, u64),
+    /// A policy counts from now on.
+    SetPolicy(Kind, Arc<Policy>),
+    /// A policy, by its name, does not count any more.
+    ClearPolicy(Kind, &'a str),
+    /// An operator changes how the messages of a queue, by its name, flow.
+    SetFlow(&'a str, Flow),
+    /// The firehose is switched on or off.
+    SetTracing(bool),
 }
 
 /// What a command led to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Outcome<H> {
     /// Done, or there was nothing to do.
     Done,
@@ -42,6 +51,10 @@ pub enum Outcome<H> {
     Replay(H, Vec<Message>),
     /// The same for an exchange.
     ReplayThrough(ExchangeId, Vec<Message>),
+    /// Queues whose rules are other ones now.
+    Reruled(Vec<Rerule<H>>),
+    /// There is no policy of that name.
+    Missing,
 }
 
 impl<H: Clone> Topology<H> {
@@ -54,7 +67,13 @@ impl<H: Clone> Topology<H> {
         make: impl FnOnce(Arc<QueueRecord>) -> H,
     ) -> Result<Outcome<H>, Refusal> {
         match command {
-            Command::DeclareExchange(spec) => self.declare_exchange(spec).map(|_| Outcome::Done),
+            Command::DeclareExchange(spec) => {
+                let name = spec.name.clone();
+                if self.declare_exchange(spec)? {
+                    self.add_schedule(&name, make);
+                }
+                Ok(Outcome::Done)
+            }
             Command::DeleteExchange { name, if_unused } => {
                 self.delete_exchange(name, if_unused).map(|()| Outcome::Done)
             }
@@ -72,6 +91,17 @@ impl<H: Clone> Topology<H> {
             }
             Command::Unbind(spec, connection) => {
                 self.unbind(spec, connection).map(|()| Outcome::Done)
+            }
+            Command::SetPolicy(kind, policy) => Ok(Outcome::Reruled(self.set_policy(kind, policy))),
+            Command::ClearPolicy(kind, name) => {
+                Ok(self.clear_policy(kind, name).map_or(Outcome::Missing, Outcome::Reruled))
+            }
+            Command::SetTracing(on) => {
+                self.set_tracing(on);
+                Ok(Outcome::Done)
+            }
+            Command::SetFlow(queue, flow) => {
+                self.set_flow(queue, flow).map(|changed| Outcome::Reruled(vec![changed]))
             }
         }
     }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use amq_protocol::types::FieldTable;
+use lepus_protocol::reply::ReplyCode;
 
 use super::arguments::{self, check_property};
 use super::history::History;
 use crate::error::Refusal;
-use crate::routing::{Bindings, ExchangeId, ExchangeKind};
+use crate::policy::Applied;
+use crate::routing::{Bindings, ExchangeId, ExchangeKind, Invalid};
 
 const ALTERNATE: &str = "alternate-exchange";
 
@@ -38,8 +40,10 @@ pub struct Exchange {
     pub spec: ExchangeSpec,
     /// What is bound to it.
     pub bindings: Bindings,
-    /// The argument `alternate-exchange`.
+    /// The argument `alternate-exchange`, or else what its policies say.
     pub alternate: Option<String>,
+    /// The policies that count for it.
+    pub applied: Applied,
     /// What was published lately, of a recent history exchange.
     pub history: Option<History>,
 }
@@ -48,10 +52,19 @@ impl Exchange {
     pub(super) fn new(id: ExchangeId, spec: ExchangeSpec, what: &str) -> Result<Self, Refusal> {
         let alternate = arguments::exchange_name(&spec.arguments, ALTERNATE, what)?;
         let name = spec.name.as_str().into();
-        let bindings = Bindings::new(spec.kind, &spec.arguments)
-            .map_err(|invalid| Refusal::precondition(invalid.text()))?;
-        let history = History::of(&spec);
-        Ok(Self { id, name, bindings, spec, alternate, history })
+        let bindings = Bindings::new(spec.kind, &spec.arguments).map_err(refusal)?;
+        let history = History::of(bindings.kind(), &spec.arguments);
+        let applied = Applied::default();
+        Ok(Self { id, name, bindings, spec, alternate, applied, history })
+    }
+
+    /// From now on these policies count.
+    pub(super) fn follow(&mut self, applied: Applied) {
+        if !self.spec.arguments.contains_key(ALTERNATE) {
+            let named = applied.get(ALTERNATE);
+            self.alternate = named.and_then(|name| name.as_str().map(str::to_owned));
+        }
+        self.applied = applied;
     }
 
     /// Refuses a redeclaration that differs.
@@ -63,4 +76,11 @@ impl Exchange {
         check_property("internal", what, new.internal, old.internal)?;
         arguments::check_equivalent(&old.arguments, &new.arguments, [ALTERNATE], what)
     }
+}
+
+fn refusal(invalid: Invalid) -> Refusal {
+    if invalid.is_unknown_type() {
+        return Refusal::new(ReplyCode::CommandInvalid, invalid.text());
+    }
+    Refusal::precondition(invalid.text())
 }

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
+use amq_protocol::types::FieldTable;
 use parking_lot::Mutex;
 
-use super::ExchangeSpec;
 use crate::message::Message;
 use crate::routing::{ExchangeKind, history_length};
 
@@ -16,10 +16,10 @@ pub struct History {
 
 impl History {
     /// The empty history of a new exchange, if it is of the kind that has one.
-    pub(super) fn of(spec: &ExchangeSpec) -> Option<Self> {
-        let length = history_length(&spec.arguments).ok()?;
+    pub(super) fn of(kind: ExchangeKind, arguments: &FieldTable) -> Option<Self> {
+        let length = history_length(arguments).ok()?;
         let messages = Mutex::default();
-        (spec.kind == ExchangeKind::RecentHistory).then_some(Self { length, messages })
+        (kind == ExchangeKind::RecentHistory).then_some(Self { length, messages })
     }
 
     /// Keeps one more message, and forgets the oldest if that is too many.

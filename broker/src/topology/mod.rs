@@ -4,9 +4,12 @@
 pub mod arguments;
 mod command;
 mod exchange;
+mod happened;
 mod history;
+mod policies;
 pub mod record;
 mod restore;
+mod schedules;
 #[cfg(test)]
 mod tests;
 
@@ -17,17 +20,22 @@ use amq_protocol::types::FieldTable;
 
 pub use command::{Command, Outcome};
 pub use exchange::{Exchange, ExchangeSpec};
+pub use policies::Rerule;
 
 use crate::declared::Change;
 use crate::error::Refusal;
+use crate::events::{self, topology::Happened};
 use crate::limits::{BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX};
 use crate::message::Message;
+use crate::policy::{Applied, Flow, Policies, Subject};
 use crate::routing::{
     BindingRef, Bindings, Destination, ExchangeGraph, ExchangeId, ExchangeKind, QueueId,
     RouteInput, Walk, route_all,
 };
+use crate::vhost::Vhost;
 use arguments::check_property;
 use lepus_protocol::reply::ReplyCode;
+use schedules::held_by;
 
 /// What queue.declare asks for.
 #[derive(Clone, Debug)]
@@ -53,6 +61,18 @@ pub struct QueueRecord {
     pub name: Arc<str>,
     /// What was declared.
     pub spec: QueueSpec,
+    /// The arguments with what policies added when the queue came to be, if they did.
+    pub merged: Option<FieldTable>,
+    /// It is not a queue that was declared, but what a delayed exchange holds back. Its id is the
+    /// exchange's, its name too.
+    pub holds_back: bool,
+}
+
+impl QueueRecord {
+    /// What the queue's first rules follow from.
+    pub fn arguments(&self) -> &FieldTable {
+        self.merged.as_ref().unwrap_or(&self.spec.arguments)
+    }
 }
 
 /// The far end of a binding, by name.
@@ -105,8 +125,19 @@ pub struct Topology<H> {
     /// headers matter.
     headers_in_use: BTreeSet<ExchangeId>,
     bindings: usize,
+    policies: Policies,
+    /// Grows with each change of queues' rules.
+    rules_version: u64,
+    /// The firehose is on.
+    traced: bool,
+    /// Somebody wants to be told what comes and goes.
+    watched: bool,
+    /// What came and went, and was not collected yet.
+    happened: Vec<Happened>,
     /// What was done to things that survive a restart, and not been collected yet.
     changes: Vec<Change>,
+    /// What exchanges that are gone have held back, and not been collected yet.
+    gone: Vec<H>,
 }
 
 /// Ids of what is declared begin here; those of predeclared exchanges stand before.
@@ -115,11 +146,14 @@ const FIRST_ID: u64 = 1000;
 struct Entry<H> {
     record: Arc<QueueRecord>,
     handle: H,
+    applied: Applied,
+    flow: Flow,
 }
 
 /// Something that bindings may still lead to.
 struct Gone {
     destination: Destination,
+    name: Arc<str>,
     durable: bool,
 }
 
@@ -148,7 +182,13 @@ impl<H: Clone> Topology<H> {
             sources: HashMap::new(),
             headers_in_use: BTreeSet::new(),
             bindings: 0,
+            policies: Policies::default(),
+            rules_version: 0,
+            traced: false,
+            watched: false,
+            happened: Vec::new(),
             changes: Vec::new(),
+            gone: Vec::new(),
         };
         for (name, kind) in [
             ("amq.direct", ExchangeKind::Direct),
@@ -160,6 +200,9 @@ impl<H: Clone> Topology<H> {
             topology.insert_exchange(predeclared(name, kind, false));
         }
         topology.insert_exchange(predeclared("amq.rabbitmq.trace", ExchangeKind::Topic, true));
+        if vhost == Vhost::DEFAULT {
+            topology.insert_exchange(predeclared(events::EXCHANGE, ExchangeKind::Topic, true));
+        }
         topology.next_id = FIRST_ID;
         topology
     }
@@ -242,12 +285,14 @@ impl<H: Clone> Topology<H> {
         let what = self.what("exchange", &spec.name);
         let exchange = Exchange::new(ExchangeId(self.new_id()), spec, &what)?;
         self.changes.extend(record::put_exchange(&self.vhost, &exchange));
+        self.note(|| Happened::ExchangeCreated(exchange.spec.clone()));
         self.keep_exchange(exchange);
         Ok(())
     }
 
-    fn keep_exchange(&mut self, exchange: Exchange) {
+    fn keep_exchange(&mut self, mut exchange: Exchange) {
         let id = exchange.id;
+        exchange.follow(self.policies.applied(Subject::Exchange(&exchange.name)));
         self.exchanges.insert(exchange.name.clone(), id);
         self.exchange.insert(id, exchange);
         self.note_headers_use(id);
@@ -280,7 +325,11 @@ impl<H: Clone> Topology<H> {
     fn take_exchange(&mut self, id: ExchangeId) -> Option<Gone> {
         let exchange = self.exchange.remove(&id)?;
         self.changes.extend(record::remove_exchange(&self.vhost, &exchange));
+        self.note(|| Happened::ExchangeDeleted(exchange.name.clone()));
         for binding in exchange.bindings.iter() {
+            let itself = binding.dest == Destination::Exchange(id);
+            let name = self.name_of(binding.dest).or_else(|| itself.then(|| exchange.name.clone()));
+            self.note_unbound(&exchange.name, name, &binding);
             let durable =
                 binding.dest == Destination::Exchange(id) || self.is_durable(binding.dest);
             if exchange.spec.durable && durable {
@@ -288,6 +337,7 @@ impl<H: Clone> Topology<H> {
             }
         }
         self.exchanges.remove(&exchange.name);
+        self.gone.extend(self.queue.remove(&held_by(id)).map(|entry| entry.handle));
         self.headers_in_use.remove(&id);
         self.bindings -= exchange.bindings.len();
         for binding in exchange.bindings.iter() {
@@ -295,7 +345,8 @@ impl<H: Clone> Topology<H> {
                 sources.remove(&id);
             }
         }
-        Some(Gone { destination: Destination::Exchange(id), durable: exchange.spec.durable })
+        let (destination, durable) = (Destination::Exchange(id), exchange.spec.durable);
+        Some(Gone { destination, name: exchange.name, durable })
     }
 
     /// Whether something that exists survives a restart.
@@ -314,8 +365,9 @@ impl<H: Clone> Topology<H> {
     /// one with it, the bindings to those, and so on: chains may be long, so not by recursion.
     fn remove_bindings_to(&mut self, gone: impl IntoIterator<Item = Gone>) {
         let mut gone: Vec<Gone> = gone.into_iter().collect();
-        while let Some(Gone { destination, durable }) = gone.pop() {
+        while let Some(Gone { destination, name, durable }) = gone.pop() {
             for source in self.sources.remove(&destination).unwrap_or_default() {
+                self.note_unbinding(source, destination, &name);
                 let Some(exchange) = self.exchange.get_mut(&source) else { continue };
                 if durable && exchange.spec.durable {
                     let removed = exchange.bindings.of(destination);
@@ -357,20 +409,10 @@ impl<H: Clone> Topology<H> {
         if let Some(owner) = spec.owner {
             self.owned.entry(owner).or_default().insert(id);
         }
-        let record = Arc::new(QueueRecord { id, name, spec });
-        self.changes.extend(record::put_queue(&self.vhost, &record));
-        Ok((self.keep_queue(record, make), true))
-    }
-
-    fn keep_queue(
-        &mut self,
-        record: Arc<QueueRecord>,
-        make: impl FnOnce(Arc<QueueRecord>) -> H,
-    ) -> H {
-        let handle = make(record.clone());
-        self.queues.insert(record.name.clone(), record.id);
-        self.queue.insert(record.id, Entry { record, handle: handle.clone() });
-        handle
+        let (handle, record) = self.keep_queue(id, name, spec, Flow::default(), make);
+        self.changes.extend(record::put_queue(&self.vhost, &record, Flow::default()));
+        self.note(|| Happened::QueueCreated(record));
+        Ok((handle, true))
     }
 
     fn check_equivalent_queue(&self, old: &QueueRecord, new: &QueueSpec) -> Result<(), Refusal> {
@@ -386,9 +428,12 @@ impl<H: Clone> Topology<H> {
 
     /// Forgets a queue and its bindings; `None` if it is gone.
     pub fn remove_queue(&mut self, id: QueueId) -> Option<H> {
-        let durable = self.queue.get(&id)?.record.spec.durable;
-        self.remove_bindings_to([Gone { destination: Destination::Queue(id), durable }]);
-        let Entry { record, handle } = self.queue.remove(&id)?;
+        let record = &self.queue.get(&id)?.record;
+        let (destination, name, durable) =
+            (Destination::Queue(id), record.name.clone(), record.spec.durable);
+        self.note(|| Happened::QueueDeleted(name.clone()));
+        self.remove_bindings_to([Gone { destination, name, durable }]);
+        let Entry { record, handle, .. } = self.queue.remove(&id)?;
         self.changes.extend(record::remove_queue(&self.vhost, &record));
         self.queues.remove(&record.name);
         if let Some(owner) = record.spec.owner
@@ -415,6 +460,8 @@ impl<H: Clone> Topology<H> {
                 return Err(Refusal::precondition("limit of bindings reached"));
             }
             let durable = exchange.spec.durable;
+            let (key, args) = (spec.key.as_bytes(), spec.arguments);
+            self.note_bound(source, &BindingRef { dest: destination, key, args });
             self.bindings += 1;
             self.sources.entry(destination).or_default().insert(source);
             self.bindings_changed(source);
@@ -436,15 +483,16 @@ impl<H: Clone> Topology<H> {
             return Ok(());
         }
         self.bindings -= 1;
-        let durable = exchange.spec.durable;
+        let (durable, name) = (exchange.spec.durable, exchange.name.clone());
         if !exchange.bindings.has_destination(destination)
             && let Some(sources) = self.sources.get_mut(&destination)
         {
             sources.remove(&source);
         }
+        let (key, args) = (spec.key.as_bytes(), spec.arguments);
+        let binding = BindingRef { dest: destination, key, args };
+        self.note_unbound(&name, self.name_of(destination), &binding);
         if durable && self.is_durable(destination) {
-            let (key, args) = (spec.key.as_bytes(), spec.arguments);
-            let binding = BindingRef { dest: destination, key, args };
             self.changes.push(record::remove_binding(&self.vhost, source, &binding));
         }
         let unbound = self.bindings_changed(source);
@@ -505,7 +553,8 @@ impl<H: Clone> Topology<H> {
 
     fn route_to(&self, walk: Walk) -> Route<H> {
         let handle = |id: &QueueId| self.queue.get(id).map(|entry| entry.handle.clone());
-        let queues = walk.queues.iter().filter_map(handle).collect();
+        let held = walk.delays.into_iter().map(held_by);
+        let queues = walk.queues.into_iter().chain(held).filter_map(|id| handle(&id)).collect();
         Route { queues, stable: walk.by_keys_only, histories: walk.histories }
     }
 

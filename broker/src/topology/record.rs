@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BindingSpec, Exchange, QueueRecord, Target};
 use crate::declared::Change;
+use crate::policy::{Definition, Flow, Kind, Policy};
 use crate::routing::{BindingRef, Destination, ExchangeId};
 
 /// The version of the values.
@@ -55,6 +56,38 @@ pub enum Record {
         auto_delete: bool,
         /// Optional arguments: their table, in base64.
         arguments: String,
+        /// An operator has stopped its deliveries.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        paused: bool,
+        /// An operator's limit of deliveries a second.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_rate: Option<u64>,
+    },
+    /// A policy.
+    Policy {
+        /// The version of the value.
+        v: u8,
+        /// The virtual host.
+        vhost: String,
+        /// Its name.
+        name: String,
+        /// Whether it is an operator's.
+        operator: bool,
+        /// Its regular expression.
+        pattern: String,
+        /// What it applies to, in RabbitMQ's words.
+        apply_to: String,
+        /// The higher one counts.
+        priority: i64,
+        /// What it says.
+        definition: Definition,
+    },
+    /// The firehose is on.
+    Tracing {
+        /// The version of the value.
+        v: u8,
+        /// The virtual host.
+        vhost: String,
     },
     /// A binding of durable things.
     Binding {
@@ -82,7 +115,11 @@ impl Record {
     /// What is wrong with it.
     pub fn decode(value: &[u8]) -> Result<Self, String> {
         let record: Self = serde_json::from_slice(value).map_err(|error| error.to_string())?;
-        let (Self::Exchange { v, .. } | Self::Queue { v, .. } | Self::Binding { v, .. }) = &record;
+        let (Self::Exchange { v, .. }
+        | Self::Queue { v, .. }
+        | Self::Policy { v, .. }
+        | Self::Tracing { v, .. }
+        | Self::Binding { v, .. }) = &record;
         if *v > VERSION {
             return Err(format!("version {v}, of which only {VERSION} is known"));
         }
@@ -94,6 +131,8 @@ impl Record {
         match self {
             Self::Exchange { vhost, .. }
             | Self::Queue { vhost, .. }
+            | Self::Policy { vhost, .. }
+            | Self::Tracing { vhost, .. }
             | Self::Binding { vhost, .. } => vhost,
         }
     }
@@ -138,8 +177,8 @@ pub fn remove_exchange(vhost: &str, exchange: &Exchange) -> Option<Change> {
     is_recorded(exchange).then(|| (exchange_key(vhost, exchange), None))
 }
 
-/// A queue was declared.
-pub fn put_queue(vhost: &str, queue: &QueueRecord) -> Option<Change> {
+/// A queue was declared, or an operator has changed how its messages flow.
+pub fn put_queue(vhost: &str, queue: &QueueRecord, flow: Flow) -> Option<Change> {
     let record = Record::Queue {
         v: VERSION,
         vhost: vhost.to_owned(),
@@ -147,6 +186,8 @@ pub fn put_queue(vhost: &str, queue: &QueueRecord) -> Option<Change> {
         id: queue.id.0,
         auto_delete: queue.spec.auto_delete,
         arguments: text(&queue.spec.arguments),
+        paused: flow.paused,
+        max_rate: flow.max_rate,
     };
     queue.spec.durable.then(|| (queue_key(vhost, queue), value(&record)))
 }
@@ -154,6 +195,32 @@ pub fn put_queue(vhost: &str, queue: &QueueRecord) -> Option<Change> {
 /// A queue is gone.
 pub fn remove_queue(vhost: &str, queue: &QueueRecord) -> Option<Change> {
     queue.spec.durable.then(|| (queue_key(vhost, queue), None))
+}
+
+/// A policy was set.
+pub fn put_policy(vhost: &str, kind: Kind, policy: &Policy) -> Change {
+    let record = Record::Policy {
+        v: VERSION,
+        vhost: vhost.to_owned(),
+        name: policy.name.clone(),
+        operator: kind == Kind::Operator,
+        pattern: policy.pattern.clone(),
+        apply_to: policy.apply_to.name().to_owned(),
+        priority: policy.priority,
+        definition: policy.definition.clone(),
+    };
+    (policy_key(vhost, kind, &policy.name), value(&record))
+}
+
+/// A policy is gone.
+pub fn remove_policy(vhost: &str, kind: Kind, name: &str) -> Change {
+    (policy_key(vhost, kind, name), None)
+}
+
+/// The firehose was switched on or off.
+pub fn put_tracing(vhost: &str, on: bool) -> Change {
+    let record = Record::Tracing { v: VERSION, vhost: vhost.to_owned() };
+    (key(b't', vhost, &[]), on.then(|| value(&record)).flatten())
 }
 
 /// A binding between durable things was made.
@@ -197,6 +264,11 @@ fn exchange_key(vhost: &str, exchange: &Exchange) -> Bytes {
 
 fn queue_key(vhost: &str, queue: &QueueRecord) -> Bytes {
     key(b'q', vhost, &[&queue.id.0.to_be_bytes()])
+}
+
+fn policy_key(vhost: &str, kind: Kind, name: &str) -> Bytes {
+    let kind = if kind == Kind::Operator { b'o' } else { b'p' };
+    key(kind, vhost, &[name.as_bytes()])
 }
 
 fn binding_key(vhost: &str, source: ExchangeId, binding: &BindingRef<'_>) -> Bytes {

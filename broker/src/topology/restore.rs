@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::record::{self, Record};
 use super::{BindingSpec, Exchange, ExchangeSpec, QueueRecord, QueueSpec, Target, Topology};
+use crate::policy::Flow;
 use crate::routing::{ExchangeId, ExchangeKind, QueueId};
 
 impl<H: Clone> Topology<H> {
@@ -19,6 +20,12 @@ impl<H: Clone> Topology<H> {
         mut make: impl FnMut(Arc<QueueRecord>) -> H,
     ) -> Result<(), String> {
         self.next_id = self.next_id.max(next_id);
+        // Things are made by the policies that count for them.
+        for record in records {
+            self.restore_policy(record).map_err(|why| format!("{record:?}: {why}"))?;
+        }
+        // Those that are always there follow them, too.
+        self.follow_policies();
         for record in records {
             self.restore_thing(record, &mut make).map_err(|why| format!("{record:?}: {why}"))?;
         }
@@ -51,8 +58,9 @@ impl<H: Clone> Topology<H> {
                 let exchange = Exchange::new(ExchangeId(*id), spec, &what);
                 self.keep_exchange(exchange.map_err(|refusal| refusal.text)?);
                 self.next_id = self.next_id.max(*id);
+                self.add_schedule(name, make);
             }
-            Record::Queue { name, id, auto_delete, arguments, .. } => {
+            Record::Queue { name, id, auto_delete, arguments, paused, max_rate, .. } => {
                 let spec = QueueSpec {
                     name: name.clone(),
                     durable: true,
@@ -62,9 +70,10 @@ impl<H: Clone> Topology<H> {
                 };
                 let (id, name) = (QueueId(*id), name.as_str().into());
                 self.next_id = self.next_id.max(id.0);
-                self.keep_queue(Arc::new(QueueRecord { id, name, spec }), make);
+                let flow = Flow { paused: *paused, max_rate: *max_rate };
+                self.keep_queue(id, name, spec, flow, make);
             }
-            Record::Binding { .. } => {}
+            Record::Binding { .. } | Record::Policy { .. } | Record::Tracing { .. } => {}
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use lapin::{Channel, Confirmation};
 use parking_lot::Mutex;
 
 use crate::ledger::{Ledger, Queue};
-use crate::message::Id;
+use crate::message::{Id, counted};
 use crate::random::Random;
 use crate::topology::{EXCHANGE, QUEUES, ROUTES, connect, ready};
 
@@ -127,7 +127,11 @@ pub fn check(world: &World, delivery: &Delivery, queue: Queue) -> Option<Id> {
         world.ledger.lock().violation(what);
         return None;
     };
-    let (body, properties) = (id.body(world.seed), id.properties(world.seed));
+    let (body, published) = (id.body(world.seed), id.properties(world.seed));
+    let properties = match delivery.redelivered {
+        true => counted(published, &delivery.properties),
+        false => published,
+    };
     let mut ledger = world.ledger.lock();
     if body != delivery.data {
         ledger.violation(format!("{id:?} has another body"));

@@ -83,3 +83,13 @@ impl Id {
         }
     }
 }
+
+/// The properties as a message that came back has them: with a header that counts that, as `found` says.
+pub fn counted(published: BasicProperties, found: &BasicProperties) -> BasicProperties {
+    const NAME: &str = "x-delivery-count";
+    let count = found.headers().as_ref().and_then(|found| found.inner().get(NAME));
+    let Some(count @ AMQPValue::LongLongInt(1..)) = count else { return published };
+    let mut headers = published.headers().clone().unwrap_or_default();
+    headers.insert(NAME.into(), count.clone());
+    published.with_headers(headers)
+}

@@ -70,6 +70,12 @@ impl Client {
         Ok(frame)
     }
 
+    /// Waits until a channel has done all that it was sent. RabbitMQ's channels do not wait for one
+    /// another: another one could ask a queue before this one has returned its messages.
+    pub fn sync(&mut self, id: u16) -> Result<(), Refusal> {
+        self.ask::<exchange::DeclareOk>(id, look_exchange("amq.direct")).map(drop)
+    }
+
     /// Publishes a message and waits for what becomes of it; in a transaction that is nothing yet.
     pub fn publish(
         &mut self,

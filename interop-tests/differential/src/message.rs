@@ -85,14 +85,16 @@ fn value(random: &mut Random, depth: usize) -> AMQPValue {
     }
 }
 
-/// A message's properties as they came, and its body.
+/// A message's properties, and its body. Lepus counts returns in a header, which RabbitMQ's classic
+/// queues do not: without it no headers are as good as empty ones.
 pub fn contents<M>(message: &Message<M>) -> String {
+    let headers = message.properties.headers().iter().flat_map(|headers| headers.inner());
+    let others = headers.filter(|(name, _)| name.as_str() != "x-delivery-count");
+    let others = table(others.map(|(name, value)| (name.as_str(), value.clone())));
+    let properties = message.properties.clone().with_headers(others);
     let (length, hash) = (message.body.len(), hash(&message.body));
-    format!(
-        "{:?}|{:016x}|{length} octets {hash:016x}",
-        message.properties,
-        self::hash(&message.raw_properties)
-    )
+    let octets = header_frame(1, 0, &properties);
+    format!("{properties:?}|{:016x}|{length} octets {hash:016x}", self::hash(&octets))
 }
 
 /// FNV-1a: the lines are compared as text, so that equal octets must give equal text.

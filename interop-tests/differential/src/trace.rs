@@ -258,6 +258,7 @@ impl Request<'_> {
     fn transaction(&mut self) -> Answer {
         let mut answers = Vec::new();
         let queue = self.queue();
+        self.client.sync(PLAIN)?;
         for _ in 0..self.random.below(4) {
             let Some((tag, text)) = self.client.get(TX, &queue, false)? else { break };
             answers.push(text);

@@ -4,10 +4,13 @@
 mod bindings;
 mod confirms;
 mod damage;
+mod delays;
 mod dump;
 mod lapsing;
 mod messages;
+mod priorities;
 mod process;
+mod returns;
 mod settling;
 mod topology;
 mod transactions;

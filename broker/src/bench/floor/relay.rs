@@ -123,7 +123,7 @@ mod tests {
             .short_str("q")
             .u8(0)
             .finish();
-        wire::push_content(&mut message, &[7; 20], false, 100);
+        wire::push_content(&mut message, &[7; 20], &[0, 0], 100);
         let input = message.repeat(50);
         let mut out = Vec::new();
         assert!(Relay::new("c-0").run(&input[30..], &mut out, &input[..30]).is_err());

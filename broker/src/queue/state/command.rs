@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lepus_protocol::method::Verdict;
 use lepus_storage::Op;
 
-use super::{ConsumerSpec, Entry, Reason, Rules};
+use super::{ConsumerSpec, Entry, Reason, Rules, schedule};
 use crate::message::Message;
 
 /// Octets that a delivery costs a consumer's window besides the message's own: frames, bookkeeping.
@@ -30,6 +30,21 @@ pub struct SeqRange {
     pub first: Seq,
     /// The last.
     pub last: Seq,
+    /// How often these messages had come back when they were handed out. What was handed out again since
+    /// then is not meant.
+    pub returns: u32,
+}
+
+/// What [`SeqRange::returns`] does not tell apart from others: all that is held at these positions.
+pub const ANY_DELIVERY: u32 = u32::MAX;
+
+/// A delivery whose time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LateDelivery {
+    /// The message's position.
+    pub seq: Seq,
+    /// How often it had come back before.
+    pub returns: u32,
 }
 
 /// What is asked of a queue.
@@ -43,12 +58,14 @@ pub enum Command {
     Touch,
     /// Time has passed.
     Tick,
+    /// Other rules hold from now on, unless they are older (by their number) than those that do.
+    SetRules(Arc<Rules>, u64),
     /// Until then (ms since 1970) dead letters can't be sent: nothing is to become one by itself.
     Hold(u64),
     /// Messages that were handed out are done, or return to their positions.
     Settle(Vec<SeqRange>, Verdict),
     /// Messages that were handed out but never sent return as if nothing had happened.
-    Undo(Vec<Entry>),
+    Undo(Vec<Delivery>),
     /// Takes one message.
     Get {
         /// It counts as acknowledged.
@@ -81,13 +98,17 @@ pub enum Command {
     Consume(ConsumerSpec),
     /// Removes a consumer; what it holds stays with its channel.
     Cancel(ConsumerKey),
+    /// Removes a consumer whose channel ends: all that it holds comes back now.
+    Leave(ConsumerKey),
     /// Octets of deliveries (with [`DELIVERY_COST`] each) have left for the consumer.
     Credit(ConsumerKey, u64),
     /// A pulling consumer takes up to so many messages now.
     Grant(ConsumerKey, u32),
     /// Whether a consumer gets only what it is granted.
     SetPull(ConsumerKey, bool),
-    /// Drops all messages that are ready.
+    /// Something of messages that wait for a time.
+    Schedule(schedule::Note),
+    /// Drops all messages that are ready or wait for a time.
     Purge,
     /// Deletes the queue.
     Delete {
@@ -121,7 +142,7 @@ pub enum Outcome {
         /// More are ready: ask again when there is room.
         more: bool,
     },
-    /// The answer to [`Command::SetPull`] and [`Command::Cancel`]: messages that the consumer holds.
+    /// The answer to [`Command::SetPull`], [`Command::Cancel`] and [`Command::Leave`]: messages that the consumer holds.
     Unacked(u32),
     /// The answer to [`Command::Purge`] and [`Command::Delete`]: messages dropped.
     Dropped(usize),
@@ -132,12 +153,14 @@ pub enum Outcome {
 }
 
 /// A message on its way to a consumer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// To whom.
     pub to: ConsumerKey,
     /// What.
     pub entry: Entry,
+    /// It counts as acknowledged.
+    pub no_ack: bool,
 }
 
 /// Something that others must hear of.
@@ -147,6 +170,8 @@ pub enum Notice {
     Cancelled(ConsumerKey),
     /// Messages are ready for this pulling consumer.
     Wanted(ConsumerKey),
+    /// This consumer, or one that was, has held messages for too long: they have come back.
+    TimedOut(ConsumerKey, Vec<LateDelivery>),
     /// The queue deleted itself, as its last consumer left.
     Deleted,
     /// The store must be read from this position on, so many octets; then [`Command::Loaded`].
@@ -162,6 +187,8 @@ pub struct Effects {
     pub deliveries: Vec<Delivery>,
     /// What the store must be told, before anybody is told anything else.
     pub store: Vec<Op>,
+    /// What is to be done for messages that wait for a time.
+    pub schedule: Vec<schedule::Job>,
     /// Messages to be dead-lettered. Only then does the store hear that they are gone.
     pub dead: Vec<Dead>,
     /// All else.
@@ -186,5 +213,6 @@ impl Effects {
             && self.notices.is_empty()
             && self.store.is_empty()
             && self.dead.is_empty()
+            && self.schedule.is_empty()
     }
 }

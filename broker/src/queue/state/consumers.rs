@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ConsumerKey;
+use super::single::SingleActive;
 
 /// What basic.consume asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct ConsumerSpec {
     pub pull: bool,
     /// Octets that may be on their way to it ([`super::Command::Credit`]).
     pub window: u32,
+    /// How long it may hold a message, in ms; 0: for ever. `None`: as long as the queue says.
+    pub timeout: Option<u64>,
 }
 
 /// A consumer; its slot outlives it until its last unacknowledged message is settled.
@@ -52,6 +55,30 @@ pub struct Consumers {
     last_turn: u64,
     /// Pulling consumers that have not been told that messages are ready.
     silent_pulls: BTreeSet<Slot>,
+    /// Only one of them gets messages.
+    single: Option<SingleActive>,
+}
+
+/// A consumer as the management API shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsumerStatus {
+    /// What it asked for.
+    pub spec: ConsumerSpec,
+    /// Messages that it holds unacknowledged.
+    pub unacked: u32,
+    /// Whether it is served.
+    pub activity: Activity,
+}
+
+/// Whether a consumer is served: RabbitMQ's `activity_status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// As all others of its queue (`up`).
+    Up,
+    /// It alone (`single_active`).
+    SingleActive,
+    /// Once those before it have gone (`waiting`).
+    Waiting,
 }
 
 impl Consumer {
@@ -65,6 +92,11 @@ impl Consumer {
 }
 
 impl Consumers {
+    /// None yet; of those to come only one gets messages at a time, if `single`.
+    pub fn new(single: bool) -> Self {
+        Self { single: single.then(SingleActive::default), ..Self::default() }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.by_key.len()
@@ -80,9 +112,41 @@ impl Consumers {
         self.by_key.len() == 1 && self.iter().any(|consumer| consumer.spec.exclusive)
     }
 
-    /// All of them, by key.
-    pub fn iter(&self) -> impl Iterator<Item = &Consumer> {
+    fn iter(&self) -> impl Iterator<Item = &Consumer> {
         self.by_key.values().filter_map(|slot| self.get(*slot))
+    }
+
+    /// All of them, by key.
+    pub fn list(&self) -> Vec<ConsumerStatus> {
+        let status = |slot: &Slot| {
+            let Consumer { spec, unacked, .. } = self.get(*slot)?;
+            let activity = match &self.single {
+                None => Activity::Up,
+                Some(single) if single.is(*slot) => Activity::SingleActive,
+                Some(_) => Activity::Waiting,
+            };
+            Some(ConsumerStatus { spec: *spec, unacked: *unacked, activity })
+        };
+        self.by_key.values().filter_map(status).collect()
+    }
+
+    /// Whether only one of them gets messages.
+    pub fn is_single(&self) -> bool {
+        self.single.is_some()
+    }
+
+    /// Whether a consumer may be given messages at all.
+    fn is_served(&self, slot: Slot) -> bool {
+        self.single.as_ref().is_none_or(|single| single.is(slot))
+    }
+
+    /// A consumer became the one that gets messages.
+    fn begin_to_serve(&mut self, slot: Option<Slot>) {
+        let Some(slot) = slot else { return };
+        if self.get(slot).is_some_and(|consumer| consumer.spec.pull) {
+            self.silent_pulls.insert(slot);
+        }
+        self.review(slot);
     }
 
     fn get(&self, slot: Slot) -> Option<&Consumer> {
@@ -113,20 +177,27 @@ impl Consumers {
             *place = Some(consumer);
         }
         self.by_key.insert(spec.key, slot);
-        if spec.pull {
-            self.silent_pulls.insert(slot);
+        if let Some(single) = &mut self.single {
+            single.came(slot, spec.priority);
         }
-        self.review(slot);
+        if self.is_served(slot) {
+            self.begin_to_serve(Some(slot));
+        }
     }
 
-    /// Removes a consumer; returns the messages that it holds, `None` if it does not exist.
-    pub fn remove(&mut self, key: ConsumerKey) -> Option<u32> {
+    /// Removes a consumer; returns the messages that it holds, `None` if it does not exist. With
+    /// `gives_back` all of these will come back soon.
+    pub fn remove(&mut self, key: ConsumerKey, gives_back: bool) -> Option<u32> {
         let slot = self.by_key.remove(&key)?;
         self.silent_pulls.remove(&slot);
         self.leave_turn(slot);
         let consumer = self.get_mut(slot)?;
         consumer.gone = true;
         let unacked = consumer.unacked;
+        if let Some(single) = &mut self.single {
+            let next = single.went(slot, gives_back && unacked > 0);
+            self.begin_to_serve(next);
+        }
         self.reuse(slot);
         Some(unacked)
     }
@@ -145,14 +216,19 @@ impl Consumers {
                 *place = None;
             }
             self.free.push(slot);
+            if let Some(single) = &mut self.single {
+                let next = single.has_left(slot);
+                self.begin_to_serve(next);
+            }
         }
     }
 
     /// Gives a consumer its place in the turn if it can take a message and has none.
     fn review(&mut self, slot: Slot) {
         let turn = self.last_turn + 1;
+        let is_served = self.is_served(slot);
         let Some(consumer) = self.get_mut(slot) else { return };
-        if consumer.turn.is_some() || !consumer.can_take() {
+        if consumer.turn.is_some() || !consumer.can_take() || !is_served {
             return;
         }
         consumer.turn = Some(turn);
@@ -166,9 +242,14 @@ impl Consumers {
         self.turns.first_key_value().map(|(_, slot)| *slot)
     }
 
+    /// Who is, or was, the consumer in a slot.
+    pub fn key_of(&self, slot: Slot) -> Option<ConsumerKey> {
+        self.get(slot).map(|consumer| consumer.spec.key)
+    }
+
     /// Books a delivery of `cost` octets to the consumer whose turn it is, and moves the turn on.
-    /// Returns its key and whether the message counts as acknowledged.
-    pub fn deliver(&mut self, slot: Slot, cost: u32) -> Option<(ConsumerKey, bool)> {
+    /// Returns its key, whether the message counts as acknowledged, and how long it may be held.
+    pub fn deliver(&mut self, slot: Slot, cost: u32) -> Option<(ConsumerKey, bool, Option<u64>)> {
         let alone = self.turns.len() == 1;
         let consumer = self.get_mut(slot)?;
         consumer.window -= i64::from(cost);
@@ -176,12 +257,12 @@ impl Consumers {
         if !consumer.spec.no_ack {
             consumer.unacked += 1;
         }
-        let booked = Some((consumer.spec.key, consumer.spec.no_ack));
+        let ConsumerSpec { key, no_ack, timeout, .. } = consumer.spec;
         if !(alone && consumer.can_take()) {
             self.leave_turn(slot);
             self.review(slot);
         }
-        booked
+        Some((key, no_ack, timeout))
     }
 
     /// One message of a consumer is settled.
@@ -210,10 +291,10 @@ impl Consumers {
         self.review(slot);
     }
 
-    /// Ends a grant; returns what is left of it, or `None` if the consumer is gone. With nothing
-    /// `ready` it will be told when there is.
+    /// Ends a grant; returns what is left of it, or `None` if the consumer is gone or another one is
+    /// active. With nothing `ready` it will be told when there is.
     pub fn end_grant(&mut self, key: ConsumerKey, ready: bool) -> Option<u32> {
-        let slot = self.slot_of(key)?;
+        let slot = self.slot_of(key).filter(|slot| self.is_served(*slot))?;
         let consumer = self.get_mut(slot)?;
         let left = std::mem::take(&mut consumer.granted);
         let pull = consumer.spec.pull;
@@ -234,7 +315,7 @@ impl Consumers {
         consumer.spec.pull = pull;
         consumer.granted = 0;
         self.leave_turn(slot);
-        if pull {
+        if pull && self.is_served(slot) {
             self.silent_pulls.insert(slot);
         } else {
             self.silent_pulls.remove(&slot);

@@ -1,8 +1,9 @@
 //! Messages leave the queue: to consumers in turn, or to whoever asks for one.
 
-use lepus_storage::{Op, Seq as At};
+use lepus_storage::Op;
 
 use super::consumers::Slot;
+use super::place::in_store;
 use super::spans::Spans;
 use super::{Delivery, Effects, Entry, Notice, Outcome, Reason, State, Unacked, delivery_cost};
 
@@ -12,7 +13,9 @@ impl State {
         let mut gone = Spans::default();
         let mut over = Vec::new();
         let may_lapse = self.may_lapse();
-        while !self.ready.has_none_at_hand()
+        let mut allowance = self.flow.allowance(&self.rules, now);
+        while allowance > 0
+            && !self.ready.has_none_at_hand()
             && let Some(slot) = self.consumers.next()
             && let Some(entry) = self.ready.pop()
         {
@@ -23,14 +26,16 @@ impl State {
                 }
                 over.push(entry);
             } else {
-                self.hand_out(slot, entry, &mut gone, effects);
+                self.hand_out(now, slot, entry, &mut gone, effects);
+                allowance -= 1;
             }
         }
+        self.flow.leave(&self.rules, allowance);
         self.bury(Reason::Expired, over, effects);
         if let Some(queue) = self.config.durable {
             gone.settle(queue, &mut effects.store);
         }
-        if !self.ready.has_none_at_hand() {
+        if !self.ready.has_none_at_hand() && self.flow.lets_through(&self.rules) {
             let wanted = self.consumers.wake_pulls().into_iter().map(Notice::Wanted);
             effects.notices.extend(wanted);
         }
@@ -39,6 +44,9 @@ impl State {
     /// Has the store read before the messages in memory are all gone, if anybody wants them.
     pub(super) fn load(&mut self, effects: &mut Effects) {
         let wanted = !(self.consumers.is_empty() && self.getters.is_empty());
+        if !self.ready.is_plain() {
+            return self.load_levels(wanted, effects);
+        }
         let half = self.config.hot_max / 2;
         let (below, octets) = match wanted {
             true => (half, half),
@@ -48,19 +56,29 @@ impl State {
             }
             false => return,
         };
-        if let Some(from) = self.ready.start_loading(below) {
+        if let Some(from) = self.ready.start_loading(0, below) {
             effects.notices.push(Notice::Load(from, octets));
         }
     }
 
-    fn hand_out(&mut self, slot: Slot, mut entry: Entry, gone: &mut Spans, effects: &mut Effects) {
+    fn hand_out(
+        &mut self,
+        now: u64,
+        slot: Slot,
+        mut entry: Entry,
+        gone: &mut Spans,
+        effects: &mut Effects,
+    ) {
         let cost = delivery_cost(&entry.message);
-        let Some((to, no_ack)) = self.consumers.deliver(slot, cost) else {
+        let Some((to, no_ack, timeout)) = self.consumers.deliver(slot, cost) else {
             self.ready.put_back(entry);
             return;
         };
         self.take(&mut entry, Some(slot), no_ack, gone, effects);
-        effects.deliveries.push(Delivery { to, entry });
+        if !no_ack {
+            self.limit_time(now, entry.seq, &entry.message, timeout);
+        }
+        effects.deliveries.push(Delivery { to, entry, no_ack });
     }
 
     /// A message leaves: it counts as acknowledged, or as handed out.
@@ -79,18 +97,33 @@ impl State {
         }
         self.unacked.insert(entry.seq, Unacked::of(entry, consumer));
         if let Some(queue) = self.config.durable.filter(|_| entry.stored)
-            && entry.seq >= self.handed_out
+            // One that came back may stand before others that nobody has seen, and says so itself.
+            && !entry.redelivered
+            && self.ready.note_handed_out(entry.seq)
         {
-            self.handed_out = entry.seq + 1;
+            let (queue, up_to) = in_store(queue, entry.seq);
             // One operation is enough for all that are handed out together.
-            match effects.store.last_mut() {
-                Some(Op::Deliver { up_to, .. }) => *up_to = At(entry.seq),
-                _ => effects.store.push(Op::Deliver { queue, up_to: At(entry.seq) }),
+            let last = effects.store.iter_mut().rev().map_while(|op| match op {
+                Op::Deliver { queue, up_to } => Some((queue, up_to)),
+                _ => None,
+            });
+            match last.into_iter().find(|(of, _)| **of == queue) {
+                Some((_, known)) => *known = up_to,
+                None => effects.store.push(Op::Deliver { queue, up_to }),
             }
         }
     }
 
-    pub(super) fn get(&mut self, no_ack: bool, connection: u64, effects: &mut Effects) -> Outcome {
+    pub(super) fn get(
+        &mut self,
+        now: u64,
+        no_ack: bool,
+        connection: u64,
+        effects: &mut Effects,
+    ) -> Outcome {
+        if self.rules.paused {
+            return Outcome::Got(None, 0);
+        }
         let Some(mut entry) = self.ready.pop() else {
             if self.ready.is_empty() {
                 return Outcome::Got(None, 0);
@@ -100,6 +133,9 @@ impl State {
         };
         let mut gone = Spans::default();
         self.take(&mut entry, None, no_ack, &mut gone, effects);
+        if !no_ack {
+            self.limit_time(now, entry.seq, &entry.message, None);
+        }
         if let Some(queue) = self.config.durable {
             gone.settle(queue, &mut effects.store);
         }

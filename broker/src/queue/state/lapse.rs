@@ -14,11 +14,16 @@ impl State {
         if self.deleted {
             return None;
         }
-        let head = self.ready.head().filter(|_| self.may_lapse());
-        let head = head.and_then(|(message, _)| self.rules.expiry(message));
+        let heads = self.may_lapse().then(|| self.ready.occupied()).into_iter().flatten();
+        let heads = heads.filter_map(|level| self.rules.expiry(self.ready.head_of(level)?));
+        let head = heads.min();
         let unused = self.rules.expires.filter(|_| self.consumers.is_empty());
         let unused = unused.map(|ms| self.last_used.saturating_add(ms));
-        head.map(|due| due.max(self.held_until)).into_iter().chain(unused).min()
+        let head = head.map(|due| due.max(self.held_until));
+        let held = self.deadlines.first();
+        let waiting = self.waiting().and_then(|waiting| waiting.next_due());
+        let own = [head, unused, held, self.next_delivery(), waiting];
+        own.into_iter().flatten().min()
     }
 
     /// Whether some message's time may be limited.
@@ -26,17 +31,20 @@ impl State {
         self.rules.ttl.is_some() || self.some_expire
     }
 
-    /// Drops what is over at the head of the queue. RabbitMQ's classic queues look only there, too.
+    /// Drops what is over at the head of each level. RabbitMQ's classic queues look only at the head of
+    /// the queue, so that there what is over stays behind whatever has a higher priority.
     pub(super) fn drop_expired(&mut self, now: u64, effects: &mut Effects) {
         if !self.may_lapse() || now < self.held_until {
             return;
         }
         let mut dead = Vec::new();
-        while let Some((message, _)) = self.ready.head()
-            && self.rules.expiry(message).is_some_and(|expiry| expiry <= now)
-            && let Some(entry) = self.ready.pop()
-        {
-            dead.push(entry);
+        for level in self.ready.occupied() {
+            while let Some(message) = self.ready.head_of(level)
+                && self.rules.expiry(message).is_some_and(|expiry| expiry <= now)
+                && let Some(entry) = self.ready.pop_of(level)
+            {
+                dead.push(entry);
+            }
         }
         // Where one is over, many may be; where none is, one in memory is enough to watch.
         let most = if dead.is_empty() { 1 } else { HEAD };
@@ -54,14 +62,15 @@ impl State {
         message.arrived().saturating_add(ttl) <= now && (ttl > 0 || redelivered)
     }
 
-    /// Drops the oldest messages while there are too many.
+    /// Drops what would be handed out next, while there are too many: as in RabbitMQ, the oldest of the
+    /// highest priority.
     pub(super) fn drop_excess(&mut self, now: u64, effects: &mut Effects) {
         if self.rules.overflow != Overflow::DropHead || now < self.held_until {
             return;
         }
         let mut dead = Vec::new();
         while self.rules.is_exceeded(self.ready.len(), self.ready.bytes())
-            && let Some(entry) = self.ready.pop()
+            && let Some(entry) = self.ready.drop_next()
         {
             dead.push(entry);
         }

@@ -6,19 +6,30 @@
 mod cold;
 mod command;
 mod consumers;
+mod deadlines;
+mod delay;
 mod entry;
+mod flow;
 mod hand_out;
+mod held;
 mod lapse;
+mod levels;
+pub mod place;
+mod priorities;
 mod ready;
 mod rules;
+pub mod schedule;
+mod single;
 mod spans;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use command::{
-    Command, ConsumerKey, DELIVERY_COST, Dead, Delivery, Effects, Notice, Outcome, Seq, SeqRange,
+    ANY_DELIVERY, Command, ConsumerKey, DELIVERY_COST, Dead, Delivery, Effects, LateDelivery,
+    Notice, Outcome, Seq, SeqRange,
 };
-pub use consumers::ConsumerSpec;
+pub use consumers::{Activity, ConsumerSpec, ConsumerStatus};
 pub use entry::Entry;
 pub use ready::Past;
 pub use rules::{DeadLetterTo, Overflow, Reason, Rules};
@@ -26,13 +37,18 @@ pub use rules::{DeadLetterTo, Overflow, Reason, Rules};
 use std::sync::Arc;
 
 use lepus_protocol::method::Verdict;
-use lepus_storage::{Op, QueueId, Seq as At};
+use lepus_storage::{Op, QueueId};
 
 use crate::message::Message;
-use crate::window::Window;
 use consumers::{Consumers, Slot};
-use ready::Ready;
+use deadlines::Deadlines;
+use flow::Flow;
+use held::Held;
+use levels::Levels;
+use place::{in_store, level_in_store};
+use schedule::{Postponed, Schedule};
 pub use spans::Spans;
+pub use turns::{Priorities, PriorityMode};
 
 /// Counts of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +61,8 @@ pub struct Counts {
     pub consumers: usize,
     /// Octets of the bodies that wait.
     pub ready_bytes: u64,
+    /// Messages that are not ready before their time.
+    pub scheduled: usize,
 }
 
 /// What a queue is declared to be, as far as its messages are concerned.
@@ -56,6 +74,8 @@ pub struct Config {
     pub durable: Option<QueueId>,
     /// Octets of ready messages that may be held in memory, as far as the store has them too.
     pub hot_max: usize,
+    /// What is done with priorities.
+    pub priorities: Priorities,
 }
 
 struct Unacked {
@@ -73,18 +93,29 @@ impl Unacked {
     }
 }
 
+/// What verdicts on messages lead to.
+#[derive(Default)]
+struct Settled {
+    now: u64,
+    spans: Spans,
+    dead: Vec<Entry>,
+    postponed: Vec<Postponed>,
+}
+
 /// A queue.
 pub struct State {
     config: Config,
     rules: Arc<Rules>,
-    ready: Ready,
-    unacked: Window<Unacked>,
+    /// The number of the change that the rules came with.
+    rules_version: u64,
+    flow: Flow,
+    ready: Levels,
+    unacked: Held<Unacked>,
+    deadlines: Deadlines,
     consumers: Consumers,
+    /// Messages that wait for a time.
+    schedule: Option<Box<Schedule>>,
     deleted: bool,
-    /// Messages before this position, read from the store, may have been handed out in a former life.
-    handed_out_before: Seq,
-    /// Positions before this one were handed out, and the store knows it.
-    handed_out: Seq,
     /// Connections that wait for a message to be read.
     getters: Vec<u64>,
     /// There may be messages with an expiration of their own.
@@ -98,21 +129,23 @@ pub struct State {
 }
 
 impl State {
-    /// A queue with what it had before a restart.
-    pub fn new(config: Config, rules: Arc<Rules>, past: Past, now: u64) -> Self {
+    /// A queue with what each level had before a restart, the lowest first.
+    pub fn new(config: Config, rules: Arc<Rules>, past: &[Past], now: u64) -> Self {
         Self {
             config,
+            consumers: Consumers::new(rules.single_active),
+            flow: Flow::new(&rules, now),
             rules,
-            some_expire: past.messages > 0,
+            rules_version: 0,
+            some_expire: past.iter().any(|past| past.messages > 0),
             held_until: 0,
             head_octets: 1,
             last_used: now,
-            ready: Ready::new(config.durable.is_some(), past),
-            unacked: Window::default(),
-            consumers: Consumers::default(),
+            ready: Levels::new(config.durable.is_some(), config.priorities, past),
+            unacked: Held::default(),
+            deadlines: Deadlines::default(),
+            schedule: None,
             deleted: false,
-            handed_out_before: past.delivered,
-            handed_out: past.delivered,
             getters: Vec::new(),
         }
     }
@@ -122,8 +155,10 @@ impl State {
         if self.deleted {
             return Outcome::Gone;
         }
+        self.time_out(now, effects);
         self.drop_expired(now, effects);
         let outcome = self.answer(now, command, effects);
+        self.run_schedule(now, effects);
         self.dispatch(now, effects);
         self.drop_expired(now, effects);
         self.drop_excess(now, effects);
@@ -136,17 +171,22 @@ impl State {
             Command::Publish(messages) => self.publish(now, messages, effects),
             Command::Get { no_ack, connection } => {
                 self.last_used = now;
-                self.get(no_ack, connection, effects)
+                self.get(now, no_ack, connection, effects)
             }
             Command::Consume(spec) => self.consume(spec),
             Command::Cancel(key) => {
                 self.last_used = now;
-                self.cancel(key, effects)
+                self.cancel(key, false, effects)
+            }
+            Command::Leave(key) => {
+                self.last_used = now;
+                self.cancel(key, true, effects)
             }
             Command::Grant(key, messages) => self.grant(now, key, messages, effects),
             Command::SetPull(key, pull) => {
                 Outcome::Unacked(self.consumers.set_pull(key, pull).unwrap_or_default())
             }
+            Command::Schedule(note) => self.note_schedule(now, note, effects),
             Command::Purge => self.purge(effects),
             Command::Delete { if_unused, if_empty } => self.delete(if_unused, if_empty, effects),
             note => {
@@ -159,11 +199,14 @@ impl State {
     /// Carries out a command that has no answer.
     fn take_note(&mut self, now: u64, command: Command, effects: &mut Effects) {
         match command {
-            Command::PublishDead(messages) => self.accept(messages, effects),
-            Command::Settle(ranges, verdict) => self.settle(&ranges, verdict, effects),
+            Command::PublishDead(messages) => {
+                let messages = self.without_early(now, messages, effects);
+                self.accept(messages, effects);
+            }
+            Command::Settle(ranges, verdict) => self.settle(now, &ranges, verdict, effects),
             Command::Undo(deliveries) => self.undo(deliveries),
             Command::Loaded { from, next, found } => {
-                self.loaded(from, next, found);
+                self.loaded(from, next, found, effects);
                 self.tell_getters(effects);
             }
             Command::Unreadable { from, next } => {
@@ -179,13 +222,16 @@ impl State {
             Command::Touch => self.last_used = now,
             Command::Tick => self.leave_if_unused(now, effects),
             Command::Hold(until) => self.held_until = until,
+            Command::SetRules(rules, version) => self.set_rules(now, rules, version),
             // They have answers.
             Command::Publish(_)
             | Command::Get { .. }
             | Command::Consume(_)
             | Command::Cancel(_)
+            | Command::Leave(_)
             | Command::Grant(..)
             | Command::SetPull(..)
+            | Command::Schedule(_)
             | Command::Purge
             | Command::Delete { .. } => {}
         }
@@ -198,7 +244,18 @@ impl State {
             unacked: self.unacked.len(),
             consumers: self.consumers.len(),
             ready_bytes: self.ready.bytes(),
+            scheduled: self.scheduled(),
         }
+    }
+
+    /// Its consumers, by key.
+    pub fn consumers(&self) -> Vec<ConsumerStatus> {
+        self.consumers.list()
+    }
+
+    /// Whether it refuses messages for having too many.
+    pub fn refuses(&self) -> bool {
+        self.rules.refuses()
     }
 
     /// Whether it was deleted.
@@ -208,12 +265,18 @@ impl State {
 
     fn publish(&mut self, now: u64, messages: Vec<Message>, effects: &mut Effects) -> Outcome {
         if !self.rules.refuses() {
-            self.accept(messages, effects);
+            let messages = self.without_early(now, messages, effects);
+            if self.ready.is_plain() || !self.rules.is_limited() {
+                self.accept(messages, effects);
+            } else {
+                self.accept_one_by_one(now, messages, effects);
+            }
             return Outcome::Done;
         }
         let mut rejected = Vec::new();
         let mut dead = Vec::new();
         for (number, message) in messages.into_iter().enumerate() {
+            let Some(message) = self.hold_back(now, message, effects) else { continue };
             if !self.rules.is_full(self.ready.len(), self.ready.bytes()) {
                 self.accept(vec![message], effects);
                 // What a consumer takes makes room for the next one.
@@ -230,72 +293,129 @@ impl State {
         if rejected.is_empty() { Outcome::Done } else { Outcome::Rejected(rejected) }
     }
 
+    /// Has those messages wait whose time has not come; returns the others.
+    fn without_early(
+        &mut self,
+        now: u64,
+        messages: Vec<Message>,
+        effects: &mut Effects,
+    ) -> Vec<Message> {
+        if !self.rules.delays {
+            return messages;
+        }
+        let held_back = messages.into_iter().filter_map(|each| self.hold_back(now, each, effects));
+        held_back.collect()
+    }
+
     fn accept(&mut self, messages: Vec<Message>, effects: &mut Effects) {
         self.some_expire |= messages.iter().any(Message::expires);
+        if !self.ready.is_plain() {
+            return self.accept_by_priority(messages, effects);
+        }
         if let Some(queue) = self.config.durable {
             let positions = self.ready.next()..;
             let stored = positions.zip(&messages).filter(|(_, message)| message.persistent());
-            effects.store.extend(stored.map(|(seq, message)| Op::Publish {
-                queue,
-                seq: At(seq),
-                payload: message.octets(),
-                weight: u32::try_from(message.body_len()).unwrap_or(u32::MAX),
-                shared: message.shared(),
-            }));
+            effects.store.extend(stored.map(|(seq, message)| publish_op(queue, seq, message)));
         }
         self.ready.push(messages, self.config.hot_max);
     }
 
-    fn loaded(&mut self, from: Seq, next: Seq, mut found: Vec<Entry>) {
+    fn loaded(&mut self, from: Seq, next: Seq, mut found: Vec<Entry>, effects: &mut Effects) {
+        let handed_out_before = self.ready.handed_out_before(from);
+        let mut came_back = Spans::default();
         for entry in &mut found {
-            entry.redelivered |= entry.seq < self.handed_out_before;
+            let was_handed_out = entry.seq < handed_out_before;
+            entry.redelivered |= was_handed_out;
+            if was_handed_out && entry.returns == 0 {
+                // Whoever held it when the former life ended could not give it back.
+                entry.returns = 1;
+                came_back.add(entry);
+            }
             self.some_expire |= entry.message.expires();
+        }
+        if let Some(queue) = self.config.durable {
+            came_back.give_back(queue, &mut effects.store);
         }
         self.ready.loaded(from, next, found);
     }
 
-    fn settle(&mut self, ranges: &[SeqRange], verdict: Verdict, effects: &mut Effects) {
-        let mut spans = Spans::default();
-        let mut dead = Vec::new();
+    fn settle(&mut self, now: u64, ranges: &[SeqRange], verdict: Verdict, effects: &mut Effects) {
+        let mut settled = Settled { now, ..Settled::default() };
         for range in ranges {
             if range.first == range.last {
                 if let Some(unacked) = self.unacked.remove(range.first) {
-                    self.settle_one(range.first, unacked, verdict, &mut spans, &mut dead);
+                    self.settle_held(range, range.first, unacked, verdict, &mut settled);
                 }
                 continue;
             }
             for (seq, unacked) in self.unacked.remove_range(range.first..=range.last) {
-                self.settle_one(seq, unacked, verdict, &mut spans, &mut dead);
+                self.settle_held(range, seq, unacked, verdict, &mut settled);
             }
         }
-        self.bury(Reason::Rejected, dead, effects);
+        self.tell_settled(verdict, settled, effects);
+    }
+
+    /// Messages come back that were held for too long.
+    fn give_back(&mut self, now: u64, messages: Vec<(Seq, Unacked)>, effects: &mut Effects) {
+        let mut settled = Settled { now, ..Settled::default() };
+        for (seq, unacked) in messages {
+            self.settle_one(seq, unacked, Verdict::Fail, &mut settled);
+        }
+        self.tell_settled(Verdict::Fail, settled, effects);
+    }
+
+    /// Tells what became of messages.
+    fn tell_settled(&self, verdict: Verdict, settled: Settled, effects: &mut Effects) {
+        let Settled { spans, dead, postponed, .. } = settled;
+        let reason = if verdict.returns() { Reason::DeliveryLimit } else { Reason::Rejected };
+        self.bury(reason, dead, effects);
+        Self::postpone(postponed, effects);
         let Some(queue) = self.config.durable else { return };
         match verdict {
-            Verdict::Requeue => spans.give_back(queue, &mut effects.store),
+            verdict if verdict.returns() => spans.give_back(queue, &mut effects.store),
             _ => spans.settle(queue, &mut effects.store),
         }
     }
 
-    fn settle_one(
+    /// Settles a message, unless it was handed out once more since the delivery that is meant.
+    fn settle_held(
         &mut self,
+        meant: &SeqRange,
         seq: Seq,
         unacked: Unacked,
         verdict: Verdict,
-        spans: &mut Spans,
-        dead: &mut Vec<Entry>,
+        settled: &mut Settled,
     ) {
+        if meant.returns != ANY_DELIVERY && meant.returns != unacked.returns {
+            self.unacked.insert(seq, unacked);
+            return;
+        }
+        self.deadlines.lift(seq);
+        self.settle_one(seq, unacked, verdict, settled);
+    }
+
+    fn settle_one(&mut self, seq: Seq, unacked: Unacked, verdict: Verdict, settled: &mut Settled) {
         if let Some(slot) = unacked.consumer {
             self.consumers.settled(slot);
         }
         let Unacked { message, returns, stored, .. } = unacked;
         let entry = Entry { seq, message, redelivered: true, returns: returns + 1, stored };
-        if verdict == Verdict::Discard && self.rules.dead_letter.is_some() {
-            dead.push(entry);
+        let is_dead = match verdict {
+            Verdict::Ack => false,
+            Verdict::Discard => self.rules.dead_letter.is_some(),
+            Verdict::Requeue | Verdict::Fail => self.rules.gives_up(entry.returns),
+        };
+        if is_dead {
+            settled.dead.push(entry);
             return;
         }
-        spans.add(&entry);
-        if verdict == Verdict::Requeue {
-            self.ready.put_back(entry);
+        if let Some(due) = self.retry_at(settled.now, verdict, &entry) {
+            settled.postponed.push(Postponed { entry, due, in_place: false });
+            return;
+        }
+        settled.spans.add(&entry);
+        if verdict.returns() {
+            self.put_back(entry);
         }
     }
 
@@ -309,19 +429,34 @@ impl State {
         }
     }
 
-    fn undo(&mut self, entries: Vec<Entry>) {
-        for mut entry in entries {
-            if let Some(unacked) = self.unacked.remove(entry.seq) {
-                unacked.consumer.into_iter().for_each(|slot| self.consumers.settled(slot));
-                entry.stored = unacked.stored;
+    fn undo(&mut self, deliveries: Vec<Delivery>) {
+        for Delivery { mut entry, no_ack, .. } in deliveries {
+            match self.unacked.remove(entry.seq) {
+                Some(unacked) if unacked.returns == entry.returns => {
+                    self.deadlines.lift(entry.seq);
+                    unacked.consumer.into_iter().for_each(|slot| self.consumers.settled(slot));
+                    entry.stored = unacked.stored;
+                }
+                // Its time was over before it was sent: it has come back already.
+                Some(unacked) => {
+                    self.unacked.insert(entry.seq, unacked);
+                    continue;
+                }
+                None if no_ack => {}
+                None => continue,
             }
-            self.ready.put_back(entry);
+            self.put_back(entry);
         }
+    }
+
+    fn put_back(&mut self, entry: Entry) {
+        self.some_expire |= entry.message.expires();
+        self.ready.put_back(entry);
     }
 
     fn purge(&mut self, effects: &mut Effects) -> Outcome {
         let mut stored = Spans::default();
-        let dropped = self.ready.clear(&mut stored);
+        let dropped = self.ready.clear(&mut stored) + self.clear_schedule(effects);
         if let Some(queue) = self.config.durable {
             stored.settle(queue, &mut effects.store);
         }
@@ -330,7 +465,7 @@ impl State {
     }
 
     fn consume(&mut self, spec: ConsumerSpec) -> Outcome {
-        let taken = spec.exclusive && !self.consumers.is_empty();
+        let taken = spec.exclusive && (self.consumers.is_single() || !self.consumers.is_empty());
         if taken || self.consumers.any_exclusive() {
             return Outcome::ExclusiveUse;
         }
@@ -338,8 +473,10 @@ impl State {
         Outcome::Done
     }
 
-    fn cancel(&mut self, key: ConsumerKey, effects: &mut Effects) -> Outcome {
-        let Some(unacked) = self.consumers.remove(key) else { return Outcome::Unacked(0) };
+    fn cancel(&mut self, key: ConsumerKey, gives_back: bool, effects: &mut Effects) -> Outcome {
+        let Some(unacked) = self.consumers.remove(key, gives_back) else {
+            return Outcome::Unacked(0);
+        };
         if self.config.auto_delete && self.consumers.is_empty() {
             self.drop_all(effects);
             effects.notices.push(Notice::Deleted);
@@ -356,7 +493,7 @@ impl State {
     ) -> Outcome {
         self.consumers.grant(key, messages);
         self.dispatch(now, effects);
-        let more = !self.ready.has_none_at_hand();
+        let more = !self.ready.has_none_at_hand() && self.flow.lets_through(&self.rules);
         match self.consumers.end_grant(key, more) {
             Some(left) => Outcome::Granted { used: messages.saturating_sub(left), more },
             None => Outcome::Granted { used: 0, more: false },
@@ -367,7 +504,7 @@ impl State {
         if if_unused && !self.consumers.is_empty() {
             return Outcome::InUse;
         }
-        if if_empty && !self.ready.is_empty() {
+        if if_empty && !(self.ready.is_empty() && self.scheduled() == 0) {
             return Outcome::NotEmpty;
         }
         let dropped = self.ready.len();
@@ -379,13 +516,24 @@ impl State {
 
     fn drop_all(&mut self, effects: &mut Effects) {
         self.deleted = true;
-        self.ready = Ready::new(false, Past::default());
-        self.unacked = Window::default();
-        self.tell_getters(effects);
+        self.clear_schedule(effects);
         if let Some(queue) = self.config.durable {
-            effects.store.push(Op::DropQueue { queue });
+            let levels = std::iter::once(0).chain(self.ready.others_used());
+            let drops = levels.map(|level| Op::DropQueue { queue: level_in_store(queue, level) });
+            effects.store.extend(drops);
         }
+        self.ready = Levels::new(false, Priorities::default(), &[]);
+        self.unacked = Held::default();
+        self.deadlines = Deadlines::default();
+        self.tell_getters(effects);
     }
+}
+
+/// What tells the store of a message.
+fn publish_op(queue: QueueId, seq: Seq, message: &Message) -> Op {
+    let (queue, seq) = in_store(queue, seq);
+    let weight = u32::try_from(message.body_len()).unwrap_or(u32::MAX);
+    Op::Publish { queue, seq, payload: message.octets(), weight, shared: message.shared() }
 }
 
 /// What handing out a message takes from a consumer's window.

@@ -85,6 +85,16 @@ impl Ready {
         self.bytes
     }
 
+    /// Octets in memory that the store has too, or could have.
+    pub fn hot(&self) -> usize {
+        self.hot
+    }
+
+    /// Whether some are only in the store.
+    pub fn has_cold(&self) -> bool {
+        self.cold.is_some()
+    }
+
     /// The position that the next message will get.
     pub fn next(&self) -> Seq {
         self.next
@@ -114,6 +124,37 @@ impl Ready {
         if self.hot > hot_max {
             self.cold = Some(Box::new(Cold::new(self.next)));
         }
+    }
+
+    /// As [`Self::push`], for one message.
+    pub fn push_one(&mut self, message: Message, hot_max: usize) {
+        self.bytes += message.body_len() as u64;
+        let seq = self.next;
+        self.next += 1;
+        if let Some(cold) = &mut self.cold {
+            let stored = self.durable && message.persistent();
+            cold.push_back(seq, message, stored);
+            return;
+        }
+        if self.durable {
+            self.hot += footprint(&message);
+        }
+        self.fresh.push_back(message);
+        if self.hot > hot_max {
+            self.cold = Some(Box::new(Cold::new(self.next)));
+        }
+    }
+
+    /// Adds a message that came back and takes the next position. It stands before those that nobody
+    /// has seen, unless they are in the store only.
+    pub fn push_returned(&mut self, entry: Entry, hot_max: usize) {
+        if self.cold.is_some() {
+            return self.push(vec![entry.message], hot_max);
+        }
+        self.age_fresh();
+        self.next += 1;
+        self.first_fresh = self.next;
+        self.put_back(entry);
     }
 
     /// Puts a message back to its own position.

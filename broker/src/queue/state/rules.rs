@@ -1,5 +1,6 @@
 //! How long messages may stay in a queue, how many there may be, and what becomes of the others.
 
+use super::schedule::Retry;
 use crate::message::Message;
 
 /// What a queue's arguments say of its messages.
@@ -17,6 +18,20 @@ pub struct Rules {
     pub overflow: Overflow,
     /// Where messages go that are not consumed.
     pub dead_letter: Option<DeadLetterTo>,
+    /// How often a message may come back (`x-delivery-limit`).
+    pub delivery_limit: Option<u32>,
+    /// Only one consumer at a time gets messages (`x-single-active-consumer`); never changes.
+    pub single_active: bool,
+    /// How long a consumer may hold a message, in ms (`x-consumer-timeout`).
+    pub consumer_timeout: Option<u64>,
+    /// Nothing is delivered (the policy key `pause`).
+    pub paused: bool,
+    /// The most messages that are delivered in a second (`x-max-delivery-rate`).
+    pub max_rate: Option<u64>,
+    /// Messages wait as long as their header `x-delay` says (`x-delayed`).
+    pub delays: bool,
+    /// Messages that come back wait (`x-delayed-retry-*`).
+    pub retry: Option<Retry>,
 }
 
 /// What a full queue does.
@@ -49,6 +64,8 @@ pub enum Reason {
     Expired,
     /// There were too many.
     MaxLength,
+    /// It came back too often.
+    DeliveryLimit,
 }
 
 impl Reason {
@@ -58,6 +75,7 @@ impl Reason {
             Self::Rejected => "rejected",
             Self::Expired => "expired",
             Self::MaxLength => "maxlen",
+            Self::DeliveryLimit => "delivery_limit",
         }
     }
 }
@@ -77,6 +95,11 @@ impl Rules {
         }
     }
 
+    /// Whether there may be too many.
+    pub fn is_limited(&self) -> bool {
+        self.max_length.is_some() || self.max_bytes.is_some()
+    }
+
     /// Whether there is no room for a message among so many, with so many octets of bodies.
     pub fn is_full(&self, messages: usize, octets: u64) -> bool {
         self.max_length.is_some_and(|max| messages as u64 >= max)
@@ -87,6 +110,11 @@ impl Rules {
     pub fn is_exceeded(&self, messages: usize, octets: u64) -> bool {
         self.max_length.is_some_and(|max| messages as u64 > max)
             || self.max_bytes.is_some_and(|max| octets > max)
+    }
+
+    /// Whether a message that has come back so often is given up.
+    pub fn gives_up(&self, returns: u32) -> bool {
+        self.delivery_limit.is_some_and(|limit| returns > limit)
     }
 
     /// New messages are refused when there are too many.

@@ -1,10 +1,15 @@
 //! The queue against a naive model, step by step, and RabbitMQ's rules by example.
 
+mod deadlines;
 mod durable;
 mod fairness;
+mod flow;
 mod model;
+mod priorities;
 mod random;
+mod returns;
 mod rules;
+mod single;
 
 use super::*;
 use crate::message::Builder;
@@ -14,6 +19,11 @@ fn message(id: u32, padding: usize) -> Message {
     let mut body = id.to_be_bytes().to_vec();
     body.resize(4 + padding, b'.');
     Builder::whole(0, b"\0\0", &[0, 0], &body, false)
+}
+
+/// The octets of properties that are but a priority.
+fn of_priority(priority: u8) -> Vec<u8> {
+    if priority == 0 { vec![0, 0] } else { vec![0x08, 0, priority] }
 }
 
 fn messages(ids: std::ops::Range<u32>) -> Vec<Message> {
@@ -39,15 +49,21 @@ fn consumer(number: u32) -> ConsumerSpec {
         priority: 0,
         pull: false,
         window: 1 << 20,
+        timeout: None,
     }
 }
 
 fn range(first: Seq, last: Seq) -> Vec<SeqRange> {
-    vec![SeqRange { first, last }]
+    vec![SeqRange { first, last, returns: ANY_DELIVERY }]
 }
 
 /// A queue that the store knows nothing of.
-const CONFIG: Config = Config { auto_delete: false, durable: None, hot_max: usize::MAX };
+const CONFIG: Config = Config {
+    auto_delete: false,
+    durable: None,
+    hot_max: usize::MAX,
+    priorities: Priorities { max: 0, mode: PriorityMode::Strict },
+};
 
 /// A queue whose commands answer with what they led to.
 struct Bench {
@@ -56,18 +72,15 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { state: State::new(CONFIG, Arc::default(), Past::default(), 0) }
+        Self { state: State::new(CONFIG, Arc::default(), &[], 0) }
+    }
+
+    fn with_rules(rules: Rules) -> Self {
+        Self { state: State::new(CONFIG, Arc::new(rules), &[], 0) }
     }
 
     fn auto_delete() -> Self {
-        Self {
-            state: State::new(
-                Config { auto_delete: true, ..CONFIG },
-                Arc::default(),
-                Past::default(),
-                0,
-            ),
-        }
+        Self { state: State::new(Config { auto_delete: true, ..CONFIG }, Arc::default(), &[], 0) }
     }
 
     fn apply(&mut self, command: Command) -> (Outcome, Effects) {
@@ -80,7 +93,7 @@ impl Bench {
     fn delivered(&mut self, command: Command) -> Vec<(u32, u32, bool)> {
         let (_, effects) = self.apply(command);
         let deliveries = effects.deliveries.into_iter();
-        let plain = |Delivery { to, entry }: Delivery| {
+        let plain = |Delivery { to, entry, .. }: Delivery| {
             (to.number, id_of(&entry.message), entry.redelivered)
         };
         deliveries.map(plain).collect()

@@ -40,7 +40,7 @@ fn what_was_told_together_with_a_refused_message_is_told_without_it() {
     let mut writes = Writes::default();
     writes.add(&mut vec![stored(1), settled(1, 200)], None, None);
     let refused = writes.take().remove(0).carry_out(&store, &durability);
-    assert_eq!(refused, Err(vec![(1, 100)]));
+    assert_eq!(refused.map_err(|refused| refused.ready), Err(vec![(1, 100)]));
     let stats = store.stats(QUEUE);
     assert_eq!((stats.messages, stats.weight), (0, 0));
 }
@@ -57,6 +57,7 @@ fn a_transaction_whose_message_is_refused_settles_nothing() {
     }
     receipt.complete();
     let refused = writes.take().into_iter().map(|write| write.carry_out(&store, &durability));
+    let refused = refused.map(|refused| refused.map_err(|refused| refused.ready));
     assert_eq!(refused.collect::<Vec<_>>(), [Err(vec![(1, 100)]), Err(vec![])]);
     assert_eq!(receipt.fate(&durability), Fate::Refused);
     assert_eq!(store.stats(QUEUE).messages, 1);

@@ -168,7 +168,7 @@ impl Connection {
     fn take(&mut self, deliveries: Vec<Delivery>) {
         let mut octets = BTreeMap::new();
         let mut done = 0;
-        for Delivery { to, entry } in deliveries {
+        for Delivery { to, entry, .. } in deliveries {
             let id = id_of(&entry);
             assert_eq!(to.connection, self.id);
             assert_eq!(entry.redelivered, self.hall.requeued.lock().contains(&id), "{id}");

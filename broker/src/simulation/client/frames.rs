@@ -5,8 +5,8 @@ use amq_protocol::types::{AMQPValue, FieldTable};
 use lepus_protocol::encode;
 use lepus_protocol::method::Verdict;
 
-use super::super::letter::{EXCHANGES, FRAME_MAX, Letter, key_name, queue_name};
-use super::super::model::{Held, LOSSY, is_durable};
+use super::super::letter::{EXCHANGES, FRAME_MAX, HIGH, Letter, key_name, queue_name};
+use super::super::model::{Held, LOSSY, RANKED, is_durable, is_single};
 use super::{Connection, Mode};
 
 /// Something that was sent, until the broker takes it in.
@@ -155,6 +155,7 @@ impl Sent {
                     queue: queue_name(*queue).as_str().into(),
                     passive: matches!(self, Self::Passive(..)),
                     durable: is_durable(*queue),
+                    arguments: arguments(*queue),
                     ..queue::Declare::default()
                 };
                 (queue::AMQPMethod::Declare(declare), 11)
@@ -259,4 +260,15 @@ impl Connection {
         let open = connection::Open { virtual_host: "/".into() };
         self.say_on_connection(connection::AMQPMethod::Open(open));
     }
+}
+
+fn arguments(queue: u8) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    if queue == RANKED {
+        arguments.insert("x-max-priority".into(), AMQPValue::LongInt(HIGH.into()));
+    }
+    if is_single(queue) {
+        arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
+    }
+    arguments
 }

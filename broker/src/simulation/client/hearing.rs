@@ -3,10 +3,11 @@
 use amq_protocol::frame::{AMQPFrame, parse_frame};
 use amq_protocol::protocol::basic::{self, AMQPProperties};
 use amq_protocol::protocol::{AMQPClass, channel as amqp_channel, connection, queue};
+use amq_protocol::types::AMQPValue;
 use lepus_protocol::encode;
 use lepus_protocol::method::MethodId;
 
-use super::super::letter::id_of;
+use super::super::letter::{Letter, id_of};
 use super::super::model::{Fate, Held, Holder, To};
 use super::super::scene::Scene;
 use super::{Channel, Connection};
@@ -270,8 +271,9 @@ impl Channel {
             && !again
             && !arrival.may_return
         {
-            assert!(arrival.place > consumer.last, "message {id} came out of order");
-            consumer.last = arrival.place;
+            let last = &mut consumer.last[usize::from(arrival.high)];
+            assert!(arrival.place > *last, "message {id} came out of order");
+            *last = arrival.place;
         }
         let (prefetch, tag_holds) = (usize::from(consumer.prefetch), self.unacked.len());
         let consumers = self.consumers.values().filter(|consumer| !consumer.no_ack).count();
@@ -281,11 +283,24 @@ impl Channel {
     }
 }
 
+/// What a message's properties must be: one that came back has a header that counts that.
+fn expected(letter: &Letter, found: &AMQPProperties) -> AMQPProperties {
+    let expected = letter.properties();
+    let headers = found.headers().as_ref();
+    let Some(count) = headers.and_then(|found| found.inner().get("x-delivery-count")) else {
+        return expected;
+    };
+    assert!(matches!(count, AMQPValue::LongLongInt(1..)), "x-delivery-count is {count:?}");
+    let mut headers = expected.headers().clone().unwrap_or_default();
+    headers.insert("x-delivery-count".into(), count.clone());
+    expected.with_headers(headers)
+}
+
 /// The message is as it was published, byte for byte.
 fn check_content(held: Held, content: &Content, scene: &Scene) {
     let Some(letter) = scene.model.letter(held) else { return };
     let (_, properties) = content.header.as_ref().expect("a whole content");
-    assert_eq!(*properties, letter.properties(), "the properties of {letter:?}");
+    assert_eq!(*properties, expected(&letter, properties), "the properties of {letter:?}");
     assert_eq!(content.body, letter.body(), "the body of {letter:?}");
     assert_eq!(content.exchange, letter.exchange(), "the exchange of {letter:?}");
     assert_eq!(content.routing_key, letter.routing_key(), "the routing key of {letter:?}");

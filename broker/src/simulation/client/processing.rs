@@ -49,7 +49,7 @@ impl Connection {
                     let no_ack = queue == LOSSY;
                     let prefetch = if no_ack { 0 } else { channel.prefetch };
                     let consumer =
-                        Consumer { incarnation, no_ack, prefetch, last: 0, ended: false };
+                        Consumer { incarnation, no_ack, prefetch, last: [0; 2], ended: false };
                     channel.consumers.insert(tag, consumer);
                 }
             },

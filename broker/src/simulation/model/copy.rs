@@ -57,6 +57,8 @@ pub enum Flag {
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
     pub place: u64,
+    /// It has a priority of its own there.
+    pub high: bool,
     pub may_return: bool,
 }
 

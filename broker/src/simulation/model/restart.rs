@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::broker::Recovery;
 use super::super::letter::{EXCHANGES, key_name, queue_name};
-use super::{Model, Queue, is_durable};
+use super::{Model, Queue, RANKED, is_durable};
 
 impl Model {
     /// The broker has found this; `stored` tells what its store has of a queue: numbers of messages
@@ -65,12 +65,16 @@ impl Queue {
     fn restart(
         &mut self,
         lsn: u64,
-        stored: Vec<(u64, u64)>,
+        mut stored: Vec<(u64, u64)>,
         transactions: &mut BTreeMap<u64, bool>,
     ) {
         let emptied =
             self.emptied.take().is_some_and(|emptied| emptied.reached(lsn) != Some(false));
         let all = stored.clone();
+        if self.number == RANKED {
+            // Each priority has positions of its own.
+            stored.sort_by_key(|(id, _)| self.places.get(id));
+        }
         let mut stored = stored.into_iter().peekable();
         let mut there = BTreeMap::new();
         for (place, mut copy) in std::mem::take(&mut self.copies) {

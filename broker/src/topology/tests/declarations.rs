@@ -14,10 +14,27 @@ fn every_virtual_host_has_its_exchanges() {
         ("amq.headers", ExchangeKind::Headers),
         ("amq.match", ExchangeKind::Headers),
         ("amq.rabbitmq.trace", ExchangeKind::Topic),
+        ("amq.rabbitmq.event", ExchangeKind::Topic),
     ] {
         let spec = &topology.exchange(name).expect(name).spec;
-        let internal = name == "amq.rabbitmq.trace";
+        let internal = name.starts_with("amq.rabbitmq.");
         assert_eq!((spec.kind, spec.durable, spec.internal), (kind, true, internal), "{name}");
+    }
+}
+
+#[test]
+fn a_delivery_rate_is_a_positive_integer() {
+    for (rate, refusal) in [
+        (AMQPValue::LongInt(0), "{value_zero,0}"),
+        (AMQPValue::LongInt(-1), "{value_negative,-1}"),
+        (AMQPValue::Boolean(true), "\"expected integer, got bool\""),
+    ] {
+        let spec = QueueSpec { arguments: table("x-max-delivery-rate", rate), ..queue("q") };
+        let text = refused(topology().declare_queue(spec, |_| 1)).1;
+        assert!(
+            text.contains("'x-max-delivery-rate' for queue 'q'") && text.ends_with(refusal),
+            "{text}"
+        );
     }
 }
 

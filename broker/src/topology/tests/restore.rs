@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::policy::{Kind, Policy, PolicySpec};
 use crate::topology::record::{self, Record};
 
 const EXCHANGES: [&str; 4] = ["e", "f", "g", "amq.topic"];
@@ -21,6 +22,9 @@ enum Step {
     Queue { name: &'static str, durable: bool, argument: f64 },
     RemoveQueue(&'static str),
     Bind(bool, &'static str, Target<'static>, &'static str, bool),
+    Policy(Kind, &'static str, &'static str, u64),
+    ClearPolicy(Kind, &'static str),
+    Flow(&'static str, Flow),
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -30,7 +34,13 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => select(&QUEUES[..]).prop_map(Target::Queue),
         1 => select(&EXCHANGES[..]).prop_map(Target::Exchange),
     ];
+    let kind = || select(&[Kind::User, Kind::Operator][..]);
     prop_oneof![
+        2 => (kind(), select(&["p", "o"][..]), select(&["", "^q", "e"][..]), 1..9u64)
+            .prop_map(|(kind, name, pattern, limit)| Step::Policy(kind, name, pattern, limit)),
+        1 => (kind(), select(&["p", "o"][..])).prop_map(|(kind, name)| Step::ClearPolicy(kind, name)),
+        1 => (select(&QUEUES[..]), any::<bool>(), prop::option::of(1..9u64))
+            .prop_map(|(queue, paused, max_rate)| Step::Flow(queue, Flow { paused, max_rate })),
         4 => (exchange(), any::<bool>(), prop::bool::weighted(0.3)).prop_map(
             |(name, durable, auto_delete)| Step::Exchange { name, durable, auto_delete }
         ),
@@ -67,6 +77,18 @@ fn step(topology: &mut Topology<u32>, step: &Step) {
                 topology.remove_queue(id);
             }
         }
+        Step::Policy(kind, name, pattern, limit) => {
+            let spec = PolicySpec {
+                name: (*name).to_owned(),
+                pattern: (*pattern).to_owned(),
+                apply_to: String::new(),
+                priority: 0,
+                definition: serde_json::json!({ "max-length": limit }),
+            };
+            topology.set_policy(*kind, Policy::new(*kind, spec).unwrap().into());
+        }
+        Step::ClearPolicy(kind, name) => drop(topology.clear_policy(*kind, name)),
+        Step::Flow(queue, flow) => drop(topology.set_flow(queue, *flow)),
         Step::Bind(on, source, target, key, argument) => {
             let arguments = match argument {
                 true => table("x", AMQPValue::LongInt(5)),
@@ -92,7 +114,12 @@ fn keys(topology: &Topology<u32>) -> Vec<Bytes> {
         keys.extend(durable.map(|b| record::remove_binding("/", exchange.id, &b).0));
     }
     let queues = topology.queue.values();
-    keys.extend(queues.filter_map(|entry| record::put_queue("/", &entry.record)).map(|c| c.0));
+    let queues = queues.filter_map(|entry| record::put_queue("/", &entry.record, entry.flow));
+    keys.extend(queues.map(|(key, _)| key));
+    for kind in [Kind::User, Kind::Operator] {
+        let policies = topology.policies.of(kind).iter();
+        keys.extend(policies.map(|policy| record::remove_policy("/", kind, &policy.name).0));
+    }
     keys.sort();
     keys
 }
@@ -118,6 +145,13 @@ proptest! {
         let mut restored = Topology::new("/");
         restored.restore(&records, 0, |_| 0).unwrap();
         prop_assert_eq!(keys(&restored), keys(&topology));
+        for (id, entry) in &restored.queue {
+            let before = &topology.queue[id];
+            prop_assert_eq!((&entry.applied, entry.flow), (&before.applied, before.flow));
+        }
+        for (id, exchange) in &restored.exchange {
+            prop_assert_eq!(&exchange.applied, &topology.exchange[id].applied);
+        }
         prop_assert!(restored.next_id <= topology.next_id);
         // Once more from what the second life would record.
         for (key, value) in &catalog {

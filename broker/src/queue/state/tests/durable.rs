@@ -1,23 +1,22 @@
-//! A durable queue with its store: what only the store holds comes back in order, whenever it is
+//! A durable queue, plain or with priorities, with its store: what only the store holds comes back in order, whenever it is
 //! read, and what a second life finds is what the first one left.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lepus_storage::{
-    Batch, MemoryStore, MessageStore, QueueId, ReadMax, Seq as At, StoreConfig, Stored,
-};
+use lepus_storage::{Batch, MemoryStore, MessageStore, QueueId, ReadMax, StoreConfig, Stored};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
+use super::super::place::{first_of, from_store, in_store, level_in_store, level_of};
 use super::*;
 
 const ID: QueueId = QueueId(7);
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Messages, persistent or not, of so many octets more.
-    Publish(Vec<(bool, usize)>),
+    /// Messages, persistent or not, of so many octets more, of a priority.
+    Publish(Vec<(bool, usize, u8)>),
     Get {
         no_ack: bool,
     },
@@ -25,6 +24,8 @@ enum Step {
     Settle(usize, Verdict),
     Credit,
     Trim(usize),
+    /// Time goes by, and what is held for too long comes back.
+    Pass(u64),
     /// What the queue wants to be read is read.
     Load,
     Purge,
@@ -34,11 +35,12 @@ enum Step {
 fn any_step() -> impl Strategy<Value = Step> {
     let verdict = prop_oneof![2 => Just(Verdict::Ack), 1 => Just(Verdict::Requeue)];
     prop_oneof![
-        8 => vec((prop::bool::weighted(0.8), 0usize..300), 0..12).prop_map(Step::Publish),
+        8 => vec((prop::bool::weighted(0.8), 0usize..300, 0u8..7), 0..12).prop_map(Step::Publish),
         3 => any::<bool>().prop_map(|no_ack| Step::Get { no_ack }),
         8 => (any::<usize>(), verdict).prop_map(|(at, verdict)| Step::Settle(at, verdict)),
         3 => Just(Step::Credit),
         2 => (0usize..3000).prop_map(Step::Trim),
+        2 => (0u64..60).prop_map(Step::Pass),
         6 => Just(Step::Load),
         1 => Just(Step::Purge),
         1 => Just(Step::Restart),
@@ -52,33 +54,56 @@ struct Known {
     persistent: bool,
     seen: bool,
     returns: u32,
+    /// Until when whoever has it may hold it.
+    due: u64,
 }
+
+/// How long messages may be held.
+const TIMEOUT: u64 = 100;
 
 struct Trial {
     state: State,
+    rules: Arc<Rules>,
+    now: u64,
     store: MemoryStore,
-    load: Option<(Seq, usize)>,
+    priorities: Priorities,
+    /// Of each level at most one.
+    loads: BTreeMap<Seq, usize>,
     next_id: u32,
     /// By position; those that are handed out too.
     known: BTreeMap<Seq, Known>,
     held: BTreeSet<Seq>,
-    next: Seq,
+    /// By priority.
+    next: Vec<Seq>,
+    /// Turns of each priority that are left in a round.
+    left: Vec<u16>,
 }
 
 fn config(hot_max: usize) -> Config {
-    Config { auto_delete: false, durable: Some(ID), hot_max }
+    Config { durable: Some(ID), hot_max, ..CONFIG }
+}
+
+fn turns(priorities: Priorities) -> Vec<u16> {
+    (1..=u16::from(priorities.max) + 1).collect()
 }
 
 impl Trial {
-    fn new() -> Self {
+    fn new(priorities: Priorities, delivery_limit: Option<u32>) -> Self {
+        let config = Config { priorities, ..config(2000) };
+        let consumer_timeout = Some(TIMEOUT);
+        let rules = Arc::new(Rules { delivery_limit, consumer_timeout, ..Rules::default() });
         let mut trial = Self {
-            state: State::new(config(2000), Arc::default(), Past::default(), 0),
+            state: State::new(config, rules.clone(), &[], 0),
+            rules,
+            now: 0,
             store: MemoryStore::new(&StoreConfig::new("")),
-            load: None,
+            priorities,
+            loads: BTreeMap::new(),
             next_id: 0,
             known: BTreeMap::new(),
             held: BTreeSet::new(),
-            next: 0,
+            next: (0..=priorities.max).map(first_of).collect(),
+            left: turns(priorities),
         };
         trial.apply(Command::Consume(ConsumerSpec { window: 1500, ..consumer(1) })).unwrap();
         trial
@@ -87,13 +112,9 @@ impl Trial {
     /// Applies a command, tells the store, and follows what is handed out.
     fn apply(&mut self, command: Command) -> Result<Outcome, TestCaseError> {
         let mut effects = Effects::default();
-        let outcome = self.state.apply(0, command, &mut effects);
+        let outcome = self.state.apply(self.now, command, &mut effects);
         self.store.append(Batch::from(effects.store)).expect("a store that takes it");
-        for notice in effects.notices {
-            if let Notice::Load(from, octets) = notice {
-                self.load = Some((from, octets));
-            }
-        }
+        self.note_loads(&effects.notices);
         for delivery in effects.deliveries {
             self.follow(&delivery.entry, false)?;
         }
@@ -103,14 +124,53 @@ impl Trial {
         Ok(outcome)
     }
 
+    fn note_loads(&mut self, notices: &[Notice]) {
+        for notice in notices {
+            if let Notice::Load(from, octets) = notice {
+                self.loads.insert(*from, *octets);
+            }
+        }
+    }
+
+    /// The first message that waits in each level, the highest first.
+    fn heads(&self) -> Vec<Seq> {
+        let ready = self.known.keys().filter(|seq| !self.held.contains(seq));
+        let heads: BTreeMap<u8, Seq> = ready.rev().map(|seq| (level_of(*seq), *seq)).collect();
+        heads.into_values().rev().collect()
+    }
+
+    /// Whose turn it is.
+    fn first(&mut self) -> Option<Seq> {
+        let heads = self.heads();
+        match self.priorities.mode {
+            PriorityMode::Strict => heads.first().copied(),
+            PriorityMode::Weighted => {
+                let left = |seq: &Seq| self.left[usize::from(level_of(*seq))] > 0;
+                if !heads.iter().any(left) {
+                    self.left = turns(self.priorities);
+                }
+                let left = |seq: &&Seq| self.left[usize::from(level_of(**seq))] > 0;
+                let first = heads.iter().find(left).copied()?;
+                self.left[usize::from(level_of(first))] -= 1;
+                Some(first)
+            }
+            PriorityMode::Aging(ms) => {
+                let since = |seq: &Seq| {
+                    let lead = u64::from(level_of(*seq)) * ms;
+                    i64::from(self.known[seq].id) - lead as i64
+                };
+                heads.iter().min_by_key(|seq| since(seq)).copied()
+            }
+        }
+    }
+
     /// Messages leave in order, each as it is known.
     fn follow(&mut self, entry: &Entry, no_ack: bool) -> Result<(), TestCaseError> {
-        let first = self.known.keys().find(|seq| !self.held.contains(seq)).copied();
-        prop_assert_eq!(first, Some(entry.seq));
+        prop_assert_eq!(self.first(), Some(entry.seq));
         let known = self.known.get_mut(&entry.seq).expect("it is known");
         let found = (id_of(&entry.message), entry.redelivered, entry.returns);
         prop_assert_eq!(found, (known.id, known.seen, known.returns));
-        known.seen = true;
+        (known.seen, known.due) = (true, self.now + TIMEOUT);
         if no_ack {
             self.known.remove(&entry.seq);
         } else {
@@ -126,6 +186,7 @@ impl Trial {
             Step::Settle(at, verdict) => self.settle(*at, *verdict)?,
             Step::Credit => drop(self.apply(Command::Credit(key(1), 1500))?),
             Step::Trim(octets) => drop(self.apply(Command::Trim(*octets))?),
+            Step::Pass(ms) => self.pass(*ms)?,
             Step::Load => self.load()?,
             Step::Purge => {
                 self.known.retain(|seq, _| self.held.contains(seq));
@@ -136,16 +197,24 @@ impl Trial {
         Ok(())
     }
 
-    fn publish(&mut self, specs: &[(bool, usize)]) -> Result<(), TestCaseError> {
+    fn publish(&mut self, specs: &[(bool, usize, u8)]) -> Result<(), TestCaseError> {
         let mut messages = Vec::new();
-        for (persistent, padding) in specs {
+        for (persistent, padding, priority) in specs {
             let mut body = self.next_id.to_be_bytes().to_vec();
             body.resize(4 + padding, b'.');
-            messages.push(Builder::whole(0, b"\0\0", &[0, 0], &body, *persistent));
-            let known =
-                Known { id: self.next_id, persistent: *persistent, seen: false, returns: 0 };
-            self.known.insert(self.next, known);
-            (self.next_id, self.next) = (self.next_id + 1, self.next + 1);
+            // They arrive one a ms.
+            let (now, properties) = (self.next_id.into(), of_priority(*priority));
+            messages.push(Builder::whole(now, b"\0\0", &properties, &body, *persistent));
+            let known = Known {
+                id: self.next_id,
+                persistent: *persistent,
+                seen: false,
+                returns: 0,
+                due: 0,
+            };
+            let next = &mut self.next[usize::from(self.priorities.max.min(*priority))];
+            self.known.insert(*next, known);
+            (self.next_id, *next) = (self.next_id + 1, *next + 1);
         }
         self.apply(Command::Publish(messages)).map(drop)
     }
@@ -153,12 +222,9 @@ impl Trial {
     fn get(&mut self, no_ack: bool) -> Result<(), TestCaseError> {
         let mut effects = Effects::default();
         let command = Command::Get { no_ack, connection: 9 };
-        let outcome = self.state.apply(0, command, &mut effects);
+        let outcome = self.state.apply(self.now, command, &mut effects);
         self.store.append(Batch::from(effects.store)).expect("a store that takes it");
-        self.load = effects.notices.iter().fold(self.load, |load, notice| match notice {
-            Notice::Load(from, octets) => Some((*from, *octets)),
-            _ => load,
-        });
+        self.note_loads(&effects.notices);
         match outcome {
             Outcome::Got(Some(entry), _) => self.follow(&entry, no_ack)?,
             Outcome::Got(None, _) => prop_assert_eq!(self.known.len(), self.held.len()),
@@ -175,38 +241,68 @@ impl Trial {
             return Ok(());
         }
         let seq = *self.held.iter().nth(at % self.held.len()).expect("one of them");
-        self.held.remove(&seq);
         if verdict == Verdict::Requeue {
-            let known = self.known.get_mut(&seq).expect("it is known");
-            known.returns += 1;
+            self.returned(seq);
         } else {
+            self.held.remove(&seq);
             self.known.remove(&seq);
         }
         self.apply(Command::Settle(range(seq, seq), verdict)).map(drop)
     }
 
+    /// A message comes back, and goes if that was too often.
+    fn returned(&mut self, seq: Seq) {
+        self.held.remove(&seq);
+        let known = self.known.get_mut(&seq).expect("it is known");
+        known.returns += 1;
+        if self.rules.gives_up(known.returns) {
+            self.known.remove(&seq);
+        }
+    }
+
+    fn pass(&mut self, ms: u64) -> Result<(), TestCaseError> {
+        self.now += ms;
+        let late = self.held.iter().filter(|seq| self.known[seq].due <= self.now);
+        for seq in late.copied().collect::<Vec<_>>() {
+            self.returned(seq);
+        }
+        self.apply(Command::Tick).map(drop)
+    }
+
     fn load(&mut self) -> Result<(), TestCaseError> {
-        let Some((from, octets)) = self.load.take() else { return Ok(()) };
+        let Some((from, octets)) = self.loads.pop_first() else { return Ok(()) };
+        let (queue, at) = in_store(ID, from);
         let mut stored = Vec::new();
         let max = ReadMax { messages: 5, bytes: octets };
-        let next = self.store.read(ID, At(from), max, &mut stored).expect("a store that reads");
-        let found = stored.into_iter().map(entry).collect();
-        self.apply(Command::Loaded { from, next: next.0, found }).map(drop)
+        let next = self.store.read(queue, at, max, &mut stored).expect("a store that reads");
+        let found = stored.into_iter().map(|stored| entry(queue, stored)).collect();
+        let next = from_store(queue, next);
+        self.apply(Command::Loaded { from, next, found }).map(drop)
     }
 
     /// What is not persistent is gone; whatever was handed out counts as redelivered.
     fn restart(&mut self) -> Result<(), TestCaseError> {
         self.known.retain(|_, known| known.persistent);
         self.held.clear();
-        self.load = None;
-        let stats = self.store.stats(ID);
-        prop_assert_eq!(stats.messages as usize, self.known.len());
-        for (_, known) in self.known.range_mut(..stats.delivered.0) {
-            known.seen = true;
+        self.loads.clear();
+        let mut pasts = Vec::new();
+        for level in 0..=self.priorities.max {
+            let stats = self.store.stats(level_in_store(ID, level));
+            let first = first_of(level);
+            for (_, known) in self.known.range_mut(first..first + stats.delivered.0) {
+                known.seen = true;
+                // Whoever held it has not given it back.
+                known.returns = known.returns.max(1);
+            }
+            self.next[usize::from(level)] = first + stats.next.0;
+            pasts.push(past(&stats));
         }
+        let messages: u64 = pasts.iter().map(|past| past.messages).sum();
+        prop_assert_eq!(messages as usize, self.known.len());
         prop_assert!(self.known.values().all(|known| known.returns == 0 || known.seen));
-        self.next = stats.next.0;
-        self.state = State::new(config(2000), Arc::default(), past(&stats), 0);
+        self.left = turns(self.priorities);
+        let config = Config { priorities: self.priorities, ..config(2000) };
+        self.state = State::new(config, self.rules.clone(), &pasts, 0);
         self.apply(Command::Consume(ConsumerSpec { window: 1500, ..consumer(1) })).map(drop)
     }
 
@@ -222,14 +318,16 @@ impl Trial {
         }
         prop_assert_eq!(self.known.len(), self.held.len());
         let held = self.known.values().filter(|known| known.persistent).count();
-        prop_assert_eq!(self.store.stats(ID).messages as usize, held);
+        let levels = (0..=self.priorities.max).map(|level| level_in_store(ID, level));
+        let stored: u64 = levels.map(|level| self.store.stats(level).messages).sum();
+        prop_assert_eq!(stored as usize, held);
         Ok(())
     }
 }
 
-fn entry(stored: Stored) -> Entry {
+fn entry(queue: QueueId, stored: Stored) -> Entry {
     let message = Message::from_stored(stored.payload).expect("a message");
-    let (seq, returns) = (stored.seq.0, stored.returns);
+    let (seq, returns) = (from_store(queue, stored.seq), stored.returns);
     Entry { seq, message, redelivered: returns > 0, returns, stored: true }
 }
 
@@ -246,18 +344,42 @@ fn past(stats: &lepus_storage::QueueStats) -> Past {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn nothing_is_lost_or_out_of_order(steps in vec(any_step(), 0..150)) {
-        let mut trial = Trial::new();
-        for step in &steps {
-            trial.step(step)?;
-        }
-        trial.finish()?;
+    fn nothing_is_lost_or_out_of_order(
+        delivery_limit in prop::option::of(0u32..3),
+        steps in vec(any_step(), 0..150),
+    ) {
+        run(Priorities::default(), delivery_limit, &steps)?;
     }
+
+    #[test]
+    fn nothing_is_lost_or_out_of_order_with_priorities(
+        max in prop_oneof![1u8..7, Just(255)],
+        mode in prop_oneof![
+            Just(PriorityMode::Strict),
+            Just(PriorityMode::Weighted),
+            (1u64..9).prop_map(PriorityMode::Aging),
+        ],
+        steps in vec(any_step(), 0..150),
+    ) {
+        run(Priorities { max, mode }, None, &steps)?;
+    }
+}
+
+fn run(
+    priorities: Priorities,
+    delivery_limit: Option<u32>,
+    steps: &[Step],
+) -> Result<(), TestCaseError> {
+    let mut trial = Trial::new(priorities, delivery_limit);
+    for step in steps {
+        trial.step(step)?;
+    }
+    trial.finish()
 }
 
 #[test]
 fn of_a_refused_message_that_was_handed_out_the_store_hears_nothing_more() {
-    let mut state = State::new(config(1 << 20), Arc::default(), Past::default(), 0);
+    let mut state = State::new(config(1 << 20), Arc::default(), &[], 0);
     let mut effects = Effects::default();
     let body = [7; 10];
     let message = crate::message::Builder::whole(0, b"\0\0", &[0, 0], &body, true);
@@ -266,7 +388,6 @@ fn of_a_refused_message_that_was_handed_out_the_store_hears_nothing_more() {
     assert!(matches!(got, Outcome::Got(Some(_), 0)));
     state.apply(0, Command::Refused(vec![(0, 10)]), &mut effects);
     effects.store.clear();
-    let held = vec![SeqRange { first: 0, last: 0 }];
-    state.apply(0, Command::Settle(held, Verdict::Ack), &mut effects);
+    state.apply(0, Command::Settle(range(0, 0), Verdict::Ack), &mut effects);
     assert_eq!((effects.store, state.counts().unacked), (Vec::new(), 0));
 }

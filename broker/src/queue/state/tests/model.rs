@@ -67,6 +67,7 @@ pub struct ModelConsumer {
 #[derive(Debug, Default)]
 pub struct Model {
     auto_delete: bool,
+    delivery_limit: Option<u32>,
     deleted: bool,
     /// By position.
     ready: VecDeque<Item>,
@@ -79,8 +80,9 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn new(config: Config) -> Self {
-        Self { auto_delete: config.auto_delete, ..Self::default() }
+    pub fn new(config: Config, rules: &Rules) -> Self {
+        let (auto_delete, delivery_limit) = (config.auto_delete, rules.delivery_limit);
+        Self { auto_delete, delivery_limit, ..Self::default() }
     }
 
     /// Follows a command and judges what it led to.
@@ -130,15 +132,15 @@ impl Model {
                     self.settle(range, verdict);
                 }
             }
-            Command::Undo(entries) => {
-                for entry in entries {
+            Command::Undo(deliveries) => {
+                for Delivery { entry, .. } in deliveries {
                     let taken = self.taken.remove(&entry.seq).expect("only what is on its way");
                     self.put_back(taken.item);
                 }
             }
             Command::Get { no_ack, .. } => return self.get(no_ack),
             Command::Consume(spec) => return self.consume(spec),
-            Command::Cancel(key) => return self.cancel(key),
+            Command::Cancel(key) | Command::Leave(key) => return self.cancel(key),
             Command::Credit(key, octets) => {
                 if let Some(consumer) = self.consumer(key) {
                     consumer.window += octets as i64;
@@ -153,7 +155,12 @@ impl Model {
             Command::SetPull(key, pull) => return self.set_pull(key, pull),
             Command::Purge => return Outcome::Dropped(self.drop_ready()),
             Command::Delete { if_unused, if_empty } => return self.delete(if_unused, if_empty),
-            Command::PublishDead(_) | Command::Touch | Command::Tick | Command::Hold(_) => {
+            Command::PublishDead(_)
+            | Command::Schedule(_)
+            | Command::Touch
+            | Command::Tick
+            | Command::Hold(_)
+            | Command::SetRules(..) => {
                 unreachable!("the queues of this model have no rules")
             }
             // The queues of this model are not in the store.
@@ -176,7 +183,10 @@ impl Model {
             }
             let Some(Taken { item, .. }) = self.taken.remove(&seq) else { continue };
             match verdict {
-                Verdict::Requeue => {
+                Verdict::Requeue | Verdict::Fail if self.delivery_limit == Some(item.returns) => {
+                    self.finish(item)
+                }
+                Verdict::Requeue | Verdict::Fail => {
                     let returns = item.returns + 1;
                     self.put_back(Item { redelivered: true, returns, ..item });
                 }
@@ -368,6 +378,7 @@ impl Model {
             unacked: self.taken.values().filter(|taken| !taken.no_ack).count(),
             consumers: self.consumers.len(),
             ready_bytes: self.ready.iter().map(|item| 4 + item.padding as u64).sum(),
+            scheduled: 0,
         }
     }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::TestCaseError;
 
-use super::model::Model;
+use super::model::{Model, Taken};
 use super::*;
 
 /// A command, but for what depends on the state that it meets.
@@ -43,7 +43,8 @@ fn any_consumer() -> impl Strategy<Value = ConsumerSpec> {
     let flags = (any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.3));
     let numbers = (prop_oneof![2 => Just(0u32), 3 => 1u32..4], -1i32..2, window);
     (flags, numbers).prop_map(|((no_ack, exclusive, pull), (prefetch, priority, window))| {
-        ConsumerSpec { key: key(0), no_ack, exclusive, prefetch, priority, pull, window }
+        let timeout = None;
+        ConsumerSpec { key: key(0), no_ack, exclusive, prefetch, priority, pull, window, timeout }
     })
 }
 
@@ -77,10 +78,10 @@ struct Trial {
 }
 
 impl Trial {
-    fn new(config: Config) -> Self {
-        let new = || State::new(config, Arc::default(), Past::default(), 0);
+    fn new(config: Config, rules: &Rules) -> Self {
+        let new = || State::new(config, Arc::new(rules.clone()), &[], 0);
         let (state, twin) = (new(), new());
-        Self { state, twin, model: Model::new(config), keys: 0 }
+        Self { state, twin, model: Model::new(config, rules), keys: 0 }
     }
 
     /// Mostly a consumer that there is, sometimes one that is gone or never was.
@@ -98,14 +99,16 @@ impl Trial {
 
     fn single(&self, at: &[Index]) -> Vec<SeqRange> {
         let held = at.iter().filter_map(|at| self.held(at));
-        held.map(|seq| SeqRange { first: seq, last: seq }).collect()
+        held.flat_map(|seq| range(seq, seq)).collect()
     }
 
-    fn last_sent(&self, to: ConsumerKey, count: usize) -> Vec<Entry> {
+    fn last_sent(&self, to: ConsumerKey, count: usize) -> Vec<Delivery> {
         let taken = self.model.taken.values().rev().filter(|taken| taken.by == Some(to));
-        let mut entries: Vec<_> = taken.take(count).map(|taken| taken.item.entry()).collect();
-        entries.reverse();
-        entries
+        let delivery =
+            |taken: &Taken| Delivery { to, entry: taken.item.entry(), no_ack: taken.no_ack };
+        let mut deliveries: Vec<_> = taken.take(count).map(delivery).collect();
+        deliveries.reverse();
+        deliveries
     }
 
     fn command(&self, step: &Step) -> Command {
@@ -180,8 +183,8 @@ impl Trial {
     }
 }
 
-fn trial(config: Config, steps: &[Step]) -> Result<(), TestCaseError> {
-    let mut trial = Trial::new(config);
+fn trial(config: Config, rules: &Rules, steps: &[Step]) -> Result<(), TestCaseError> {
+    let mut trial = Trial::new(config, rules);
     for step in steps {
         trial.step(step)?;
     }
@@ -197,9 +200,11 @@ proptest! {
     #[test]
     fn a_queue_does_what_the_model_allows(
         auto_delete in prop::bool::weighted(0.2),
+        delivery_limit in prop::option::of(0u32..3),
         steps in vec(any_step(6), 0..120),
     ) {
-        trial(Config { auto_delete, ..CONFIG }, &steps)?;
+        let rules = Rules { delivery_limit, ..Rules::default() };
+        trial(Config { auto_delete, ..CONFIG }, &rules, &steps)?;
     }
 }
 
@@ -207,6 +212,6 @@ proptest! {
     #![proptest_config(cases(12))]
     #[test]
     fn a_queue_of_thousands_does_what_the_model_allows(steps in vec(any_step(400), 0..40)) {
-        trial(CONFIG, &steps)?;
+        trial(CONFIG, &Rules::default(), &steps)?;
     }
 }

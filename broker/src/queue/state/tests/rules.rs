@@ -34,8 +34,7 @@ fn what_was_never_sent_is_not_redelivered() {
     queue.apply(Command::Consume(ConsumerSpec { prefetch: 2, ..consumer(1) }));
     let (_, effects) = queue.apply(Command::Publish(messages(0..3)));
     queue.apply(Command::Cancel(key(1)));
-    let entries = effects.deliveries.into_iter().map(|delivery| delivery.entry).collect();
-    queue.apply(Command::Undo(entries));
+    queue.apply(Command::Undo(effects.deliveries));
     assert_eq!(queue.state.counts().unacked, 0);
     assert_eq!(queue.drain(), [(0, 0, false), (1, 1, false), (2, 2, false)]);
 }
@@ -48,8 +47,7 @@ fn what_was_never_sent_keeps_the_mark_of_an_earlier_delivery() {
     queue.apply(Command::Settle(range(0, 0), Verdict::Requeue));
     let (_, effects) = queue.apply(Command::Consume(ConsumerSpec { no_ack: true, ..consumer(1) }));
     queue.apply(Command::Cancel(key(1)));
-    let entries = effects.deliveries.into_iter().map(|delivery| delivery.entry).collect();
-    queue.apply(Command::Undo(entries));
+    queue.apply(Command::Undo(effects.deliveries));
     assert_eq!(queue.drain(), [(0, 0, true)]);
 }
 
@@ -61,10 +59,10 @@ fn a_dead_consumer_is_not_tried_for_ever() {
     queue.apply(Command::Consume(ConsumerSpec { prefetch: 1, window: 1000, ..consumer(1) }));
     let (_, mut effects) = queue.apply(Command::Publish(messages(0..1)));
     let mut tries = 0;
-    while let Some(Delivery { entry, .. }) = effects.deliveries.pop() {
+    while let Some(delivery) = effects.deliveries.pop() {
         tries += 1;
         assert!(tries < 20, "the message goes round and round");
-        effects = queue.apply(Command::Undo(vec![entry])).1;
+        effects = queue.apply(Command::Undo(vec![delivery])).1;
     }
     assert_eq!(queue.state.counts().ready, 1);
     assert_eq!(queue.delivered(Command::Consume(consumer(2))), [(2, 0, false)]);

@@ -1,0 +1,124 @@
+//! What is known of a connection besides what it does, for operators.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use amq_protocol::types::{AMQPValue, FieldTable};
+use lepus_protocol::handshake::Tuning;
+
+use crate::events::{Event, address, fields};
+use crate::node::Node;
+
+/// Addresses, times, and what the client says of itself.
+pub struct Facts {
+    peer: SocketAddr,
+    local: SocketAddr,
+    connected_at: u64,
+    mechanism: String,
+    client_properties: FieldTable,
+    /// The client has tried to log in: from then on operators hear of the connection.
+    introduced: bool,
+}
+
+impl Facts {
+    /// A connection that has just been accepted, by the time in ms since 1970.
+    pub fn new(from: IpAddr, now: u64) -> Self {
+        Self {
+            peer: SocketAddr::new(from, 0),
+            local: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+            connected_at: now,
+            mechanism: String::new(),
+            client_properties: FieldTable::default(),
+            introduced: false,
+        }
+    }
+
+    /// Both ends of the socket.
+    pub fn set_addresses(&mut self, peer: SocketAddr, local: SocketAddr) {
+        (self.peer, self.local) = (peer, local);
+    }
+
+    /// The client logs in.
+    pub fn introduce(&mut self, mechanism: &str, client_properties: FieldTable) {
+        mechanism.clone_into(&mut self.mechanism);
+        self.client_properties = client_properties;
+        self.introduced = true;
+    }
+
+    /// RabbitMQ's name of a connection.
+    pub fn name(&self) -> String {
+        format!("{} -> {}", self.peer, self.local)
+    }
+
+    /// A login was accepted, or refused for some reason.
+    pub fn tell_login(&self, node: &Node, user: &str, error: Option<&str>) {
+        node.tell(|| {
+            let event = match error {
+                None => Event::new("user.authentication.success"),
+                Some(error) => Event::new("user.authentication.failure").text("error", error),
+            };
+            self.ends(event)
+                .text("name", user)
+                .text("connection_name", &self.name())
+                .text("connection_type", "network")
+        });
+    }
+
+    /// The connection is open.
+    pub fn tell_created(
+        &self,
+        node: &Node,
+        connection: u64,
+        (user, vhost): (&str, &str),
+        tuning: Tuning,
+    ) {
+        node.tell(|| {
+            let mut event = Event::new("connection.created")
+                .number("connected_at", self.connected_at)
+                .number("channel_max", u64::from(tuning.channel_max))
+                .number("frame_max", u64::from(tuning.frame_max))
+                .number("timeout", u64::from(tuning.heartbeat))
+                .number("port", u64::from(self.local.port()))
+                .text("user", user)
+                .text("type", "network")
+                .by(vhost, user);
+            for name in ["ssl_hash", "ssl_cipher", "ssl_key_exchange", "ssl_protocol"] {
+                event = event.text(name, "");
+            }
+            for name in ["peer_cert_validity", "peer_cert_issuer", "peer_cert_subject"] {
+                event = event.text(name, "");
+            }
+            self.identity(self.ends(event), node, connection)
+        });
+    }
+
+    /// The connection is gone.
+    pub fn tell_closed(&self, node: &Node, connection: u64) {
+        if self.introduced {
+            node.tell(|| self.identity(Event::new("connection.closed"), node, connection));
+        }
+    }
+
+    fn identity(&self, event: Event, node: &Node, connection: u64) -> Event {
+        let event = event
+            .text("name", &self.name())
+            .text("pid", &node.pid(connection, 0))
+            .text("node", Node::NAME)
+            .with("client_properties", fields(&self.client_properties));
+        match self.client_properties.inner().get("connection_name") {
+            Some(AMQPValue::LongString(name)) => {
+                event.text("user_provided_name", &name.to_string())
+            }
+            _ => event,
+        }
+    }
+
+    fn ends(&self, event: Event) -> Event {
+        event
+            .text("host", &address(self.local.ip()))
+            .text("peer_host", &address(self.peer.ip()))
+            .number("peer_port", u64::from(self.peer.port()))
+            .text("protocol", "{0,9,1}")
+            .text("auth_mechanism", &self.mechanism)
+            .flag("ssl", false)
+    }
+}

@@ -1,0 +1,104 @@
+//! What happens in the broker, told to whoever has bound a queue to `amq.rabbitmq.event`: names, headers
+//! and types as RabbitMQ's plugin rabbitmq_event_exchange has them. With nobody bound nothing is done.
+
+mod terms;
+pub mod topology;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use amq_protocol::types::{AMQPValue, FieldTable};
+
+use crate::message::Message;
+use crate::node::Node;
+use crate::vhost::Vhost;
+pub use terms::{address, fields, json};
+
+/// The exchange, in the default virtual host.
+pub const EXCHANGE: &str = "amq.rabbitmq.event";
+
+/// Whoever does something that no user has asked for.
+pub const INTERNAL_USER: &str = "rmq-internal";
+
+/// Whether anybody wants to be told.
+#[derive(Debug, Default)]
+pub struct Events {
+    wanted: AtomicBool,
+}
+
+impl Events {
+    /// Whether anybody wants to be told.
+    #[inline]
+    pub fn wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Somebody wants to be told, or nobody does any more.
+    pub fn set_wanted(&self, wanted: bool) {
+        self.wanted.store(wanted, Ordering::Relaxed);
+    }
+}
+
+/// Something that has happened.
+#[derive(Debug)]
+pub struct Event {
+    key: &'static str,
+    headers: FieldTable,
+}
+
+impl Event {
+    /// One with a routing key.
+    pub fn new(key: &'static str) -> Self {
+        Self { key, headers: FieldTable::default() }
+    }
+
+    /// Adds a header.
+    pub fn with(mut self, name: &str, value: AMQPValue) -> Self {
+        self.headers.insert(name.into(), value);
+        self
+    }
+
+    /// Adds a text.
+    pub fn text(self, name: &str, text: &str) -> Self {
+        self.with(name, AMQPValue::LongString(text.into()))
+    }
+
+    /// Adds a number.
+    pub fn number(self, name: &str, number: u64) -> Self {
+        self.with(name, AMQPValue::LongLongInt(i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+
+    /// Adds a flag.
+    pub fn flag(self, name: &str, flag: bool) -> Self {
+        self.with(name, AMQPValue::Boolean(flag))
+    }
+
+    /// Adds a virtual host and who has done it.
+    pub fn by(self, vhost: &str, user: &str) -> Self {
+        self.text("vhost", vhost).text("user_who_performed_action", user)
+    }
+
+    fn message(self, now: u64) -> Option<Message> {
+        let Self { key, headers } = self.number("timestamp_in_ms", now);
+        // Properties delivery_mode and timestamp, which counts seconds.
+        let properties =
+            [&0x1040_u16.to_be_bytes()[..], &[2], &(now / 1000).to_be_bytes()].concat();
+        Message::of_broker(now, [EXCHANGE, key], &properties, &headers, b"", true)
+    }
+}
+
+impl Node {
+    /// Tells of something if anybody wants to be told. Call it with no lock held.
+    pub fn tell(&self, event: impl FnOnce() -> Event) {
+        if self.events().wanted() {
+            self.tell_of(event());
+        }
+    }
+
+    #[cold]
+    fn tell_of(&self, event: Event) {
+        let message = event.message(crate::clock::now_ms());
+        if let (Some(vhost), Some(message)) = (self.vhost(Vhost::DEFAULT), message) {
+            vhost.publish_inside(&message);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Messages that consumers hold, by position.
+
+use std::ops::RangeInclusive;
+
+use super::Seq;
+use super::place::level_of;
+use crate::window::Window;
+
+/// Values under positions; the positions of one level ascend, mostly, as they are inserted.
+#[derive(Debug)]
+pub struct Held<T> {
+    lowest: Window<T>,
+    /// The levels above, as far as there ever was a value.
+    others: Vec<Window<T>>,
+    in_others: usize,
+}
+
+impl<T> Default for Held<T> {
+    fn default() -> Self {
+        Self { lowest: Window::default(), others: Vec::new(), in_others: 0 }
+    }
+}
+
+impl<T> Held<T> {
+    /// How many values it holds.
+    pub fn len(&self) -> usize {
+        self.lowest.len() + self.in_others
+    }
+
+    fn change<R>(&mut self, level: u8, change: impl FnOnce(&mut Window<T>) -> R) -> R {
+        let Some(at) = level.checked_sub(1) else { return change(&mut self.lowest) };
+        if usize::from(at) >= self.others.len() {
+            self.others.resize_with(usize::from(level), Window::default);
+        }
+        let Some(window) = self.others.get_mut(usize::from(at)) else {
+            return change(&mut self.lowest);
+        };
+        let before = window.len();
+        let result = change(window);
+        self.in_others = self.in_others + window.len() - before;
+        result
+    }
+
+    /// Adds a value.
+    pub fn insert(&mut self, seq: Seq, value: T) {
+        self.change(level_of(seq), |window| window.insert(seq, value));
+    }
+
+    /// Takes a value out.
+    pub fn remove(&mut self, seq: Seq) -> Option<T> {
+        self.change(level_of(seq), |window| window.remove(seq))
+    }
+
+    /// Takes out all values in a range of positions of one level, ascending.
+    pub fn remove_range(&mut self, range: RangeInclusive<Seq>) -> Vec<(Seq, T)> {
+        self.change(level_of(*range.start()), |window| window.remove_range(range))
+    }
+}

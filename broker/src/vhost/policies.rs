@@ -1,0 +1,77 @@
+//! Policies of a virtual host, and how its operators have messages flow.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use super::Vhost;
+use crate::error::Refusal;
+use crate::events::Event;
+use crate::node::Node;
+use crate::policy::{Applied, Flow, Kind, Policy, PolicySpec};
+use crate::topology::{Command, Outcome};
+
+impl Vhost {
+    /// Sets a policy, at once for all that it matches.
+    ///
+    /// # Errors
+    /// What is wrong with it, in RabbitMQ's words.
+    pub fn set_policy(
+        &self,
+        user: &str,
+        node: &Arc<Node>,
+        kind: Kind,
+        spec: PolicySpec,
+    ) -> Result<(), String> {
+        let policy = Arc::new(Policy::new(kind, spec)?);
+        let done = self.apply_by(user, node, Command::SetPolicy(kind, policy.clone()));
+        done.map_err(|refusal| refusal.text)?;
+        node.tell(|| policy.event().text("name", &policy.name).by(&self.name, user));
+        Ok(())
+    }
+
+    /// Takes a policy away; `false` if there is none of that name.
+    pub fn clear_policy(&self, user: &str, node: &Arc<Node>, kind: Kind, name: &str) -> bool {
+        let done = self.apply_by(user, node, Command::ClearPolicy(kind, name));
+        let cleared = !matches!(done, Ok(Outcome::Missing) | Err(_));
+        if cleared {
+            let key = match kind {
+                Kind::User => "policy.cleared",
+                Kind::Operator => "operator.policy.cleared",
+            };
+            node.tell(|| Event::new(key).text("name", name).by(&self.name, user));
+        }
+        cleared
+    }
+
+    /// Switches the firehose on or off; it stays so over a restart.
+    pub fn set_tracing(&self, node: &Arc<Node>, on: bool) -> Result<(), Refusal> {
+        self.apply(node, Command::SetTracing(on)).map(drop)
+    }
+
+    /// The policies of a kind, the first to count first.
+    pub fn policies(&self, kind: Kind) -> Vec<Arc<Policy>> {
+        self.read(|topology| topology.policies().of(kind).to_vec())
+    }
+
+    /// The policies that count for a queue.
+    pub fn queue_policies(&self, queue: &str) -> Result<Applied, Refusal> {
+        self.read(|topology| topology.queue_policies(queue)).map(|(applied, _)| applied)
+    }
+
+    /// The policies that count for an exchange.
+    pub fn exchange_policies(&self, exchange: &str) -> Result<Applied, Refusal> {
+        self.read(|topology| topology.exchange(exchange).map(|found| found.applied.clone()))
+    }
+
+    /// How an operator has the messages of a queue flow.
+    pub fn flow(&self, queue: &str) -> Result<Flow, Refusal> {
+        self.read(|topology| topology.queue_policies(queue)).map(|(_, flow)| flow)
+    }
+
+    /// Pauses or resumes a queue, or limits how fast it delivers; what policies say holds besides.
+    pub fn set_flow(&self, node: &Arc<Node>, queue: &str, flow: Flow) -> Result<(), Refusal> {
+        self.apply(node, Command::SetFlow(queue, flow)).map(drop)
+    }
+}

@@ -1,0 +1,306 @@
+//! What operators do, and clients see: a broker in this process, real connections, real files.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use lepus::config::Config;
+use lepus::node::Node;
+use lepus::policy::{Flow, Kind, PolicySpec};
+use lepus::server;
+use lepus::stores::Stores;
+use lepus::vhost::Vhost;
+use lepus_tests::*;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+/// A directory that goes with the test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(unique("operators")))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A broker that serves connections.
+struct Here {
+    node: Arc<Node>,
+    vhost: Arc<Vhost>,
+    address: String,
+    stop: Option<oneshot::Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Here {
+    fn start(directory: &Path) -> Self {
+        let config = Config { disk_free_limit: 0, segment_bytes: 1 << 20, ..Config::default() };
+        let (stores, found) = Stores::open(directory, &config).expect("stores");
+        let node = Node::new(config, stores);
+        node.restore(found).expect("what was declared");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let served = node.clone();
+        let serving = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+                tell.send(listener.local_addr().unwrap().to_string()).unwrap();
+                server::run(served, listener, async { drop(stopped.await) }).await;
+            });
+        });
+        let (timers, reader) = (node.clone(), node.clone());
+        let threads = vec![
+            serving,
+            std::thread::spawn(move || timers.timers().work()),
+            std::thread::spawn(move || reader.loader().work()),
+        ];
+        let vhost = node.vhost("/").expect("the virtual host that every broker has");
+        let address = told.recv().expect("an address");
+        Self { node, vhost, address, stop: Some(stop), threads }
+    }
+
+    fn connect(&self) -> Conn {
+        Conn::login(&self.address, &Login::default())
+    }
+
+    fn set(&self, name: &str, pattern: &str, definition: Value) {
+        let (name, pattern, apply_to) = (name.to_owned(), pattern.to_owned(), String::new());
+        let spec = PolicySpec { name, pattern, apply_to, priority: 3, definition };
+        self.vhost.set_policy("operator", &self.node, Kind::User, spec).expect("a valid policy");
+    }
+
+    fn end(&mut self) {
+        let Some(stop) = self.stop.take() else { return };
+        let _ = stop.send(());
+        self.node.timers().stop();
+        self.node.loader().stop();
+        for thread in self.threads.drain(..) {
+            thread.join().expect("no panic");
+        }
+        self.node.store().close().expect("a store that is closed well");
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn durable(name: &str) -> queue::Declare {
+    queue::Declare { durable: true, ..declare(name) }
+}
+
+#[test]
+fn what_was_set_survives_a_restart() {
+    let directory = Directory::new();
+    let mut here = Here::start(&directory.0);
+    let mut conn = here.connect();
+    let mut ch = conn.channel(1);
+    ch.declare(durable("q"));
+    ch.declare(durable("other"));
+    here.set("p", "^q$", json!({"max-length": 2}));
+    let flow = Flow { paused: true, max_rate: Some(9) };
+    here.vhost.set_flow(&here.node, "other", flow).expect("the queue");
+    here.vhost.set_tracing(&here.node, true).expect("done");
+    conn.close();
+    here.end();
+    drop(here);
+
+    // Its queues keep a broker, and with it its files, to the process's end.
+    let copy = Directory::new();
+    let copied = Command::new("cp").arg("-r").arg(&directory.0).arg(&copy.0).status();
+    assert!(copied.expect("cp").success());
+    let here = Here::start(&copy.0);
+    let applied = here.vhost.queue_policies("q").expect("the queue");
+    let effective = applied.effective().map(Value::Object);
+    assert_eq!(effective, Some(json!({"max-length": 2})));
+    assert_eq!(here.vhost.flow("other"), Ok(flow));
+    assert!(here.vhost.is_traced());
+    let mut conn = here.connect();
+    let mut ch = conn.channel(1);
+    ch.publish_all("q", ["1", "2", "3", "4"]);
+    ch.expect_counts("q", (2, 0));
+    ch.publish_all("other", ["1"]);
+    ch.expect_counts("other", (1, 0));
+    assert!(ch.get("other", true).is_none());
+    here.vhost.set_flow(&here.node, "other", Flow::default()).expect("the queue");
+    assert!(ch.get("other", true).is_some());
+}
+
+#[test]
+fn clients_meet_policies_at_once() {
+    let directory = Directory::new();
+    let here = Here::start(&directory.0);
+    let mut conn = here.connect();
+    let mut ch = conn.channel_confirming(1);
+    ch.declare(durable("q"));
+    ch.publish("", "q", "1");
+    ch.confirmed(1, 1);
+    here.set("p", "", json!({"max-length": 1, "overflow": "reject-publish"}));
+    ch.publish("", "q", "2");
+    assert_eq!(ch.expect::<basic::Nack>().delivery_tag, 2);
+    assert!(here.vhost.clear_policy("operator", &here.node, Kind::User, "p"));
+    ch.publish("", "q", "3");
+    ch.confirmed(3, 3);
+    here.set(
+        "p",
+        "",
+        json!({"message-ttl": 1, "dead-letter-exchange": "",
+        "dead-letter-routing-key": "dead"}),
+    );
+    ch.declare(durable("dead"));
+    here.set("keep", "^dead$", json!({"queue-version": 2}));
+    here.set("a", "^dead$", json!({"queue-version": 2}));
+    ch.publish("", "q", "4");
+    ch.confirmed(4, 4);
+    ch.expect_counts("q", (0, 0));
+}
+
+#[test]
+fn a_pause_and_a_rate_hold_consumers_back() {
+    let directory = Directory::new();
+    let here = Here::start(&directory.0);
+    let mut conn = here.connect();
+    let mut ch = conn.channel(1);
+    ch.declare(durable("q"));
+    here.set("p", "^q$", json!({"pause": true}));
+    ch.consume_with(consume_no_ack("q", "c"));
+    ch.publish_all("q", ["1", "2", "3"]);
+    ch.expect_counts("q", (3, 1));
+    ch.expect_silence("q");
+    // One at once, and then by the timer.
+    here.set("p", "^q$", json!({"max-delivery-rate": 5}));
+    for expected in ["1", "2", "3"] {
+        assert_eq!(ch.delivery().text(), expected);
+    }
+}
+
+fn headers_of<M>(message: &Message<M>) -> FieldTable {
+    message.properties.headers().clone().expect("headers")
+}
+
+/// As RabbitMQ 3.10.8 traces them, but for the channel and what addresses are in there.
+#[test]
+fn the_firehose_shows_what_is_published_and_delivered() {
+    let directory = Directory::new();
+    let here = Here::start(&directory.0);
+    let mut watching = here.connect();
+    let mut watch = watching.channel(1);
+    let traces = watch.temp_queue();
+    watch.bind(&traces, "amq.rabbitmq.trace", "#");
+    let mut conn = here.connect();
+    let mut ch = conn.channel(2);
+    ch.queue("q1");
+    ch.bind("q1", "amq.topic", "a");
+    ch.publish("amq.topic", "a", "untold");
+    ch.got("q1");
+    here.vhost.set_tracing(&here.node, true).expect("done");
+    let properties = headers([("h", int(1)), ("BCC", list([text("nobody")]))])
+        .with_content_type("t/x".into())
+        .with_delivery_mode(2)
+        .with_priority(3)
+        .with_timestamp(77)
+        .with_app_id("ap".into());
+    ch.publish_with(publish("amq.topic", "a"), &properties, "hello");
+    ch.got("q1");
+    ch.send(nack(2, true));
+    ch.consume_with(consume_no_ack("q1", "c"));
+    assert_eq!(ch.delivery().text(), "hello");
+    here.vhost.set_tracing(&here.node, false).expect("done");
+    ch.publish("amq.topic", "a", "untold");
+    assert_eq!(ch.delivery().text(), "untold");
+
+    watch.expect_counts(&traces, (3, 0));
+    let told: Vec<_> = (0..3).map(|_| watch.get(&traces, true).expect("a trace")).collect();
+    let keys: Vec<&str> = told.iter().map(|trace| trace.method.routing_key.as_str()).collect();
+    assert_eq!(keys, ["publish.amq.topic", "deliver.q1", "deliver.q1"]);
+    for (trace, more) in told.iter().zip([
+        ("routed_queues", list([text("q1")])),
+        ("redelivered", int(0)),
+        ("redelivered", int(1)),
+    ]) {
+        assert_eq!((trace.text(), trace.method.exchange.as_str()), ("hello", "amq.rabbitmq.trace"));
+        let mut headers = headers_of(trace).inner().clone();
+        let Some(AMQPValue::LongString(name)) = headers.remove("connection") else {
+            panic!("no connection in {headers:?}");
+        };
+        assert!(name.to_string().ends_with(&format!(" -> {}", here.address)), "{name}");
+        // As delivered: BCC is taken out of what is published.
+        let properties = table([
+            ("content_type", text("t/x")),
+            ("headers", table([("h", int(1))]).into()),
+            ("delivery_mode", int(2)),
+            ("priority", int(3)),
+            ("timestamp", int(77)),
+            ("app_id", text("ap")),
+        ]);
+        let published = more.0 == "routed_queues";
+        let keys = if published { vec![text("a"), text("nobody")] } else { vec![text("a")] };
+        let expected = table([
+            ("exchange_name", text("amq.topic")),
+            ("routing_keys", list(keys)),
+            ("properties", properties.into()),
+            ("node", text(Node::NAME)),
+            ("vhost", text("/")),
+            ("channel", int(2)),
+            ("user", text("guest")),
+            more,
+        ]);
+        assert_eq!(FieldTable::from(headers), expected);
+    }
+    // Nor are traces traced.
+    here.vhost.set_tracing(&here.node, true).expect("done");
+    ch.publish("", "nowhere", "x");
+    watch.expect_counts(&traces, (1, 0));
+    assert!(watch.get(&traces, true).is_some() && watch.get(&traces, true).is_none());
+}
+
+#[test]
+fn policies_and_alarms_are_told() {
+    let directory = Directory::new();
+    let here = Here::start(&directory.0);
+    let mut conn = here.connect();
+    let mut ch = conn.channel(1);
+    let queue = ch.temp_queue();
+    for key in ["policy.*", "operator.#", "alarm.*"] {
+        ch.bind(&queue, "amq.rabbitmq.event", key);
+    }
+    ch.consume_with(consume_no_ack(&queue, "events"));
+    here.set("p", "^x", json!({"max-length": 7, "overflow": "drop-head"}));
+    here.vhost.clear_policy("operator", &here.node, Kind::User, "p");
+    let set = ch.delivery();
+    let mut headers = headers_of(&set).inner().clone();
+    assert!(headers.remove("timestamp_in_ms").is_some());
+    let definition = table([("max-length", long(7)), ("overflow", text("drop-head"))]);
+    let expected = table([
+        ("name", text("p")),
+        ("pattern", text("^x")),
+        ("apply-to", text("all")),
+        ("priority", long(3)),
+        ("definition", definition.into()),
+        ("vhost", text("/")),
+        ("user_who_performed_action", text("operator")),
+    ]);
+    assert_eq!(
+        (set.method.routing_key.as_str(), FieldTable::from(headers)),
+        ("policy.set", expected)
+    );
+    assert_eq!(ch.delivery().method.routing_key.as_str(), "policy.cleared");
+    here.node.set_alarm(lepus::alarm::Alarm::Memory, true);
+    let alarm = ch.delivery();
+    assert_eq!(alarm.method.routing_key.as_str(), "alarm.set");
+    assert_eq!(headers_of(&alarm).inner().get("source"), Some(&text("memory")));
+    // The watch over memory clears it.
+    assert_eq!(ch.delivery().method.routing_key.as_str(), "alarm.cleared");
+}
