@@ -16,7 +16,13 @@ pub fn route_input<'a>(
     keys: &'a [&'a [u8]],
     headers: Option<&'a FieldTable>,
 ) -> RouteInput<'a> {
-    RouteInput { keys, headers, properties: message.properties(), draw: rand::random() }
+    RouteInput {
+        keys,
+        headers,
+        properties: message.properties(),
+        released: false,
+        draw: rand::random(),
+    }
 }
 
 /// The routing key, and then those of [`extra_keys`].

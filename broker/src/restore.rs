@@ -8,7 +8,7 @@ use lepus_storage::{Batch, Op, QueueId, QueueStats, ReadMax, Seq};
 
 use crate::message::Waiting;
 use crate::node::Node;
-use crate::queue::state::place::{level_of, lowest_level};
+use crate::queue::state::place::{is_keys, level_of, lowest_level};
 use crate::queue::state::schedule::{Bucket, Found, Note};
 use crate::queue::state::{Command, Past};
 use crate::routing;
@@ -48,9 +48,11 @@ impl Node {
         // Messages' times may be over.
         let queues = vhost.read(|topology| topology.durable_queues());
         for queue in &queues {
+            queue.recall_keys(found.queues.keys().copied())?;
             queue.apply(Command::Tick);
         }
-        let messages: u64 = found.queues.values().map(|stats| stats.messages).sum();
+        let messages = found.queues.iter().filter(|(id, _)| !is_keys(**id));
+        let messages: u64 = messages.map(|(_, stats)| stats.messages).sum();
         tracing::info!(queues = queues.len(), messages, "restored");
         Ok(())
     }
@@ -86,7 +88,7 @@ fn holder_id(record: &Record) -> Option<u64> {
 /// What there is of each level of each queue, the lowest first.
 fn pasts(stored: &HashMap<QueueId, QueueStats>) -> HashMap<QueueId, Vec<Past>> {
     let mut pasts: HashMap<QueueId, Vec<Past>> = HashMap::new();
-    for (id, stats) in stored.iter().filter(|(id, _)| Bucket::parse(**id).is_none()) {
+    for (id, stats) in stored.iter().filter(|(id, _)| is_level(**id)) {
         let (levels, level) = (pasts.entry(lowest_level(*id)).or_default(), level_of(id.0));
         if levels.len() <= usize::from(level) {
             levels.resize(usize::from(level) + 1, Past::default());
@@ -96,6 +98,11 @@ fn pasts(stored: &HashMap<QueueId, QueueStats>) -> HashMap<QueueId, Vec<Past>> {
         }
     }
     pasts
+}
+
+/// Whether something of the store is messages that are ready.
+fn is_level(id: QueueId) -> bool {
+    Bucket::parse(id).is_none() && !is_keys(id)
 }
 
 fn past(stats: &QueueStats) -> Past {

@@ -10,11 +10,18 @@ use amq_protocol::types::{AMQPValue, FieldTable};
 use lepus_protocol::table;
 use twox_hash::XxHash3_128;
 
-use crate::message::Message;
 use crate::envelope;
+use crate::message::Message;
+use crate::topology::arguments::integer;
 
 /// The header that makes messages the same if its values are equal, in type and content.
 pub const HEADER: &str = "x-deduplication-header";
+/// The argument that has a queue drop them.
+pub const ARGUMENT: &str = "x-message-deduplication";
+/// How many keys are kept, and for how long (ms); the latter is a header, too.
+pub const SIZE: &str = "x-cache-size";
+/// See [`SIZE`].
+pub const TTL: &str = "x-cache-ttl";
 
 /// Stands for a value of [`HEADER`].
 pub type Key = u128;
@@ -31,7 +38,12 @@ pub fn key(headers: &FieldTable) -> Option<Key> {
     }
 }
 
-/// The same, of a message whose headers were not read yet.
-pub fn key_of(message: &Message) -> Option<Key> {
-    key(&envelope::headers(message)?)
+/// The key of a message, and how long (ms) it wants that to be remembered.
+pub fn named(message: &Message) -> Option<(Key, Option<u64>)> {
+    if !message.has_headers() {
+        return None;
+    }
+    let headers = envelope::headers(message)?;
+    let ttl = headers.inner().get(TTL).and_then(integer);
+    Some((key(&headers)?, ttl.and_then(|ttl| u64::try_from(ttl).ok())))
 }

@@ -86,9 +86,13 @@ impl Recent {
         entry
     }
 
-    /// How many keys there are, with those whose time is over.
-    pub fn len(&self) -> usize {
-        self.known.len()
+    /// Forgets a key by the position of its entry.
+    pub fn forget(&mut self, at: u64) {
+        if let Some(key) = self.get(at).map(|entry| entry.key)
+            && self.known.get(&key) == Some(&at)
+        {
+            self.known.remove(&key);
+        }
     }
 
     /// A later entry has taken its place.

@@ -9,6 +9,7 @@ mod complaints;
 mod death;
 pub mod load;
 mod postpone;
+mod recall;
 mod receipt;
 mod rules;
 pub mod state;
@@ -240,6 +241,9 @@ impl Queue {
                 if !refused.waiting.is_empty() {
                     self.apply(Command::Schedule(Note::Refused(refused.waiting)));
                 }
+                if !refused.keys.is_empty() {
+                    self.apply(Command::Forget(refused.keys));
+                }
                 if !refused.ready.is_empty() {
                     self.apply(Command::Refused(refused.ready));
                 }
@@ -294,6 +298,7 @@ impl Queue {
 fn rules_of(record: &QueueRecord, arguments: &FieldTable) -> Rules {
     let mut rules = rules::rules(arguments);
     rules.delays |= record.holds_back;
+    rules.passes = record.holds_back && rules.unique.is_some();
     rules
 }
 

@@ -12,6 +12,7 @@ use super::{Queue, Transaction};
 use crate::clock::now_ms;
 use crate::envelope;
 use crate::message::Message;
+use crate::routing::RouteInput;
 
 /// How long messages that are due wait while the store takes none, ms.
 const RETRY_MS: u64 = 500;
@@ -66,6 +67,7 @@ impl Queue {
             let extra = extra.unwrap_or_default();
             let keys = envelope::keys(&message, &extra);
             let input = envelope::route_input(&message, &keys, headers.as_ref());
+            let input = RouteInput { released: true, ..input };
             // Without the exchange the message is dropped: it went with it.
             let Ok(route) = vhost.route_inside(self.name(), &input, &message) else { continue };
             if let Some(headers) = headers.filter(|headers| headers.contains_key("BCC")) {

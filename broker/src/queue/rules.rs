@@ -3,7 +3,8 @@
 use amq_protocol::types::{AMQPValue, FieldTable};
 
 use super::state::schedule::{LONGEST_MS, Retry, RetryKind};
-use super::state::{DeadLetterTo, Overflow, Priorities, PriorityMode, Rules};
+use super::state::{DeadLetterTo, Overflow, Priorities, PriorityMode, Rules, Unique};
+use crate::dedup;
 use crate::topology::arguments::{integer, is_quorum, real};
 
 /// How often a message of a quorum queue comes back if nothing else is said, as in RabbitMQ 4.
@@ -38,6 +39,8 @@ pub fn rules(arguments: &FieldTable) -> Rules {
         max_rate: number("x-max-delivery-rate"),
         delays: flag("x-delayed"),
         retry: retry(arguments),
+        unique: unique(arguments),
+        passes: false,
     }
 }
 
@@ -70,6 +73,17 @@ fn text(arguments: &FieldTable, name: &str) -> Option<String> {
     match arguments.inner().get(name)? {
         AMQPValue::LongString(text) => Some(text.to_string()),
         _ => None,
+    }
+}
+
+fn unique(arguments: &FieldTable) -> Option<Unique> {
+    if arguments.inner().get(dedup::ARGUMENT) != Some(&AMQPValue::Boolean(true)) {
+        return None;
+    }
+    let (size, ttl) = (number(arguments, dedup::SIZE), number(arguments, dedup::TTL));
+    match text(arguments, "x-deduplication-mode").as_deref() {
+        Some("window") => Some(Unique::Window { size, ttl }),
+        _ => Some(Unique::UntilAcked),
     }
 }
 

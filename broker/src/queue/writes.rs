@@ -6,7 +6,7 @@ use lepus_storage::{Batch, Lsn, MessageStore, Op, SeqRange, StoreError, TxPart};
 
 use super::receipt::{Receipt, Transaction};
 use super::state::Seq;
-use super::state::place::from_store;
+use super::state::place::{from_store, is_keys};
 use super::state::schedule::{Bucket, is_scheduled};
 use crate::durability::Durability;
 use crate::limits::STORED_APART;
@@ -18,6 +18,8 @@ pub struct Refused {
     pub ready: Vec<(Seq, u64)>,
     /// Of its buckets.
     pub waiting: Vec<(Bucket, Seq)>,
+    /// Of its keys.
+    pub keys: Vec<u64>,
 }
 
 /// Writes that nobody carries out yet.
@@ -79,9 +81,12 @@ impl Write {
         let Self { ops, receipts, tx } = self;
         let published = published(&ops);
         let waiting: Vec<(Bucket, Seq)> = ops.iter().filter_map(waiting).collect();
+        let keys: Vec<u64> = ops.iter().filter_map(key).collect();
         let others = if published.is_empty() { Vec::new() } else { others(&ops) };
         let followed = receipts.iter().all(|receipt| receipt.is_followed());
         let done = match &tx {
+            // What made this one unnecessary may not be durable yet.
+            None if ops.is_empty() && !receipts.is_empty() => store.append(Batch::new()),
             None if ops.is_empty() => Ok(Lsn(0)),
             None if followed && !receipts.is_empty() => {
                 let mut batch = Batch::from(ops);
@@ -118,7 +123,7 @@ impl Write {
                 }
                 let mut ready = published;
                 ready.retain(|(seq, _)| !is_scheduled(*seq));
-                Err(Refused { ready, waiting })
+                Err(Refused { ready, waiting, keys })
             }
         }
     }
@@ -147,7 +152,7 @@ pub fn stored_apart(sizes: impl Iterator<Item = u64>) -> u64 {
 /// Messages (position, octets of the body) by position.
 fn published(ops: &[Op]) -> Vec<(Seq, u64)> {
     let published = ops.iter().filter_map(|op| match op {
-        Op::Publish { queue, seq, weight, .. } => {
+        Op::Publish { queue, seq, weight, .. } if !is_keys(*queue) => {
             Some((from_store(*queue, *seq), (*weight).into()))
         }
         _ => None,
@@ -155,6 +160,14 @@ fn published(ops: &[Op]) -> Vec<(Seq, u64)> {
     let mut published: Vec<_> = published.collect();
     published.sort_unstable_by_key(|(seq, _)| *seq);
     published
+}
+
+/// A key that is kept.
+fn key(op: &Op) -> Option<u64> {
+    match op {
+        Op::Publish { queue, seq, .. } if is_keys(*queue) => Some(seq.0),
+        _ => None,
+    }
 }
 
 /// A message that goes to a bucket.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use amq_protocol::types::FieldTable;
 
 use super::consistent_hash::{ConsistentHashIndex, weight};
+use super::deduplication;
 use super::delayed::{delay, inner_kind};
 use super::direct::DirectIndex;
 use super::fanout::FanoutIndex;
@@ -13,6 +14,7 @@ use super::pool::Pool;
 use super::topic::TopicIndex;
 use super::value::{same_table, table_hash};
 use super::{Destination, ExchangeKind, Invalid, RouteInput, history_length};
+use crate::dedup;
 
 /// The bindings of one exchange.
 ///
@@ -24,7 +26,16 @@ pub struct Bindings {
     len: usize,
     index: Index,
     /// Messages that say so are held back before they are routed.
-    delays: bool,
+    holds: Option<Holds>,
+}
+
+/// Which messages are held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    /// Those with a delay.
+    Delayed,
+    /// Those with a key, until it is known whether that is new.
+    Named,
 }
 
 /// One binding, as it was made.
@@ -68,10 +79,18 @@ impl Bindings {
     /// # Errors
     /// The arguments make no sense for the kind.
     pub fn new(kind: ExchangeKind, args: &FieldTable) -> Result<Self, Invalid> {
-        let delays = kind == ExchangeKind::Delayed;
-        let index = match if delays { inner_kind(args)? } else { kind } {
+        let holds = match kind {
+            ExchangeKind::Delayed => Some(Holds::Delayed),
+            ExchangeKind::Deduplication => Some(Holds::Named),
+            _ => None,
+        };
+        let index = match if kind == ExchangeKind::Delayed { inner_kind(args)? } else { kind } {
             // It is never wrapped in itself.
             ExchangeKind::Delayed => return Err(Invalid::delayed_itself()),
+            ExchangeKind::Deduplication => {
+                deduplication::check(args)?;
+                Index::Fanout(FanoutIndex::default())
+            }
             ExchangeKind::Direct => Index::Direct(DirectIndex::default()),
             ExchangeKind::Fanout => Index::Fanout(FanoutIndex::default()),
             ExchangeKind::Topic => Index::Topic(TopicIndex::default()),
@@ -84,12 +103,16 @@ impl Bindings {
                 Index::RecentHistory(FanoutIndex::default())
             }
         };
-        Ok(Self { records: Records::new(), len: 0, index, delays })
+        Ok(Self { records: Records::new(), len: 0, index, holds })
     }
 
     /// Whether a message with these headers is to be held back first.
     pub(super) fn holds_back(&self, headers: Option<&FieldTable>) -> bool {
-        self.delays && delay(headers).is_some()
+        match self.holds {
+            None => false,
+            Some(Holds::Delayed) => delay(headers).is_some(),
+            Some(Holds::Named) => headers.and_then(dedup::key).is_some(),
+        }
     }
 
     /// The kind that this was made for, or that a delayed exchange routes by.
@@ -224,7 +247,7 @@ impl Bindings {
 
     /// Whether routing looks at the headers: if not, they need not be decoded.
     pub fn needs_headers(&self) -> bool {
-        self.delays
+        self.holds.is_some()
             || match &self.index {
                 Index::Headers(index) => index.reads_headers(),
                 Index::ConsistentHash(index) => index.reads_headers() && !self.is_empty(),
@@ -235,7 +258,7 @@ impl Bindings {
 
     /// Whether the keys alone decide on the route, and nothing comes of a message but its route.
     pub(super) fn needs_keys_only(&self) -> bool {
-        !self.delays
+        self.holds.is_none()
             && match &self.index {
                 Index::Direct(_) | Index::Fanout(_) | Index::Topic(_) | Index::ModulusHash(_) => {
                     true

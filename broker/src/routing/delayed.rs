@@ -25,6 +25,8 @@ pub(super) fn inner_kind(args: &FieldTable) -> Result<ExchangeKind, Invalid> {
     };
     match ExchangeKind::parse(&name) {
         Some(ExchangeKind::Delayed) => Err(Invalid::delayed_itself()),
+        // It has to hold messages back, too.
+        Some(kind @ ExchangeKind::Deduplication) => Err(Invalid::delayed_by(kind)),
         Some(kind) => Ok(kind),
         None => Err(Invalid::unknown_type(&name)),
     }

@@ -2,7 +2,8 @@
 
 use amq_protocol::types::AMQPValue;
 
-use super::{ExchangeKind, delayed, recent_history};
+use super::{ExchangeKind, deduplication, delayed, recent_history};
+use crate::dedup;
 
 /// A binding or an exchange whose arguments make no sense. The peer's mistake: it closes the channel
 /// with 406, `PRECONDITION_FAILED - ` and this text (at most [`Self::MAX_TEXT`] bytes).
@@ -71,13 +72,33 @@ impl Invalid {
         Self::new(format!("Invalid argument {term}, '{name}' must be a positive integer"))
     }
 
+    pub(super) fn cache_argument(name: &str) -> Self {
+        Self::new(format!("Invalid argument, '{name}' must be an integer greater than 0"))
+    }
+
+    pub(super) fn no_cache_size() -> Self {
+        let name = dedup::SIZE;
+        Self::new(format!(
+            "Missing or invalid argument, '{name}' must be an integer greater than 0"
+        ))
+    }
+
+    pub(super) fn cache_persistence() -> Self {
+        let name = deduplication::PERSISTENCE;
+        Self::new(format!("Invalid argument, '{name}' must be either 'memory' or 'disk'"))
+    }
+
     pub(super) fn delayed_type() -> Self {
         let name = delayed::INNER;
         Self::new(format!("Invalid argument, '{name}' must be an existing exchange type"))
     }
 
     pub(super) fn delayed_itself() -> Self {
-        let (kind, name) = (ExchangeKind::Delayed.name(), delayed::INNER);
+        Self::delayed_by(ExchangeKind::Delayed)
+    }
+
+    pub(super) fn delayed_by(kind: ExchangeKind) -> Self {
+        let (kind, name) = (kind.name(), delayed::INNER);
         Self::new(format!("Invalid argument, '{kind}' can't be used for '{name}'"))
     }
 

@@ -8,6 +8,7 @@
 
 mod bindings;
 mod consistent_hash;
+pub mod deduplication;
 pub mod delayed;
 mod direct;
 mod fanout;
@@ -67,10 +68,12 @@ pub enum ExchangeKind {
     RecentHistory,
     /// As another kind does, but later if the message says so.
     Delayed,
+    /// Every binding, unless the same message was published lately.
+    Deduplication,
 }
 
 impl ExchangeKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Direct,
         Self::Fanout,
         Self::Topic,
@@ -80,6 +83,7 @@ impl ExchangeKind {
         Self::Random,
         Self::RecentHistory,
         Self::Delayed,
+        Self::Deduplication,
     ];
 
     /// The kind that `exchange.declare` names, if there is one of that name.
@@ -99,6 +103,7 @@ impl ExchangeKind {
             Self::Random => "x-random",
             Self::RecentHistory => "x-recent-history",
             Self::Delayed => "x-delayed-message",
+            Self::Deduplication => "x-message-deduplication",
         }
     }
 }
@@ -112,6 +117,8 @@ pub struct RouteInput<'a> {
     pub headers: Option<&'a FieldTable>,
     /// All properties, as flags and values.
     pub properties: &'a [u8],
+    /// The exchange that it was published to has held it back, and lets it go now.
+    pub released: bool,
     /// A number drawn for this message: routing itself knows no chance.
     pub draw: u64,
 }

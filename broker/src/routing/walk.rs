@@ -43,7 +43,8 @@ pub fn route_all(graph: &impl ExchangeGraph, start: ExchangeId, input: &RouteInp
     while let Some(id) = at {
         if let Some(bindings) = graph.bindings(id) {
             walk.by_keys_only &= bindings.needs_keys_only();
-            if bindings.holds_back(input.headers) {
+            let released = input.released && id == start;
+            if !released && bindings.holds_back(input.headers) {
                 walk.delays.push(id);
                 at = todo.pop();
                 continue;

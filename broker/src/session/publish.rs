@@ -126,7 +126,7 @@ impl Session {
     ) -> Result<bool, Refusal> {
         let Found { message, queues, stable, replied } = self.find_queues(message, marks)?;
         // A message that is held back leads nowhere yet, as with RabbitMQ's plugin.
-        let unroutable = queues.iter().all(|queue| queue.record.holds_back) && !replied;
+        let unroutable = queues.iter().all(|queue| queue.record.delays()) && !replied;
         let Some(channel) = self.channel_mut(number) else { return Ok(true) };
         channel.route.queues = queues;
         channel.route.version = version;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::names::{Declared, Names};
 use super::{EngineArgs, cannot_read, names, report, values};
 use crate::message::{Message, Waiting};
-use crate::queue::state::place::{self, lowest_level};
+use crate::queue::state::place::{self, is_keys, lowest_level};
 use crate::queue::state::schedule::Bucket;
 use crate::topology::record;
 
@@ -42,7 +42,7 @@ pub(super) fn run(args: &DumpArgs) -> Result<bool> {
     let inspection = Inspection::open(directory, kind).with_context(|| cannot_read(directory))?;
     let names = names(&inspection);
     let mut queues = report::queues_of(inspection.report(), &names);
-    queues.retain(|(id, _)| args.wants(names.get(*id)));
+    queues.retain(|(id, _)| !is_keys(*id) && args.wants(names.get(*id)));
     let mut out = BufWriter::new(io::stdout().lock());
     for levels in levels_of(&queues) {
         writeln!(out, "{}", queue_line(levels, &names))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lepus_storage::{Meta, QueueId};
 
-use crate::queue::state::place::{level_of, lowest_level};
+use crate::queue::state::place::{is_keys, level_of, lowest_level};
 use crate::queue::state::schedule::Bucket;
 use crate::routing::ExchangeKind;
 use crate::topology::record::Record;
@@ -37,7 +37,7 @@ impl Names {
                 }
                 Record::Exchange {
                     vhost, name, id, auto_delete, arguments, exchange_type, ..
-                } if exchange_type == ExchangeKind::Delayed.name() => {
+                } if holds_back(&exchange_type) => {
                     let declared = Declared { vhost, name, auto_delete, arguments };
                     names.exchanges.insert(QueueId(id), declared);
                 }
@@ -61,6 +61,7 @@ impl Names {
     pub fn name(&self, id: QueueId) -> String {
         let owner = self.owner(lowest_level(id));
         match (Bucket::parse(id), level_of(id.0)) {
+            _ if is_keys(id) => format!("keys of messages in {owner}"),
             (Some(_), _) => format!("messages that wait for a time in {owner}"),
             (None, 0) => owner,
             (None, priority) => format!("priority {priority} of {owner}"),
@@ -86,4 +87,9 @@ impl Names {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         names.join(", ") + &more
     }
+}
+
+/// Whether exchanges of a type may have messages in the store.
+fn holds_back(kind: &str) -> bool {
+    [ExchangeKind::Delayed, ExchangeKind::Deduplication].iter().any(|holds| holds.name() == kind)
 }

@@ -3,6 +3,7 @@
 use amq_protocol::types::{AMQPValue, FieldTable};
 
 use super::QueueSpec;
+use crate::dedup;
 use crate::error::Refusal;
 
 /// RabbitMQ's cap on times: ten years in milliseconds.
@@ -38,6 +39,10 @@ const QUEUE_ARGUMENTS: &[Rule] = &[
     Rule { name: "x-quorum-initial-group-size", quorum: true, check: group_size },
     Rule { name: "x-queue-leader-locator", quorum: true, check: leader_locator },
     Rule { name: "x-queue-master-locator", quorum: false, check: anything },
+    Rule { name: dedup::ARGUMENT, quorum: true, check: boolean },
+    Rule { name: "x-deduplication-mode", quorum: true, check: deduplication_mode },
+    Rule { name: dedup::SIZE, quorum: true, check: rate },
+    Rule { name: dedup::TTL, quorum: true, check: expires },
     Rule { name: "x-delayed", quorum: true, check: boolean },
     Rule { name: "x-delayed-retry-type", quorum: true, check: retry_type },
     Rule { name: "x-delayed-retry-min", quorum: true, check: time },
@@ -84,6 +89,12 @@ fn needs(name: &str) -> Option<(&'static str, &'static str)> {
         "x-priority-mode" => Some(("x-max-priority", "priority_mode_but_no_max_priority_defined")),
         "x-priority-aging-ms" => {
             Some(("x-priority-mode", "priority_aging_but_no_priority_mode_defined"))
+        }
+        "x-deduplication-mode" => {
+            Some((dedup::ARGUMENT, "deduplication_mode_but_no_message_deduplication_defined"))
+        }
+        dedup::SIZE | dedup::TTL => {
+            Some(("x-deduplication-mode", "cache_but_no_deduplication_mode_defined"))
         }
         _ => None,
     }
@@ -375,6 +386,10 @@ fn group_size(value: &AMQPValue) -> Result<(), String> {
 fn leader_locator(value: &AMQPValue) -> Result<(), String> {
     let allowed = ["client-local", "balanced", "random", "least-leaders"];
     one_of(value, &allowed, "invalid_queue_locator_arg")
+}
+
+fn deduplication_mode(value: &AMQPValue) -> Result<(), String> {
+    one_of(value, &["until-acked", "window"], "invalid_deduplication_mode")
 }
 
 fn retry_type(value: &AMQPValue) -> Result<(), String> {

@@ -23,6 +23,7 @@ pub use exchange::{Exchange, ExchangeSpec};
 pub use policies::Rerule;
 
 use crate::declared::Change;
+use crate::dedup;
 use crate::error::Refusal;
 use crate::events::{self, topology::Happened};
 use crate::limits::{BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX};
@@ -69,6 +70,12 @@ pub struct QueueRecord {
 }
 
 impl QueueRecord {
+    /// Whether messages wait here that lead nowhere yet; a new one goes on at once from where it is
+    /// only compared with others.
+    pub fn delays(&self) -> bool {
+        self.holds_back && !self.spec.arguments.contains_key(dedup::ARGUMENT)
+    }
+
     /// What the queue's first rules follow from.
     pub fn arguments(&self) -> &FieldTable {
         self.merged.as_ref().unwrap_or(&self.spec.arguments)
@@ -589,7 +596,7 @@ impl<H: Clone> Topology<H> {
         }
     }
 
-    /// The queues that survive a restart.
+    /// The queues that survive a restart, and what durable exchanges hold back.
     pub fn durable_queues(&self) -> Vec<H> {
         let durable = self.queue.values().filter(|entry| entry.record.spec.durable);
         durable.map(|entry| entry.handle.clone()).collect()

@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
+use amq_protocol::types::FieldTable;
+
 use super::{Entry, QueueRecord, QueueSpec, Topology};
 use crate::policy::{Applied, Flow};
+use crate::routing::deduplication::queue_arguments;
 use crate::routing::{ExchangeId, ExchangeKind, QueueId};
 
 /// What holds back the messages of an exchange. Ids of exchanges and queues are never the same.
@@ -16,16 +19,18 @@ impl<H: Clone> Topology<H> {
     /// Gives a new exchange what it needs to hold messages back, if it is of the kind that does.
     pub(super) fn add_schedule(&mut self, name: &str, make: impl FnOnce(Arc<QueueRecord>) -> H) {
         let Ok(exchange) = self.exchange(name) else { return };
-        if exchange.spec.kind != ExchangeKind::Delayed {
-            return;
-        }
+        let arguments = match exchange.spec.kind {
+            ExchangeKind::Delayed => FieldTable::default(),
+            ExchangeKind::Deduplication => queue_arguments(&exchange.spec.arguments),
+            _ => return,
+        };
         let (id, name) = (held_by(exchange.id), exchange.name.clone());
         let spec = QueueSpec {
             name: name.to_string(),
             durable: exchange.spec.durable,
             owner: None,
             auto_delete: false,
-            arguments: Default::default(),
+            arguments,
         };
         let record = Arc::new(QueueRecord { id, name, spec, merged: None, holds_back: true });
         let handle = make(record.clone());

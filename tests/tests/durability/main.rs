@@ -4,6 +4,7 @@
 mod bindings;
 mod confirms;
 mod damage;
+mod deduplication;
 mod delays;
 mod dump;
 mod lapsing;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lepus_protocol::method::Verdict;
 use lepus_storage::Op;
 
-use super::{ConsumerSpec, Entry, Reason, Rules, schedule};
+use super::{ConsumerSpec, Entry, Known, Reason, Rules, schedule};
 use crate::message::Message;
 
 /// Octets that a delivery costs a consumer's window besides the message's own: frames, bookkeeping.
@@ -89,6 +89,10 @@ pub enum Command {
         /// The position after the message's.
         next: Seq,
     },
+    /// The keys that were known before a restart.
+    Recall(Known),
+    /// The store has refused to keep the keys at these positions.
+    Forget(Vec<u64>),
     /// The store has refused messages: position, octets of the body, by position.
     Refused(Vec<(Seq, u64)>),
     /// From now on so many octets of ready messages may be held in memory, as far as the store has

@@ -25,6 +25,11 @@ impl State {
         if !self.rules.delays {
             return Some(message);
         }
+        if self.rules.passes {
+            let waiting = Waiting::new(&message, now, (message.arrived(), 0), None);
+            self.hold(now, &message, &waiting, effects);
+            return None;
+        }
         let Some(headers) = envelope::headers(&message) else { return Some(message) };
         let wait = delayed::header(&headers).and_then(|ms| u64::try_from(ms).ok());
         let Some(wait) = wait.filter(|ms| *ms > 0) else { return Some(message) };
@@ -32,9 +37,13 @@ impl State {
         let properties = envelope::with_headers(&message, &delayed::negated(&headers));
         // It counts as arrived when its time has come.
         let waiting = Waiting::new(&message, due, (due, 0), properties.as_deref());
-        let stored = self.config.durable.is_some() && message.persistent();
-        self.schedule().add(now, &waiting, stored, &mut effects.store);
+        self.hold(now, &message, &waiting, effects);
         None
+    }
+
+    fn hold(&mut self, now: u64, message: &Message, waiting: &Waiting, effects: &mut Effects) {
+        let stored = self.config.durable.is_some() && message.persistent();
+        self.schedule().add(now, waiting, stored, &mut effects.store);
     }
 
     /// When a message that came back is to be handed out again, if not at once.
@@ -111,6 +120,8 @@ impl State {
     /// it had kept its place.
     fn arrive(&mut self, message: Message, effects: &mut Effects) {
         if message.returns_before() == 0 {
+            let seq = self.ready.next_of(self.ready.level_for(&message));
+            self.moved(&message, Some(seq));
             return self.accept(vec![message], effects);
         }
         let stored = self.config.durable.filter(|_| message.persistent());
@@ -119,12 +130,14 @@ impl State {
         let returns = message.returns_before();
         effects.store.extend(stored.map(|queue| publish_op(queue, seq, &message)));
         let stored = stored.is_some();
+        self.moved(&message, Some(seq));
         let entry = Entry { seq, message, redelivered: true, returns, stored };
         self.ready.push_returned(entry, self.config.hot_max);
     }
 
     fn wait_again(&mut self, now: u64, postponed: Postponed, effects: &mut Effects) {
         let Postponed { entry, due, in_place } = postponed;
+        self.moved(&entry.message, None);
         if in_place {
             return self.schedule().add_in_place(due, entry);
         }
@@ -142,7 +155,10 @@ impl State {
     }
 
     fn carry_on(&mut self, due: super::schedule::Due, effects: &mut Effects) {
-        due.in_place.into_iter().for_each(|entry| self.put_back(entry));
+        for entry in due.in_place {
+            self.moved(&entry.message, Some(entry.seq));
+            self.put_back(entry);
+        }
         if !due.moved.is_empty() {
             effects.schedule.push(Job::Move(due.moved));
         }

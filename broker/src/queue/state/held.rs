@@ -51,6 +51,15 @@ impl<T> Held<T> {
         self.change(level_of(seq), |window| window.remove(seq))
     }
 
+    /// Whether there is a value under a position.
+    pub fn contains(&self, seq: Seq) -> bool {
+        let window = match level_of(seq).checked_sub(1) {
+            None => Some(&self.lowest),
+            Some(at) => self.others.get(usize::from(at)),
+        };
+        window.is_some_and(|window| window.contains(seq))
+    }
+
     /// Takes out all values in a range of positions of one level, ascending.
     pub fn remove_range(&mut self, range: RangeInclusive<Seq>) -> Vec<(Seq, T)> {
         self.change(level_of(*range.start()), |window| window.remove_range(range))

@@ -223,6 +223,12 @@ impl Levels {
         self.change(level_of(entry.seq), |ready| ready.put_back(entry));
     }
 
+    /// Whether the message of a position is here.
+    pub fn contains(&self, seq: Seq) -> bool {
+        let level = level_of(seq);
+        usize::from(level) <= self.others.len() && self.ready(level).contains(seq)
+    }
+
     /// Whether a level should be read from the store, and from where: see [`Ready::start_loading`].
     pub fn start_loading(&mut self, level: u8, below: usize) -> Option<Seq> {
         self.at_mut(level).ready.start_loading(below)

@@ -24,6 +24,7 @@ mod spans;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod unique;
 
 pub use command::{
     ANY_DELIVERY, Command, ConsumerKey, DELIVERY_COST, Dead, Delivery, Effects, LateDelivery,
@@ -32,7 +33,7 @@ pub use command::{
 pub use consumers::{Activity, ConsumerSpec, ConsumerStatus};
 pub use entry::Entry;
 pub use ready::Past;
-pub use rules::{DeadLetterTo, Overflow, Reason, Rules};
+pub use rules::{DeadLetterTo, Overflow, Reason, Rules, Unique};
 
 use std::sync::Arc;
 
@@ -45,10 +46,12 @@ use deadlines::Deadlines;
 use flow::Flow;
 use held::Held;
 use levels::Levels;
-use place::{in_store, level_in_store};
+use place::{in_store, keys_in_store, level_in_store};
 use schedule::{Postponed, Schedule};
 pub use spans::Spans;
 pub use turns::{Priorities, PriorityMode};
+use unique::Keys;
+pub use unique::Known;
 
 /// Counts of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,6 +116,8 @@ pub struct State {
     unacked: Held<Unacked>,
     deadlines: Deadlines,
     consumers: Consumers,
+    /// Keys of messages that must not come again.
+    keys: Option<Box<Keys>>,
     /// Messages that wait for a time.
     schedule: Option<Box<Schedule>>,
     deleted: bool,
@@ -134,6 +139,7 @@ impl State {
         Self {
             config,
             consumers: Consumers::new(rules.single_active),
+            keys: Keys::new(rules.unique.as_ref()),
             flow: Flow::new(&rules, now),
             rules,
             rules_version: 0,
@@ -199,10 +205,9 @@ impl State {
     /// Carries out a command that has no answer.
     fn take_note(&mut self, now: u64, command: Command, effects: &mut Effects) {
         match command {
-            Command::PublishDead(messages) => {
-                let messages = self.without_early(now, messages, effects);
-                self.accept(messages, effects);
-            }
+            Command::PublishDead(messages) => self.publish_dead(now, messages, effects),
+            Command::Recall(known) => self.recall(known),
+            Command::Forget(keys) => self.forget_keys(&keys),
             Command::Settle(ranges, verdict) => self.settle(now, &ranges, verdict, effects),
             Command::Undo(deliveries) => self.undo(deliveries),
             Command::Loaded { from, next, found } => {
@@ -264,6 +269,37 @@ impl State {
     }
 
     fn publish(&mut self, now: u64, messages: Vec<Message>, effects: &mut Effects) -> Outcome {
+        if self.keys.is_none() {
+            return self.publish_all(now, messages, effects);
+        }
+        self.publish_unique(now, messages, effects, |state, message, effects| {
+            let outcome = state.publish_all(now, vec![message], effects);
+            if state.rules.is_limited() {
+                // What it makes go may come again.
+                state.dispatch(now, effects);
+                state.drop_excess(now, effects);
+            }
+            outcome
+        })
+    }
+
+    /// Appends dead letters, or what has come from a delayed exchange: it is never refused.
+    fn publish_dead(&mut self, now: u64, messages: Vec<Message>, effects: &mut Effects) {
+        let publish = |state: &mut Self, messages, effects: &mut Effects| {
+            let messages = state.without_early(now, messages, effects);
+            state.accept(messages, effects);
+            Outcome::Done
+        };
+        if self.keys.is_none() {
+            publish(self, messages, effects);
+        } else {
+            self.publish_unique(now, messages, effects, |state, message, effects| {
+                publish(state, vec![message], effects)
+            });
+        }
+    }
+
+    fn publish_all(&mut self, now: u64, messages: Vec<Message>, effects: &mut Effects) -> Outcome {
         if !self.rules.refuses() {
             let messages = self.without_early(now, messages, effects);
             if self.ready.is_plain() || !self.rules.is_limited() {
@@ -421,6 +457,7 @@ impl State {
 
     /// The store did not take messages: they go, or are nobody's but their holders'.
     fn refused(&mut self, refused: &[(Seq, u64)]) {
+        self.forget_refused(refused);
         self.ready.refused(refused);
         for (seq, _) in refused {
             if let Some(unacked) = self.unacked.remove(*seq) {
@@ -521,6 +558,9 @@ impl State {
             let levels = std::iter::once(0).chain(self.ready.others_used());
             let drops = levels.map(|level| Op::DropQueue { queue: level_in_store(queue, level) });
             effects.store.extend(drops);
+            if self.keys.take().is_some() {
+                effects.store.push(Op::DropQueue { queue: keys_in_store(queue) });
+            }
         }
         self.ready = Levels::new(false, Priorities::default(), &[]);
         self.unacked = Held::default();

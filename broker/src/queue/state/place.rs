@@ -43,6 +43,19 @@ pub fn from_store(queue: QueueId, at: At) -> Seq {
     first_of(level_of(queue.0)) | at.0
 }
 
+/// The bit of a name in the store that tells a queue's keys from its messages.
+const KEYS: u64 = 1 << 49;
+
+/// What the store calls the keys of a queue's messages: see `state::unique`.
+pub fn keys_in_store(queue: QueueId) -> QueueId {
+    QueueId(queue.0 | KEYS)
+}
+
+/// Whether something of the store is keys. With the bit below it is something else.
+pub fn is_keys(id: QueueId) -> bool {
+    id.0 & (KEYS | NUMBERS) == KEYS
+}
+
 /// What the store calls the lowest level of the queue that something of the store belongs to.
 pub fn lowest_level(queue: QueueId) -> QueueId {
     QueueId(queue.0 % NUMBERS)

@@ -157,6 +157,16 @@ impl Ready {
         self.put_back(entry);
     }
 
+    /// Whether the message of a position is here.
+    pub fn contains(&self, seq: Seq) -> bool {
+        let fresh = self.first_fresh..self.first_fresh + self.fresh.len() as u64;
+        let cold = self.cold.as_ref().map_or(self.next, |cold| cold.from);
+        fresh.contains(&seq)
+            || (cold..self.next).contains(&seq)
+            || self.returned.contains_key(&seq)
+            || self.loaded.binary_search_by_key(&seq, |entry| entry.seq).is_ok()
+    }
+
     /// Puts a message back to its own position.
     pub fn put_back(&mut self, entry: Entry) {
         self.bytes += entry.message.body_len() as u64;

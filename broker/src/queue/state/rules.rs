@@ -28,10 +28,28 @@ pub struct Rules {
     pub paused: bool,
     /// The most messages that are delivered in a second (`x-max-delivery-rate`).
     pub max_rate: Option<u64>,
+    /// Messages that are the same as others are dropped (`x-message-deduplication`).
+    pub unique: Option<Unique>,
+    /// All messages leave at once, to where an exchange leads.
+    pub passes: bool,
     /// Messages wait as long as their header `x-delay` says (`x-delayed`).
     pub delays: bool,
     /// Messages that come back wait (`x-delayed-retry-*`).
     pub retry: Option<Retry>,
+}
+
+/// Which messages count that others may be the same as (`x-deduplication-mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unique {
+    /// Those that are in the queue, until they are acknowledged or gone otherwise.
+    UntilAcked,
+    /// The latest ones, wherever they are.
+    Window {
+        /// At most so many (`x-cache-size`).
+        size: Option<u64>,
+        /// For so many ms (`x-cache-ttl`).
+        ttl: Option<u64>,
+    },
 }
 
 /// What a full queue does.

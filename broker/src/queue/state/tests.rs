@@ -10,6 +10,7 @@ mod random;
 mod returns;
 mod rules;
 mod single;
+mod unique;
 
 use super::*;
 use crate::message::Builder;

@@ -156,6 +156,8 @@ impl Model {
             Command::Purge => return Outcome::Dropped(self.drop_ready()),
             Command::Delete { if_unused, if_empty } => return self.delete(if_unused, if_empty),
             Command::PublishDead(_)
+            | Command::Recall(_)
+            | Command::Forget(_)
             | Command::Schedule(_)
             | Command::Touch
             | Command::Tick

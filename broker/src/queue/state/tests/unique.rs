@@ -1,0 +1,112 @@
+//! Messages with keys, against a list of what is there.
+
+use amq_protocol::types::{AMQPValue, FieldTable};
+use lepus_protocol::properties;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::dedup::HEADER;
+use crate::message::Builder;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Keys (0: none) and priorities.
+    Publish(Vec<(u8, u8)>),
+    Get(bool),
+    Settle(usize, Verdict),
+    Purge,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let verdict =
+        prop::sample::select(vec![Verdict::Ack, Verdict::Discard, Verdict::Requeue, Verdict::Fail]);
+    prop_oneof![
+        5 => vec((0u8..6, 0u8..4), 1..5).prop_map(Step::Publish),
+        4 => any::<bool>().prop_map(Step::Get),
+        4 => (any::<usize>(), verdict).prop_map(|(at, verdict)| Step::Settle(at, verdict)),
+        1 => Just(Step::Purge),
+    ]
+}
+
+fn message(key: u8, priority: u8) -> Message {
+    let mut headers = FieldTable::default();
+    if key > 0 {
+        headers.insert(HEADER.into(), AMQPValue::ShortShortUInt(key));
+    }
+    // The flag of `priority`, and its value.
+    let bare = [8, 0, priority];
+    let properties = properties::replace_headers(&bare, &headers).expect("properties");
+    Builder::whole(0, b"\0\0", &properties, &[key], false)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn a_key_is_there_once(max in 0u8..4, steps in vec(any_step(), 0..80)) {
+        let config = Config { priorities: Priorities { max, mode: PriorityMode::Strict }, ..CONFIG };
+        let rules = Rules { unique: Some(Unique::UntilAcked), ..Rules::default() };
+        let mut queue = Bench { state: State::new(config, Arc::new(rules), &[], 0) };
+        // Keys that are ready, and those that are held with their positions.
+        let (mut ready, mut held) = (Vec::<u8>::new(), Vec::<(Seq, u8)>::new());
+        for step in steps {
+            match step {
+                Step::Publish(keys) => {
+                    let messages = keys.iter().map(|(key, priority)| message(*key, *priority));
+                    queue.apply(Command::Publish(messages.collect()));
+                    for (key, _) in keys {
+                        let there = ready.contains(&key) || held.iter().any(|(_, other)| *other == key);
+                        if key == 0 || !there {
+                            ready.push(key);
+                        }
+                    }
+                }
+                Step::Get(no_ack) => {
+                    let (Outcome::Got(got, _), _) = queue.apply(Command::Get { no_ack, connection: 0 }) else {
+                        panic!("an answer to a get");
+                    };
+                    prop_assert_eq!(got.is_some(), !ready.is_empty());
+                    if let Some(entry) = got {
+                        let key = entry.message.body()[0];
+                        let at = ready.iter().position(|other| *other == key).expect("it was ready");
+                        ready.swap_remove(at);
+                        if !no_ack {
+                            held.push((entry.seq, key));
+                        }
+                    }
+                }
+                Step::Settle(at, verdict) => {
+                    if held.is_empty() {
+                        continue;
+                    }
+                    let (seq, key) = held.swap_remove(at % held.len());
+                    queue.apply(Command::Settle(range(seq, seq), verdict));
+                    if verdict.returns() {
+                        ready.push(key);
+                    }
+                }
+                Step::Purge => {
+                    queue.apply(Command::Purge);
+                    ready.clear();
+                }
+            }
+            let counts = queue.state.counts();
+            prop_assert_eq!((counts.ready, counts.unacked), (ready.len(), held.len()));
+        }
+    }
+}
+
+#[test]
+fn keys_of_what_is_gone_do_not_pile_up() {
+    let rules = Rules { unique: Some(Unique::UntilAcked), ..Rules::default() };
+    let mut queue = Bench::with_rules(rules);
+    for number in 0..20_000u32 {
+        let mut headers = FieldTable::default();
+        headers.insert(HEADER.into(), AMQPValue::LongUInt(number));
+        let properties = properties::replace_headers(&[0, 0], &headers).expect("properties");
+        let message = Builder::whole(0, b"\0\0", &properties, b"", false);
+        queue.apply(Command::Publish(vec![message]));
+        queue.apply(Command::Get { no_ack: true, connection: 0 });
+    }
+    assert!(queue.state.keys_known() < 2_000);
+}

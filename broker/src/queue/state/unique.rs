@@ -1,0 +1,201 @@
+//! Messages that are dropped because the same one is there, or was lately: see [`crate::dedup`].
+
+use std::collections::HashMap;
+
+use lepus_storage::{Op, QueueId, Seq as At, SeqRange as Span};
+
+use super::place::keys_in_store;
+use super::rules::Unique;
+use super::{Effects, Outcome, Seq, State};
+use crate::dedup::{self, Key, Recent, Remembered};
+use crate::message::Message;
+
+/// Stands for the position of a message that waits for a time.
+const WAITS: Seq = Seq::MAX;
+
+/// Keys are looked through for those that are over once so many are.
+const SWEEP: usize = 1024;
+
+/// Keys of messages that must not come again.
+#[derive(Debug)]
+pub struct Keys(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// Where the message of a key is, as long as it is here.
+    Here(HashMap<Key, Seq>),
+    /// The latest ones, whether or not their messages are still here.
+    Recent(Recent),
+}
+
+impl Keys {
+    /// None yet, if there is a rule that asks for them.
+    pub(super) fn new(rule: Option<&Unique>) -> Option<Box<Self>> {
+        Some(Box::new(Self(match rule? {
+            Unique::UntilAcked => Kind::Here(HashMap::new()),
+            Unique::Window { size, ttl } => {
+                let size = size.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+                Kind::Recent(Recent::new(size, *ttl))
+            }
+        })))
+    }
+}
+
+/// What was known before a restart.
+#[derive(Debug)]
+pub enum Known {
+    /// Keys of messages that are here, with their positions; `None` for one that waits for a time.
+    Here(Vec<(Key, Option<Seq>)>),
+    /// The latest keys, in order.
+    Recent(Vec<Remembered>),
+}
+
+impl State {
+    /// Which messages count that others may be the same as.
+    pub fn unique(&self) -> Option<Unique> {
+        self.rules.unique
+    }
+
+    /// How many keys are in memory.
+    #[cfg(test)]
+    pub(super) fn keys_known(&self) -> usize {
+        match self.keys.as_deref() {
+            Some(Keys(Kind::Here(known))) => known.len(),
+            _ => 0,
+        }
+    }
+
+    /// Publishes messages one by one, without those whose keys are known.
+    pub(super) fn publish_unique(
+        &mut self,
+        now: u64,
+        messages: Vec<Message>,
+        effects: &mut Effects,
+        mut publish: impl FnMut(&mut Self, Message, &mut Effects) -> Outcome,
+    ) -> Outcome {
+        let mut rejected = Vec::new();
+        for (number, message) in messages.into_iter().enumerate() {
+            let named = dedup::named(&message);
+            if named.is_some_and(|(key, _)| self.knows(key, now)) {
+                continue;
+            }
+            let level = self.ready.level_for(&message);
+            let (seq, stored) = (self.ready.next_of(level), message.persistent());
+            if matches!(publish(self, message, effects), Outcome::Rejected(_)) {
+                rejected.push(number);
+                continue;
+            }
+            if let Some((key, ttl)) = named {
+                let is_here = self.ready.next_of(level) != seq;
+                let seq = if is_here { seq } else { WAITS };
+                self.remember(now, key, ttl, seq, stored, effects);
+            }
+        }
+        if rejected.is_empty() { Outcome::Done } else { Outcome::Rejected(rejected) }
+    }
+
+    fn knows(&self, key: Key, now: u64) -> bool {
+        match self.keys.as_deref() {
+            Some(Keys(Kind::Here(known))) => known.get(&key).is_some_and(|seq| self.has(*seq)),
+            Some(Keys(Kind::Recent(recent))) => recent.knows(key, now),
+            None => false,
+        }
+    }
+
+    /// Whether the message of a position is still here.
+    fn has(&self, seq: Seq) -> bool {
+        match seq {
+            WAITS => self.scheduled() > 0,
+            seq => self.unacked.contains(seq) || self.ready.contains(seq),
+        }
+    }
+
+    fn remember(
+        &mut self,
+        now: u64,
+        key: Key,
+        ttl: Option<u64>,
+        seq: Seq,
+        stored: bool,
+        effects: &mut Effects,
+    ) {
+        match self.keys.as_deref_mut() {
+            Some(Keys(Kind::Here(known))) => {
+                known.insert(key, seq);
+                self.sweep_keys();
+            }
+            Some(Keys(Kind::Recent(recent))) => {
+                let mut gone = Vec::new();
+                let entry = recent.add(key, ttl, now, &mut gone);
+                if let Some(queue) = self.config.durable.filter(|_| stored) {
+                    effects.store.extend(record(queue, &entry));
+                    effects.store.extend(forget(queue, &gone));
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Forgets keys whose messages are gone, before they are more than those that are here.
+    fn sweep_keys(&mut self) {
+        let here = self.ready.len() + self.unacked.len() + self.scheduled();
+        let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut() else { return };
+        if known.len() <= SWEEP + 2 * here {
+            return;
+        }
+        let mut known = std::mem::take(known);
+        known.retain(|_, seq| self.has(*seq));
+        if let Some(Keys(kind)) = self.keys.as_deref_mut() {
+            *kind = Kind::Here(known);
+        }
+    }
+
+    /// A message has another position now: `None` while it waits for a time.
+    pub(super) fn moved(&mut self, message: &Message, to: Option<Seq>) {
+        if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut()
+            && let Some((key, _)) = dedup::named(message)
+        {
+            known.insert(key, to.unwrap_or(WAITS));
+        }
+    }
+
+    /// Takes up what was known before a restart.
+    pub(super) fn recall(&mut self, known: Known) {
+        match (self.keys.as_deref_mut(), known) {
+            (Some(Keys(Kind::Here(known))), Known::Here(found)) => {
+                known.extend(found.into_iter().map(|(key, seq)| (key, seq.unwrap_or(WAITS))));
+            }
+            (Some(Keys(Kind::Recent(recent))), Known::Recent(found)) => {
+                found.into_iter().for_each(|entry| recent.restore(entry));
+            }
+            _ => {}
+        }
+    }
+
+    /// The store has refused messages at these positions: they may come again.
+    pub(super) fn forget_refused(&mut self, refused: &[(Seq, u64)]) {
+        if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut() {
+            let is_refused = |seq: &Seq| refused.binary_search_by_key(seq, |(seq, _)| *seq).is_ok();
+            known.retain(|_, seq| !is_refused(seq));
+        }
+    }
+
+    /// The same of keys that the store was to keep with their messages.
+    pub(super) fn forget_keys(&mut self, at: &[u64]) {
+        if let Some(Keys(Kind::Recent(recent))) = self.keys.as_deref_mut() {
+            at.iter().for_each(|at| recent.forget(*at));
+        }
+    }
+}
+
+fn record(queue: QueueId, entry: &Remembered) -> Option<Op> {
+    let payload = entry.encode().to_vec().into();
+    let (queue, seq) = (keys_in_store(queue), At(entry.at));
+    Some(Op::Publish { queue, seq, payload, weight: 0, shared: false })
+}
+
+fn forget(queue: QueueId, gone: &[u64]) -> Option<Op> {
+    let ranges = gone.iter().map(|at| Span { first: At(*at), last: At(*at) }).collect();
+    let queue = keys_in_store(queue);
+    (!gone.is_empty()).then_some(Op::Settle { queue, ranges, weight: 0 })
+}
