@@ -13,22 +13,25 @@ from interop import broker_url, unique, wait_until
 HERE = pathlib.Path(__file__).parent
 TASK_QUEUE = unique("celery")
 os.environ["LEPUS_TASK_QUEUE"] = TASK_QUEUE
+QUORUM_QUEUE = unique("celery.quorum")
+os.environ["LEPUS_QUORUM_QUEUE"] = QUORUM_QUEUE
 
 
 class Worker:
     """`celery worker`, ready once it answers a ping."""
 
-    def __init__(self, app, log, queue=TASK_QUEUE, pool="prefork"):
+    def __init__(self, app, log, queue=TASK_QUEUE, pool="prefork", concurrency=2, module="tasks", **environment):
         self.name = f"{unique('worker')}@interop"
         self.log = log
         self._output = log.open("wb")
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "celery", "-A", "tasks", "worker"),
-                *("--hostname", self.name, "--pool", pool, "--concurrency", "2"),
+                *(sys.executable, "-m", "celery", "-A", module, "worker"),
+                *("--hostname", self.name, "--pool", pool, "--concurrency", str(concurrency)),
                 *("--queues", queue, "--loglevel", "INFO"),
             ],
             cwd=HERE,
+            env={**os.environ, **environment},
             stdout=self._output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -105,3 +108,16 @@ def start_worker(app, own_queue, tmp_path):
     yield start
     for each in workers:
         each.stop()
+
+
+@pytest.fixture(scope="session")
+def quorum_worker(tmp_path_factory):
+    """A worker whose tasks wait in RabbitMQ's delay ladder; it stays there, others may use it too."""
+    broker_url()
+    from quorum_tasks import app
+
+    log = tmp_path_factory.mktemp("quorum") / "worker.log"
+    worker = Worker(app, log, queue=QUORUM_QUEUE, module="quorum_tasks")
+    yield worker
+    assert worker.stop() == 0, worker.log.read_text()
+    delete(app, QUORUM_QUEUE)

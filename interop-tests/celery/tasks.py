@@ -7,6 +7,8 @@ from celery import Celery
 
 app = Celery("interop", broker=os.environ["LEPUS_URL"], backend="rpc://")
 app.conf.update(
+    # None: no priorities.
+    task_queue_max_priority=int(os.environ.get("LEPUS_MAX_PRIORITY", 0)) or None,
     task_default_queue=os.environ.get("LEPUS_TASK_QUEUE", "interop"),
     result_expires=600,
     broker_connection_retry_on_startup=True,

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from celery import chain, group
+from kombu import Exchange, Queue
 
 from conftest import HERE, TASK_QUEUE
 from interop import wait_until
@@ -51,6 +52,34 @@ def test_eta_tasks_do_not_starve_immediate_ones(worker):
     assert started_at.delay().get(timeout=30) < due - 1
     for result in waiting:
         assert result.get(timeout=30) >= due - 0.1
+
+
+def test_six_eta_tasks_leave_two_processes_free(app, start_worker, own_queue):
+    """The worker has them all in hand, three times what it may prefetch, when something else is to be done."""
+    from tasks import started_at
+
+    worker = start_worker()
+    for _ in range(6):
+        started_at.apply_async(countdown=20, queue=own_queue)
+    inspect = app.control.inspect(destination=[worker.name], timeout=2)
+    scheduled = lambda: len((inspect.scheduled() or {}).get(worker.name, []))
+    wait_until(lambda: scheduled() == 6, "six scheduled tasks")
+    sent = time.time()
+    delay = started_at.apply_async(queue=own_queue).get(timeout=30) - sent
+    print(f"started after {delay:.3f} s")
+    assert scheduled() == 6
+
+
+def test_priorities(start_worker, own_queue):
+    from tasks import started_at
+
+    queue = Queue(own_queue, Exchange(own_queue), routing_key=own_queue, max_priority=10)
+    priorities = [0, 5, 10, 1, 9, None]
+    results = [started_at.apply_async(queue=queue, priority=priority) for priority in priorities]
+    start_worker(concurrency=1, LEPUS_MAX_PRIORITY="10")
+    started = [result.get(timeout=30) for result in results]
+    order = [priorities[started.index(each)] for each in sorted(started)]
+    assert order == [10, 9, 5, 1, 0, None]
 
 
 def test_retry(worker):

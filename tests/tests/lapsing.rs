@@ -220,6 +220,17 @@ fn a_full_queue_refuses_publishes() {
 }
 
 #[test]
+fn a_message_that_would_be_too_much_is_refused() {
+    let mut conn = shared().connect();
+    let mut ch = conn.channel_confirming(1);
+    let limits = [("x-max-length-bytes", int(10)), ("x-overflow", text("reject-publish"))];
+    let queue = with_arguments(&mut ch, limits);
+    ch.publish_all(&queue, ["seven o", "four", "two", "one"]);
+    assert_eq!(refused(&mut ch, 1, 4), [2, 4]);
+    assert_eq!(ch.drain(&queue), ["seven o", "two"]);
+}
+
+#[test]
 fn one_full_queue_of_several_refuses() {
     let mut conn = shared().connect();
     let mut ch = conn.channel_confirming(1);

@@ -218,3 +218,25 @@ fn verdicts_in_a_transaction_stay_with_their_queues() {
     }
     ch.expect_counts(&first, (0, 0));
 }
+
+#[test]
+fn what_full_queues_refuse_of_a_commit_is_told() {
+    let mut conn = shared().connect();
+    let mut ch = transactional(&mut conn);
+    let [full, other] = [unique("full"), unique("other")];
+    let arguments = table([("x-max-length", int(1)), ("x-overflow", text("reject-publish"))]);
+    let exclusive = |name| queue::Declare { exclusive: true, ..declare(name) };
+    ch.declare(queue::Declare { arguments, ..exclusive(&full) });
+    ch.declare(exclusive(&other));
+    ch.publish_all(&other, ["to be acked"]);
+    commit(&mut ch);
+    let held = ch.got(&other);
+    ch.send(ack(held.method.delivery_tag));
+    ch.publish_all(&full, ["a", "b"]);
+    ch.publish_all(&other, ["c"]);
+    ch.refused(tx::Commit {}, 406, "PRECONDITION_FAILED - partial tx completion");
+    ch.reopen();
+    // All the rest of it has happened.
+    assert_eq!(ch.drain(&full), ["a"]);
+    assert_eq!(ch.drain(&other), ["c"]);
+}

@@ -18,6 +18,7 @@ const CLIENTS: &[Client] = &[
     Client { name: "pika", run: pytest },
     Client { name: "kombu", run: pytest },
     Client { name: "celery", run: pytest },
+    Client { name: "dramatiq", run: pytest },
     Client { name: "amqplib", run: node },
     Client { name: "lapin", run: rust },
 ];

@@ -126,8 +126,8 @@ impl Gather {
         backlog
     }
 
-    /// Gives the queues what was gathered as one transaction.
-    pub fn commit(&mut self, id: u64, mailbox: &Arc<Mailbox>) -> Arc<Receipt> {
+    /// Gives the queues what was gathered as one transaction. Says too whether all of them took it.
+    pub fn commit(&mut self, id: u64, mailbox: &Arc<Mailbox>) -> (Arc<Receipt>, bool) {
         let parts = self.publishes.len() + self.verdicts.len();
         let apart = |of: &Publishes| of.queue.stored_apart(&of.messages);
         let tx = Transaction::new(id, parts, self.publishes.iter().map(apart).sum());
@@ -136,10 +136,12 @@ impl Gather {
             receipt.await_one();
             // A transaction of one queue is one batch anyway.
             let part = (parts > 1).then_some(&tx);
-            queue.apply_for(command, Some(&receipt), part);
+            queue.apply_for(command, Some(&receipt), part)
         };
+        let mut whole = true;
         for Publishes { queue, messages, .. } in self.publishes.drain(..) {
-            hand_over(queue, Command::Publish(messages));
+            let outcome = hand_over(queue, Command::Publish(messages));
+            whole &= !matches!(outcome, Outcome::Rejected(_));
         }
         for (queue, verdict, ranges) in self.verdicts.drain(..) {
             // What is not settled with the messages stays.
@@ -148,7 +150,7 @@ impl Gather {
         }
         receipt.complete();
         (self.messages, self.bytes) = (0, 0);
-        receipt
+        (receipt, whole)
     }
 
     /// Messages that a full queue has refused since the last call.

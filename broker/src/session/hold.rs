@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use amq_protocol::protocol::{basic, tx};
+use amq_protocol::protocol::{AMQPClass, basic, tx};
 use lepus_protocol::method::MethodId;
 use lepus_protocol::reply::ReplyCode;
 use lepus_storage::Health;
@@ -24,8 +24,10 @@ pub enum Hold {
         receipt: Arc<Receipt>,
         /// The channel.
         channel: u16,
-        /// The reply.
+        /// What comes before the reply.
         reply: Out,
+        /// Whether no queue was too full for its messages.
+        whole: bool,
     },
     /// A declaration must be in the catalog.
     Declared {
@@ -69,13 +71,18 @@ impl Session {
         }
         let node = self.peer.node.clone();
         match hold {
-            Hold::Commit { receipt, channel, reply } => match receipt.fate(node.durability()) {
-                Fate::Refused => self.settle_refusal(channel, commit_id(), not_stored(&node), out),
-                _ => {
-                    out.append(reply);
-                    Ok(())
+            Hold::Commit { receipt, channel, reply, whole } => {
+                if receipt.fate(node.durability()) == Fate::Refused {
+                    return self.settle_refusal(channel, commit_id(), not_stored(&node), out);
                 }
-            },
+                out.append(reply);
+                if !whole {
+                    let partial = Refusal::precondition("partial tx completion");
+                    return self.settle_refusal(channel, commit_id(), partial, out);
+                }
+                out.method(channel, &AMQPClass::Tx(tx::AMQPMethod::CommitOk(tx::CommitOk {})));
+                Ok(())
+            }
             Hold::Declared { version, channel, method, reply } => {
                 if !node.declared().durability().has(version) {
                     return self.settle_refusal(channel, method, not_stored(&node), out);
@@ -123,9 +130,4 @@ fn not_stored(node: &Node) -> Refusal {
         _ => "the store has no room",
     };
     Refusal::new(ReplyCode::InternalError, why)
-}
-
-/// The reply to tx.commit.
-pub fn commit_ok() -> tx::AMQPMethod {
-    tx::AMQPMethod::CommitOk(tx::CommitOk {})
 }

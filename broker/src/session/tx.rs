@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use amq_protocol::protocol::AMQPClass;
 use lepus_protocol::method::Verdict;
 use lepus_protocol::reply::ReplyCode;
 
 use super::Session;
 use super::channel::Held;
-use super::hold::{Hold, commit_ok};
+use super::hold::Hold;
 use super::publish::write_return;
 use crate::error::Refusal;
 use crate::message::Message;
@@ -68,7 +67,8 @@ impl Session {
         Ok(())
     }
 
-    /// tx.commit: all at once; returns come before commit-ok, which waits until all is durable.
+    /// tx.commit: all at once; returns come before commit-ok, which waits until all is durable. What full
+    /// queues refuse is left out, and told instead.
     pub(super) fn commit(&mut self, number: u16, out: &mut Out) -> Result<(), Refusal> {
         self.serve_queues();
         let Tx { publishes, returns, verdicts, refused } = self.end_tx(number)?;
@@ -86,13 +86,12 @@ impl Session {
             self.settle_one(number, held, verdict);
         }
         let id = self.peer.node.new_transaction();
-        let receipt = self.gather.commit(id, &self.peer.mailbox);
+        let (receipt, whole) = self.gather.commit(id, &self.peer.mailbox);
         let mut reply = Out::default();
         for message in returns {
             write_return(&mut reply, number, &message, self.peer.tuning.frame_max);
         }
-        reply.method(number, &AMQPClass::Tx(commit_ok()));
-        self.hold(Hold::Commit { receipt, channel: number, reply }, out)?;
+        self.hold(Hold::Commit { receipt, channel: number, reply, whole }, out)?;
         self.pull(number);
         Ok(())
     }

@@ -313,7 +313,9 @@ impl State {
         let mut dead = Vec::new();
         for (number, message) in messages.into_iter().enumerate() {
             let Some(message) = self.hold_back(now, message, effects) else { continue };
-            if !self.rules.is_full(self.ready.len(), self.ready.bytes()) {
+            let (messages, octets) =
+                (self.ready.len() + 1, self.ready.bytes() + message.body_len() as u64);
+            if !self.rules.is_exceeded(messages, octets) {
                 self.accept(vec![message], effects);
                 // What a consumer takes makes room for the next one.
                 self.dispatch(now, effects);

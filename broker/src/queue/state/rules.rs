@@ -118,12 +118,6 @@ impl Rules {
         self.max_length.is_some() || self.max_bytes.is_some()
     }
 
-    /// Whether there is no room for a message among so many, with so many octets of bodies.
-    pub fn is_full(&self, messages: usize, octets: u64) -> bool {
-        self.max_length.is_some_and(|max| messages as u64 >= max)
-            || self.max_bytes.is_some_and(|max| octets >= max)
-    }
-
     /// Whether so many messages, or so many octets of bodies, are too many.
     pub fn is_exceeded(&self, messages: usize, octets: u64) -> bool {
         self.max_length.is_some_and(|max| messages as u64 > max)
