@@ -178,7 +178,9 @@ impl Ready {
             Some((_, entry)) => entry,
             None => match self.loaded.pop_front() {
                 Some(entry) => {
-                    self.hot -= entry.footprint();
+                    if self.durable {
+                        self.hot -= entry.footprint();
+                    }
                     entry
                 }
                 None => self.pop_fresh()?,
