@@ -116,10 +116,10 @@ impl Queue {
     }
 
     fn set_timer(self: &Arc<Self>, due: Option<u64>) {
-        if let Some(due) = due
-            && due < self.timer.fetch_min(due, Ordering::Relaxed)
-        {
-            self.node.timers().set(due, self);
+        let Some(due) = due else { return };
+        let before = self.timer.fetch_min(due, Ordering::Relaxed);
+        if due < before {
+            self.node.timers().set(due, self, before);
         }
     }
 

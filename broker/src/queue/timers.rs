@@ -9,6 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use super::Queue;
 use super::state::{Command, Dead};
 use crate::clock::now_ms;
+use crate::routing::QueueId;
 
 /// Queues that want to be told when a time has come.
 #[derive(Default)]
@@ -19,20 +20,21 @@ pub struct Timers {
 
 #[derive(Default)]
 struct Inner {
-    /// By time in ms since 1970; the number tells those of one time apart.
-    waiting: BTreeMap<(u64, u64), Weak<Queue>>,
+    /// By time in ms since 1970, and the queue's id.
+    waiting: BTreeMap<(u64, QueueId), Weak<Queue>>,
     last: u64,
-    /// Dead letters that have come a long way, or wait for room; with the time, as above.
+    /// Dead letters that have come a long way, or wait for room; the number tells those of one time apart.
     letters: BTreeMap<(u64, u64), (Arc<Queue>, Dead)>,
     stopped: bool,
 }
 
 impl Timers {
-    /// Has a queue told at a time, in ms since 1970.
-    pub fn set(&self, due: u64, queue: &Arc<Queue>) {
+    /// Has a queue told at a time, in ms since 1970, and not at one that was set before.
+    pub fn set(&self, due: u64, queue: &Arc<Queue>, before: u64) {
+        let id = queue.record.id;
         let mut inner = self.inner.lock();
-        inner.last += 1;
-        let key = (due, inner.last);
+        inner.waiting.remove(&(before, id));
+        let key = (due, id);
         inner.waiting.insert(key, Arc::downgrade(queue));
         if inner.waiting.first_key_value().is_some_and(|(first, _)| *first == key) {
             self.changed.notify_one();
@@ -70,12 +72,12 @@ impl Timers {
 
     /// Tells all whose time has come.
     pub fn step(&self, now: u64) {
-        let later = (now + 1, 0);
+        let later = now + 1;
         let (due, letters) = {
             let mut inner = self.inner.lock();
-            let rest = inner.waiting.split_off(&later);
+            let rest = inner.waiting.split_off(&(later, QueueId(0)));
             let due = std::mem::replace(&mut inner.waiting, rest);
-            let rest = inner.letters.split_off(&later);
+            let rest = inner.letters.split_off(&(later, 0));
             (due, std::mem::replace(&mut inner.letters, rest))
         };
         for (queue, dead) in letters.into_values() {
@@ -85,6 +87,12 @@ impl Timers {
             queue.timer_has_come();
             queue.apply(Command::Tick);
         }
+    }
+
+    /// How many times are set.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.inner.lock().waiting.len()
     }
 
     /// Ends [`Self::work`].

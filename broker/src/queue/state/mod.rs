@@ -21,6 +21,7 @@ mod rules;
 pub mod schedule;
 mod single;
 mod spans;
+mod strays;
 #[cfg(test)]
 mod tests;
 mod turns;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::cold::Cold;
 use super::entry::footprint;
 use super::spans::Spans;
+use super::strays::Strays;
 use super::{Entry, Seq};
 use crate::message::Message;
 
@@ -19,6 +20,8 @@ pub struct Ready {
     fresh: VecDeque<Message>,
     first_fresh: Seq,
     cold: Option<Box<Cold>>,
+    /// See [`Self::push_returned`]: not among what is cold, though they may stand behind its first.
+    strays: Strays,
     /// The position of the next message.
     next: Seq,
     /// Octets of all bodies.
@@ -54,6 +57,7 @@ impl Ready {
             fresh: VecDeque::new(),
             first_fresh: past.next,
             cold: (past.messages > 0).then(|| Box::new(cold)),
+            strays: Strays::default(),
             next: past.next,
             bytes: past.bytes,
             hot: 0,
@@ -152,6 +156,9 @@ impl Ready {
             return self.push(vec![entry.message], hot_max);
         }
         self.age_fresh();
+        // Only what stands behind the first of those that can still become cold matters.
+        self.strays.forget_before(self.loaded.front().map_or(self.next, |first| first.seq));
+        self.strays.add(self.next);
         self.next += 1;
         self.first_fresh = self.next;
         self.put_back(entry);
@@ -188,7 +195,9 @@ impl Ready {
             Some((_, entry)) => entry,
             None => match self.loaded.pop_front() {
                 Some(entry) => {
-                    self.hot -= entry.footprint();
+                    if self.durable {
+                        self.hot -= entry.footprint();
+                    }
                     entry
                 }
                 None => self.pop_fresh()?,
@@ -231,11 +240,12 @@ impl Ready {
     }
 
     /// The store was read from `from` to `next`. Without effect if that is not awaited any more.
-    pub fn loaded(&mut self, from: Seq, next: Seq, found: Vec<Entry>) {
+    pub fn loaded(&mut self, from: Seq, next: Seq, mut found: Vec<Entry>) {
         if self.cold.as_ref().is_none_or(|cold| cold.loading != Some(from)) {
             return;
         }
         self.age_fresh();
+        found.retain(|entry| !self.strays.has(entry.seq));
         let Some(cold) = &mut self.cold else { return };
         if next == from {
             // The store has no more of them, whatever the count says.
@@ -296,7 +306,8 @@ impl Ready {
     pub fn refused(&mut self, refused: &[(Seq, u64)]) {
         let from = self.cold.as_ref().map_or(self.next, |cold| cold.from);
         if let Some(cold) = &mut self.cold {
-            for (_, octets) in refused.iter().filter(|(seq, _)| *seq >= from) {
+            let is_cold = |seq: Seq| seq >= from && !self.strays.has(seq);
+            for (_, octets) in refused.iter().filter(|(seq, _)| is_cold(*seq)) {
                 cold.forget(*octets);
                 self.bytes = self.bytes.saturating_sub(*octets);
             }
@@ -322,7 +333,10 @@ impl Ready {
         if let Some(cold) = self.cold.take()
             && cold.stored > 0
         {
-            stored.add_range(cold.from, self.next - 1, cold.bytes);
+            let mut octets = cold.bytes;
+            for (first, last) in self.strays.between(cold.from, self.next) {
+                stored.add_range(first, last, std::mem::take(&mut octets));
+            }
         }
         self.first_fresh = self.next;
         self.fresh = VecDeque::new();

@@ -7,6 +7,7 @@ mod flow;
 mod model;
 mod priorities;
 mod random;
+mod retried;
 mod returns;
 mod rules;
 mod single;

@@ -118,3 +118,16 @@ fn what_comes_back_while_the_store_takes_nothing_waits_in_its_place() {
         assert_eq!(node.store().stats(id).messages, 0);
     }
 }
+
+#[test]
+fn a_queue_has_one_timer_however_often_it_is_told() {
+    let node = node();
+    let queue = delaying(&node);
+    queue.apply(Command::Publish(vec![late(YEAR, 1, false)]));
+    for come in 1..=5 {
+        queue.apply(Command::Publish(vec![late(1, 1, false)]));
+        assert_eq!(node.timers().len(), 1);
+        settle(&node, || queue.counts().ready == come);
+    }
+    assert_eq!(node.timers().len(), 1);
+}
