@@ -10,7 +10,6 @@ use super::death::{self, Letter};
 use super::state::{Command, Dead, DeadLetterTo, Entry, Reason, Spans};
 use super::writes::Write;
 use super::{Queue, Transaction};
-use crate::clock::now_ms;
 use crate::envelope;
 use crate::message::Message;
 
@@ -30,7 +29,7 @@ impl Queue {
     pub(super) fn send_dead(self: &Arc<Self>, dead: Dead) {
         let through = THROUGH.get();
         if through >= DEPTH {
-            return self.node.timers().send_at(now_ms(), self.clone(), dead);
+            return self.node.timers().send_at(self.node.now_ms(), self.clone(), dead);
         }
         THROUGH.set(through + 1);
         self.send_dead_now(dead);
@@ -63,7 +62,7 @@ impl Queue {
 
     /// While the store takes nothing: in it they are where they were.
     fn send_dead_later(self: &Arc<Self>, dead: Dead) {
-        let until = now_ms() + RETRY_MS;
+        let until = self.node.now_ms() + RETRY_MS;
         self.node.timers().send_at(until, self.clone(), dead);
         self.apply(Command::Hold(until));
     }
@@ -76,7 +75,7 @@ impl Queue {
         to: &DeadLetterTo,
     ) -> Vec<(Arc<Self>, Vec<Message>)> {
         let Some(vhost) = self.node.vhost(&self.vhost) else { return Vec::new() };
-        let now = now_ms();
+        let now = self.node.now_ms();
         let mut targets: Vec<(Arc<Self>, Vec<Message>)> = Vec::new();
         let mut cycles = HashSet::new();
         for entry in entries {

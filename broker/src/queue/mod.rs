@@ -23,7 +23,6 @@ use amq_protocol::types::FieldTable;
 use lepus_storage::{MessageStore, QueueId};
 use parking_lot::Mutex;
 
-use crate::clock::now_ms;
 use crate::mailbox::Mail;
 use crate::message::Message;
 use crate::node::Node;
@@ -88,7 +87,7 @@ impl Queue {
         let rules = Arc::new(rules_of(&record, record.arguments()));
         let refuses = AtomicBool::new(rules.refuses());
         let inner = Inner {
-            state: State::new(config, rules, past, now_ms()),
+            state: State::new(config, rules, past, node.now_ms()),
             effects: Effects::default(),
             writes: Writes::default(),
             moves: Vec::new(),
@@ -181,7 +180,7 @@ impl Queue {
     ) -> Outcome {
         let mut inner = self.inner.lock();
         let Inner { state, effects, writes, .. } = &mut *inner;
-        let outcome = state.apply(now_ms(), command, effects);
+        let outcome = state.apply(self.node.now_ms(), command, effects);
         if !effects.store.is_empty() || receipt.is_some() || tx.is_some() {
             writes.add(&mut effects.store, receipt, tx);
         }
