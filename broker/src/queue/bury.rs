@@ -7,6 +7,7 @@ use std::sync::Arc;
 use lepus_storage::Op;
 
 use super::death::{self, Letter};
+use super::receipt::Held;
 use super::state::{Command, Dead, DeadLetterTo, Entry, Reason, Spans};
 use super::writes::Write;
 use super::{Queue, Transaction};
@@ -25,6 +26,19 @@ thread_local! {
 }
 
 impl Queue {
+    /// Sends dead letters on when transactions are whole that may have brought them here: a crash
+    /// before that would leave them where they go, and where they came from.
+    pub(super) fn send_dead_after(self: &Arc<Self>, dead: Dead, open: Vec<Arc<Transaction>>) {
+        let mut held = Held { queue: self.clone(), dead, open };
+        while let Some(tx) = held.open.pop() {
+            match tx.hold(held) {
+                Some(back) => held = back,
+                None => return,
+            }
+        }
+        self.send_dead(held.dead);
+    }
+
     /// Sends dead letters on; in a long chain of queues another thread does.
     pub(super) fn send_dead(self: &Arc<Self>, dead: Dead) {
         let through = THROUGH.get();

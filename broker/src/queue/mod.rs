@@ -234,6 +234,7 @@ impl Queue {
     }
 
     fn carry_out(self: &Arc<Self>, writes: Vec<Write>, effects: Effects) {
+        let transactions: Vec<_> = writes.iter().filter_map(Write::transaction).cloned().collect();
         for write in writes {
             if let Err(refused) = write.carry_out(self.store(), self.node.durability()) {
                 if !refused.waiting.is_empty() {
@@ -245,7 +246,10 @@ impl Queue {
             }
         }
         for dead in effects.dead {
-            self.send_dead(dead);
+            self.send_dead_after(dead, transactions.clone());
+        }
+        for held in transactions.iter().flat_map(|tx| tx.take_held()) {
+            held.queue.send_dead_after(held.dead, held.open);
         }
         for job in effects.schedule {
             self.do_scheduled(job);
