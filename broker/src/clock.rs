@@ -1,6 +1,7 @@
 //! The one clock of the broker's shells; the core gets the time as an argument.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since 1970, as the system's clock had it at the first call; it never goes back, and
@@ -12,4 +13,24 @@ pub fn now_ms() -> u64 {
         (Instant::now(), unix.as_millis() as u64)
     });
     unix + begin.elapsed().as_millis() as u64
+}
+
+/// What a broker takes the time from.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// [`now_ms`].
+    #[default]
+    System,
+    /// Whoever holds it moves it; in ms since 1970.
+    Set(Arc<AtomicU64>),
+}
+
+impl Clock {
+    /// Milliseconds since 1970.
+    pub fn now_ms(&self) -> u64 {
+        match self {
+            Self::System => now_ms(),
+            Self::Set(time) => time.load(Ordering::Relaxed),
+        }
+    }
 }

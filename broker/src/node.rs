@@ -8,6 +8,7 @@ use dashmap::DashMap;
 use parking_lot::RwLock;
 
 use crate::alarm::{Alarm, Alarms};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::declared::Declared;
 use crate::durability::Durability;
@@ -39,17 +40,24 @@ pub struct Node {
     timers: Timers,
     hot_max: AtomicUsize,
     events: Events,
+    clock: Clock,
 }
 
 impl Node {
     /// A broker with the virtual host `/`.
     pub fn new(config: Config, stores: Stores) -> Arc<Self> {
+        Self::with_clock(config, stores, Clock::System)
+    }
+
+    /// The same, with a clock of its own.
+    pub fn with_clock(config: Config, stores: Stores, clock: Clock) -> Arc<Self> {
         let vhosts =
             HashMap::from([(Vhost::DEFAULT.to_owned(), Arc::new(Vhost::new(Vhost::DEFAULT)))]);
         let hot_max = AtomicUsize::new(config.hot_max());
         Arc::new(Self {
             config,
             stores,
+            clock,
             loader: Loader::default(),
             timers: Timers::default(),
             hot_max,
@@ -66,6 +74,11 @@ impl Node {
     /// A broker that forgets everything when it ends.
     pub fn in_memory(config: Config) -> Arc<Self> {
         Self::new(config, Stores::in_memory())
+    }
+
+    /// The time, in ms since 1970.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
     }
 
     /// Where the messages of durable queues are kept.

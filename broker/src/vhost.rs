@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::clock::now_ms;
 use crate::envelope;
 use crate::error::Refusal;
 use crate::events::topology::Happened;
@@ -161,7 +160,7 @@ impl Vhost {
         let make = |record| Queue::new(node.clone(), self.name.clone(), record, &[]);
         let mut topology = self.topology.write();
         topology.watch(node.events().wanted());
-        let outcome = topology.apply(now_ms(), command, make);
+        let outcome = topology.apply(node.now_ms(), command, make);
         self.look_at(node, &topology);
         self.version.fetch_add(1, Ordering::Release);
         // Under the lock, so that changes are recorded in order, and a queue before its messages.

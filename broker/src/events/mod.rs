@@ -96,7 +96,7 @@ impl Node {
 
     #[cold]
     fn tell_of(&self, event: Event) {
-        let message = event.message(crate::clock::now_ms());
+        let message = event.message(self.now_ms());
         if let (Some(vhost), Some(message)) = (self.vhost(Vhost::DEFAULT), message) {
             vhost.publish_inside(&message);
         }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use lepus_storage::Op;
 
 use super::death::{self, Letter};
+use super::receipt::Held;
 use super::state::{Command, Dead, DeadLetterTo, Entry, Reason, Spans};
 use super::writes::Write;
 use super::{Queue, Transaction};
-use crate::clock::now_ms;
 use crate::envelope;
 use crate::message::Message;
 
@@ -26,11 +26,24 @@ thread_local! {
 }
 
 impl Queue {
+    /// Sends dead letters on when transactions are whole that may have brought them here: a crash
+    /// before that would leave them where they go, and where they came from.
+    pub(super) fn send_dead_after(self: &Arc<Self>, dead: Dead, open: Vec<Arc<Transaction>>) {
+        let mut held = Held { queue: self.clone(), dead, open };
+        while let Some(tx) = held.open.pop() {
+            match tx.hold(held) {
+                Some(back) => held = back,
+                None => return,
+            }
+        }
+        self.send_dead(held.dead);
+    }
+
     /// Sends dead letters on; in a long chain of queues another thread does.
     pub(super) fn send_dead(self: &Arc<Self>, dead: Dead) {
         let through = THROUGH.get();
         if through >= DEPTH {
-            return self.node.timers().send_at(now_ms(), self.clone(), dead);
+            return self.node.timers().send_at(self.node.now_ms(), self.clone(), dead);
         }
         THROUGH.set(through + 1);
         self.send_dead_now(dead);
@@ -63,7 +76,7 @@ impl Queue {
 
     /// While the store takes nothing: in it they are where they were.
     fn send_dead_later(self: &Arc<Self>, dead: Dead) {
-        let until = now_ms() + RETRY_MS;
+        let until = self.node.now_ms() + RETRY_MS;
         self.node.timers().send_at(until, self.clone(), dead);
         self.apply(Command::Hold(until));
     }
@@ -76,7 +89,7 @@ impl Queue {
         to: &DeadLetterTo,
     ) -> Vec<(Arc<Self>, Vec<Message>)> {
         let Some(vhost) = self.node.vhost(&self.vhost) else { return Vec::new() };
-        let now = now_ms();
+        let now = self.node.now_ms();
         let mut targets: Vec<(Arc<Self>, Vec<Message>)> = Vec::new();
         let mut cycles = HashSet::new();
         for entry in entries {

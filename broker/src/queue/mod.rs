@@ -24,7 +24,6 @@ use amq_protocol::types::FieldTable;
 use lepus_storage::{MessageStore, QueueId};
 use parking_lot::Mutex;
 
-use crate::clock::now_ms;
 use crate::mailbox::Mail;
 use crate::message::Message;
 use crate::node::Node;
@@ -89,7 +88,7 @@ impl Queue {
         let rules = Arc::new(rules_of(&record, record.arguments()));
         let refuses = AtomicBool::new(rules.refuses());
         let inner = Inner {
-            state: State::new(config, rules, past, now_ms()),
+            state: State::new(config, rules, past, node.now_ms()),
             effects: Effects::default(),
             writes: Writes::default(),
             moves: Vec::new(),
@@ -182,7 +181,7 @@ impl Queue {
     ) -> Outcome {
         let mut inner = self.inner.lock();
         let Inner { state, effects, writes, .. } = &mut *inner;
-        let outcome = state.apply(now_ms(), command, effects);
+        let outcome = state.apply(self.node.now_ms(), command, effects);
         if !effects.store.is_empty() || receipt.is_some() || tx.is_some() {
             writes.add(&mut effects.store, receipt, tx);
         }
@@ -236,6 +235,7 @@ impl Queue {
     }
 
     fn carry_out(self: &Arc<Self>, writes: Vec<Write>, effects: Effects) {
+        let transactions: Vec<_> = writes.iter().filter_map(Write::transaction).cloned().collect();
         for write in writes {
             if let Err(refused) = write.carry_out(self.store(), self.node.durability()) {
                 if !refused.waiting.is_empty() {
@@ -250,7 +250,10 @@ impl Queue {
             }
         }
         for dead in effects.dead {
-            self.send_dead(dead);
+            self.send_dead_after(dead, transactions.clone());
+        }
+        for held in transactions.iter().flat_map(|tx| tx.take_held()) {
+            held.queue.send_dead_after(held.dead, held.open);
         }
         for job in effects.schedule {
             self.do_scheduled(job);

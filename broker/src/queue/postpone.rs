@@ -9,7 +9,6 @@ use super::state::schedule::{Job, Moved, Note, Postponed, settlement};
 use super::state::{Command, Spans};
 use super::writes::Write;
 use super::{Queue, Transaction};
-use crate::clock::now_ms;
 use crate::envelope;
 use crate::message::Message;
 use crate::routing::RouteInput;
@@ -38,7 +37,7 @@ impl Queue {
         let octets = targets.iter().map(|(queue, messages)| queue.stored_apart(messages)).sum();
         let tx = (parts > 1).then(|| Transaction::new(self.node.new_transaction(), parts, octets));
         if !ops.is_empty() && !self.leave(ops, tx.clone()) {
-            let until = now_ms() + RETRY_MS;
+            let until = self.node.now_ms() + RETRY_MS;
             return drop(self.apply(Command::Schedule(Note::PutBack(moved, until))));
         }
         drop(moved);

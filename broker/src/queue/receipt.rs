@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use lepus_storage::{Lsn, StoreError, TxPart};
 use parking_lot::Mutex;
 
+use super::Queue;
+use super::state::Dead;
 use crate::durability::Durability;
 use crate::mailbox::{Mail, Mailbox};
 
@@ -121,18 +123,47 @@ struct Parts {
     written: bool,
     /// The store did not take one: none of the others may become valid.
     refused: bool,
+    /// What may only be done when all parts were written.
+    held: Vec<Held>,
+}
+
+/// Dead letters of a queue that came with transactions which may not be whole yet.
+#[derive(Debug)]
+pub struct Held {
+    /// The queue.
+    pub queue: Arc<Queue>,
+    /// The dead letters.
+    pub dead: Dead,
+    /// Other transactions that they wait for.
+    pub open: Vec<Arc<Transaction>>,
 }
 
 impl Transaction {
     /// A transaction of so many parts, which publish so many octets of large messages.
     pub fn new(id: u64, parts: usize, octets: u64) -> Arc<Self> {
-        let state = Parts { left: parts, octets, written: false, refused: false };
+        let state = Parts { left: parts, octets, written: false, refused: false, held: Vec::new() };
         Arc::new(Self { id, state: Mutex::new(state) })
     }
 
     /// Whether all parts were written.
     pub fn is_done(&self) -> bool {
         self.state.lock().left == 0
+    }
+
+    /// Keeps what may only be done when all parts were written; gives it back if they were.
+    pub fn hold(&self, held: Held) -> Option<Held> {
+        let mut parts = self.state.lock();
+        if parts.left == 0 {
+            return Some(held);
+        }
+        parts.held.push(held);
+        None
+    }
+
+    /// Takes what may be done now.
+    pub fn take_held(&self) -> Vec<Held> {
+        let mut parts = self.state.lock();
+        if parts.left == 0 { std::mem::take(&mut parts.held) } else { Vec::new() }
     }
 
     /// Writes one part, which publishes so many octets of large messages; `write` is told how many

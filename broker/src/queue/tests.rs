@@ -3,6 +3,7 @@
 mod refused;
 mod threads;
 mod waiting;
+mod whole;
 
 use lepus_protocol::method::Verdict;
 

@@ -72,6 +72,11 @@ impl Write {
         Self { ops, receipts: Vec::new(), tx }
     }
 
+    /// The transaction that it is a part of.
+    pub fn transaction(&self) -> Option<&Arc<Transaction>> {
+        self.tx.as_ref()
+    }
+
     /// Gives the store its batch. An error tells which messages were refused, if any are in it.
     pub fn carry_out(
         self,

@@ -5,6 +5,7 @@ use lepus_protocol::properties;
 
 use super::*;
 use crate::alarm::Alarm;
+use crate::clock::now_ms;
 use crate::queue::waiting::{Listing, Place};
 
 const YEAR: i64 = 365 * 86_400_000;
