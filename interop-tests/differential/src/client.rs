@@ -11,7 +11,10 @@ pub const PLAIN: u16 = 1;
 /// The channel for transactions.
 pub const TX: u16 = 2;
 
-/// A connection with its two channels.
+/// The channel that only looks.
+const LOOK: u16 = 3;
+
+/// A connection with its channels.
 pub struct Client {
     conn: Conn,
 }
@@ -23,6 +26,7 @@ impl Client {
     /// Connects as guest and opens the channels.
     pub fn connect(address: &str) -> Self {
         let mut client = Self { conn: Conn::login(address, &Login::default()) };
+        client.conn.channel(LOOK);
         for id in [PLAIN, TX] {
             client.conn.channel(id);
             client.set_mode(id);
@@ -33,7 +37,7 @@ impl Client {
     fn set_mode(&mut self, id: u16) {
         if id == PLAIN {
             self.conn.ch(id).confirm_select();
-        } else {
+        } else if id == TX {
             let _: tx::SelectOk = self.conn.call(id, tx::Select {});
         }
     }
@@ -53,8 +57,18 @@ impl Client {
     /// Sends a method and reads its answer.
     pub fn ask<T: Method>(&mut self, id: u16, method: impl Method) -> Result<T, Refusal> {
         self.send(id, method);
+        self.answer(id)
+    }
+
+    /// Reads the answer to what was sent last.
+    pub fn answer<T: Method>(&mut self, id: u16) -> Result<T, Refusal> {
         self.frame(id)?;
         Ok(self.conn.expect(id))
+    }
+
+    /// Waits for a frame of a channel, and says whether it begins a delivery.
+    pub fn has_delivery(&mut self, id: u16) -> Result<bool, Refusal> {
+        Ok(self.frame(id)?.method().and_then(basic::Deliver::find).is_some())
     }
 
     /// Waits for a frame of a channel, which stays to be read, unless it closes the channel.
@@ -74,6 +88,26 @@ impl Client {
     /// another: another one could ask a queue before this one has returned its messages.
     pub fn sync(&mut self, id: u16) -> Result<(), Refusal> {
         self.ask::<exchange::DeclareOk>(id, look_exchange("amq.direct")).map(drop)
+    }
+
+    /// Waits until these queues have stopped changing: dead letters go from queue to queue by themselves.
+    pub fn rest(&mut self, queues: &[String]) {
+        const PAUSE: Duration = Duration::from_millis(3);
+        let deadline = Instant::now() + DEADLINE;
+        for id in [PLAIN, TX] {
+            let _ = self.sync(id);
+        }
+        let (mut last, mut same) = (Vec::new(), 0);
+        while same < 2 && Instant::now() < deadline {
+            let ready: Vec<_> = queues.iter().map(|queue| self.ready(LOOK, queue)).collect();
+            same = if ready == last { same + 1 } else { 0 };
+            last = ready;
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn ready(&mut self, id: u16, queue: &str) -> Result<u32, Refusal> {
+        self.ask(id, look(queue)).map(|ok: queue::DeclareOk| ok.message_count)
     }
 
     /// Publishes a message and waits for what becomes of it; in a transaction that is nothing yet.
@@ -98,6 +132,9 @@ impl Client {
             } else if method.clone().and_then(basic::Ack::find).is_some() {
                 let _: basic::Ack = self.conn.expect(id);
                 return Ok(answer + "confirmed");
+            } else if method.clone().and_then(basic::Nack::find).is_some() {
+                let _: basic::Nack = self.conn.expect(id);
+                return Ok(answer + "refused");
             } else {
                 return Ok(format!("{answer}{:?}", self.conn.next_on(id).method()));
             }
@@ -149,11 +186,11 @@ impl Client {
         let deadline = Instant::now() + DEADLINE;
         let mut last = None;
         loop {
-            let ok: queue::DeclareOk = self.ask(id, look(queue))?;
-            if last == Some(ok.message_count) || Instant::now() > deadline {
-                return Ok(ok.message_count);
+            let ready = self.ready(id, queue)?;
+            if last == Some(ready) || Instant::now() > deadline {
+                return Ok(ready);
             }
-            last = Some(ok.message_count);
+            last = Some(ready);
             std::thread::sleep(PAUSE);
         }
     }

@@ -4,6 +4,7 @@
 //! lines. No answer decides what is asked next, so the lines of all brokers stand side by side.
 
 mod client;
+mod flavour;
 mod message;
 mod observe;
 mod trace;

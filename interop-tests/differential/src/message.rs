@@ -6,14 +6,14 @@ use lepus_tests::*;
 const SHORT: usize = 600;
 const LONG: usize = 300_000;
 
-/// Any message. Its headers may route copies to these queues.
-pub fn any(random: &mut Random, queues: &[String]) -> (BasicProperties, Vec<u8>) {
+/// Any message. These headers of it may route copies to these queues.
+pub fn any(random: &mut Random, copies: &[&str], queues: &[String]) -> (BasicProperties, Vec<u8>) {
     let most = if random.below(40) == 0 { LONG } else { SHORT };
     let body = (0..random.below(most)).map(|_| random.octet()).collect();
-    (properties(random, queues), body)
+    (properties(random, copies, queues), body)
 }
 
-fn properties(random: &mut Random, queues: &[String]) -> BasicProperties {
+fn properties(random: &mut Random, copies: &[&str], queues: &[String]) -> BasicProperties {
     let mut some = props();
     let mut chance = |percent: usize| random.below(100) < percent;
     if chance(70) {
@@ -39,20 +39,20 @@ fn properties(random: &mut Random, queues: &[String]) -> BasicProperties {
         let time = random.below(1 << 32) as u64;
         some = some.with_timestamp(time).with_priority(random.octet() % 12);
     }
-    if random.below(100) < 60 { some.with_headers(headers(random, queues)) } else { some }
+    if random.below(100) < 60 { some.with_headers(headers(random, copies, queues)) } else { some }
 }
 
-fn headers(random: &mut Random, queues: &[String]) -> FieldTable {
+fn headers(random: &mut Random, copies: &[&str], queues: &[String]) -> FieldTable {
     let mut fields = FieldTable::default();
     for name in ["a", "b", "long name, with ünicode"] {
         if random.below(2) == 0 {
             fields.insert(name.into(), value(random, 0));
         }
     }
-    for name in ["CC", "BCC"] {
+    for name in copies {
         if random.below(12) == 0 {
             let queue = &queues[random.below(queues.len())];
-            fields.insert(name.into(), list([text(queue)]));
+            fields.insert((*name).into(), list([text(queue)]));
         }
     }
     fields
@@ -85,16 +85,44 @@ fn value(random: &mut Random, depth: usize) -> AMQPValue {
     }
 }
 
-/// A message's properties, and its body. Lepus counts returns in a header, which RabbitMQ's classic
-/// queues do not: without it no headers are as good as empty ones.
+/// A message's properties, and its body.
 pub fn contents<M>(message: &Message<M>) -> String {
     let headers = message.properties.headers().iter().flat_map(|headers| headers.inner());
-    let others = headers.filter(|(name, _)| name.as_str() != "x-delivery-count");
-    let others = table(others.map(|(name, value)| (name.as_str(), value.clone())));
-    let properties = message.properties.clone().with_headers(others);
+    let headers = headers.filter(|(name, _)| !is_ours(name.as_str()));
+    let headers = table(headers.map(|(name, value)| {
+        let value = if name.as_str() == "x-death" { deaths(value) } else { value.clone() };
+        (name.as_str(), value)
+    }));
+    let properties = message.properties.clone().with_headers(headers);
     let (length, hash) = (message.body.len(), hash(&message.body));
     let octets = header_frame(1, 0, &properties);
     format!("{properties:?}|{:016x}|{length} octets {hash:016x}", self::hash(&octets))
+}
+
+/// Headers that RabbitMQ's classic queues of that version do not have. Without them no headers are as
+/// good as empty ones.
+fn is_ours(header: &str) -> bool {
+    header == "x-delivery-count" || header.starts_with("x-last-death-")
+}
+
+/// The deaths of a message without their times. The latest stands first; RabbitMQ 3.10.8 turns the order of
+/// the others round each time.
+fn deaths(deaths: &AMQPValue) -> AMQPValue {
+    let AMQPValue::FieldArray(deaths) = deaths else { return deaths.clone() };
+    let mut deaths: Vec<_> = deaths.as_slice().iter().map(without_time).collect();
+    if let Some((_, earlier)) = deaths.split_first_mut() {
+        earlier.sort_by_key(|death| format!("{death:?}"));
+    }
+    list(deaths)
+}
+
+fn without_time(death: &AMQPValue) -> AMQPValue {
+    let AMQPValue::FieldTable(death) = death else { return death.clone() };
+    let fields = death.inner().iter().map(|(name, value)| match (name.as_str(), value) {
+        ("time", AMQPValue::Timestamp(_)) => ("time", AMQPValue::Timestamp(0)),
+        (name, value) => (name, value.clone()),
+    });
+    AMQPValue::FieldTable(table(fields))
 }
 
 /// FNV-1a: the lines are compared as text, so that equal octets must give equal text.

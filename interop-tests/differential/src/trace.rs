@@ -5,16 +5,19 @@ use std::ops::Range;
 use lepus_tests::*;
 
 use crate::client::{Client, PLAIN, Refusal, TX};
+use crate::flavour::Flavour;
 use crate::message;
 
 const QUEUES: usize = 5;
 const KINDS: [&str; 5] = ["direct", "fanout", "topic", "headers", "direct"];
-const KEYS: [&str; 5] = ["a", "b", "a.b", "a.*", "#"];
+/// The routing keys of all traces.
+pub const KEYS: [&str; 5] = ["a", "b", "a.b", "a.*", "#"];
 /// The first requests make something to work with.
 const DECLARATIONS: u64 = 14;
 
 /// The names that a seed uses.
 pub struct Names {
+    pub seed: u64,
     pub queues: Vec<String>,
     /// With their types.
     pub exchanges: Vec<(String, &'static str)>,
@@ -24,9 +27,15 @@ impl Names {
     pub fn of(seed: u64) -> Self {
         let exchange = |(number, kind)| (format!("d{seed}.e{number}"), kind);
         Self {
+            seed,
             queues: (0..QUEUES).map(|number| format!("d{seed}.q{number}")).collect(),
             exchanges: KINDS.into_iter().enumerate().map(exchange).collect(),
         }
+    }
+
+    /// A quorum queue whose messages may come back a few times.
+    pub fn limited(&self) -> String {
+        format!("d{}.limited", self.seed)
     }
 }
 
@@ -35,7 +44,9 @@ pub fn run(client: &mut Client, seed: u64, numbers: Range<u64>) {
     for number in numbers {
         // Generators of their own: an answer never changes what comes later.
         let random = Random::seeded(seed.wrapping_mul(1_000_003) ^ number);
-        let mut request = Request { client, names: Names::of(seed), random };
+        let (names, flavour) = (Names::of(seed), Flavour::of(seed));
+        let mut request = Request { client, names, flavour, random };
+        request.rest();
         let (name, answer) = request.make(number);
         let answer = answer.unwrap_or_else(|refusal| refusal);
         println!("seed {seed} request {number} {name} => {answer}");
@@ -47,6 +58,7 @@ type Answer = Result<String, Refusal>;
 struct Request<'a> {
     client: &'a mut Client,
     names: Names,
+    flavour: Flavour,
     random: Random,
 }
 
@@ -67,6 +79,7 @@ impl Request<'_> {
             }
             7..16 => ("bind", self.bind()),
             16..18 => ("unbind", self.unbind()),
+            18..21 if self.flavour == Flavour::Letters => ("limit", self.limit()),
             18..52 => ("publish", self.publish()),
             52..68 => ("get", self.get()),
             68..82 => ("consume", self.consume()),
@@ -78,6 +91,13 @@ impl Request<'_> {
                 self.client.recycle(PLAIN);
                 ("close channel", Ok("closed and opened".to_owned()))
             }
+        }
+    }
+
+    /// Waits until no dead letters are on their way.
+    fn rest(&mut self) {
+        if self.flavour != Flavour::Plain {
+            self.client.rest(&self.names.queues);
         }
     }
 
@@ -101,12 +121,8 @@ impl Request<'_> {
 
     fn declare_queue(&mut self, which: usize) -> Answer {
         let name = self.names.queues[which].clone();
-        let arguments = match self.random.below(12) {
-            0 => table([("x-message-ttl", int(86_400_000))]),
-            1 => table([("x-queue-type", text("classic"))]),
-            2 => table([("x-max-length", int(1_000_000)), ("x-queue-mode", text("lazy"))]),
-            _ => FieldTable::default(),
-        };
+        let arguments = self.flavour.arguments(&self.names, which, &mut self.random);
+        println!("seed {} declares {name} with {arguments:?}", self.names.seed);
         let declare = queue::Declare {
             durable: self.chance(85),
             exclusive: self.chance(7),
@@ -161,19 +177,31 @@ impl Request<'_> {
     }
 
     fn publishing(&mut self) -> (basic::Publish, (BasicProperties, Vec<u8>)) {
-        let (exchange, key) = match self.chance(40) {
+        let (exchange, key) = match self.chance(40) || self.flavour == Flavour::Full {
             true => (String::new(), self.queue()),
             false => (self.exchange().0, self.key().to_owned()),
         };
         let publish = basic::Publish { mandatory: self.chance(30), ..publish(&exchange, &key) };
-        (publish, message::any(&mut self.random, &self.names.queues))
+        let copies: &[&str] = match self.flavour {
+            Flavour::Plain => &["CC", "BCC"],
+            // Lepus keeps no keys from BCC for dead letters.
+            Flavour::Letters => &["CC"],
+            Flavour::Full => &[],
+        };
+        (publish, message::any(&mut self.random, copies, &self.names.queues))
     }
 
     fn publish(&mut self) -> Answer {
         let mut answers = Vec::new();
         for _ in 0..=self.random.below(12) {
             let (publish, message) = self.publishing();
-            answers.push(self.client.publish(PLAIN, publish, &message)?);
+            let (priority, size) = (message.0.priority(), message.1.len());
+            let to = format!("{}|{}|{priority:?}|{size}", publish.exchange, publish.routing_key);
+            let answer = self.client.publish(PLAIN, publish, &message)?;
+            answers.push(format!("{to} {answer}"));
+            if self.flavour == Flavour::Full {
+                self.rest();
+            }
         }
         Ok(answers.join("; "))
     }
@@ -196,19 +224,32 @@ impl Request<'_> {
     }
 
     fn settle(&mut self, id: u16, tag: u64) {
-        match self.random.below(10) {
+        let choice = self.random.below(10);
+        match choice {
             0..5 => self.client.send(id, ack(tag)),
+            // A rejection makes the order of earlier deaths decide whether a letter goes in circles.
+            5 if self.flavour == Flavour::Full => self.client.send(id, reject(tag, true)),
             5 => self.client.send(id, reject(tag, false)),
             6 => self.client.send(id, reject(tag, true)),
             7 => self.client.send(id, nack(tag, true)),
+            // Messages that all come back at the end of a channel would drop others everywhere at once.
+            _ if self.flavour == Flavour::Full => self.client.send(id, ack(tag)),
             // It stays unsettled until the channel is closed.
             _ => {}
+        }
+        if (5..8).contains(&choice) && id == PLAIN {
+            self.rest();
         }
     }
 
     fn consume(&mut self) -> Answer {
         let queue = self.queue();
         let most = 1 + self.random.below(15) as u16;
+        let (several, requeue) = (self.chance(30), self.chance(50));
+        if several && self.flavour == Flavour::Letters {
+            // Several queues at once would bury their messages in any order.
+            self.client.recycle(PLAIN);
+        }
         let count = self.client.count(PLAIN, &queue)?;
         let _: basic::QosOk = self.client.ask(PLAIN, qos(most))?;
         let exclusive = self.chance(20);
@@ -219,12 +260,16 @@ impl Request<'_> {
             deliveries.push(self.client.delivery(PLAIN)?);
         }
         // Before anything is settled: no more may come.
-        let _: basic::CancelOk = self.client.ask(PLAIN, cancel("tag"))?;
-        let several = self.chance(30);
+        self.client.send(PLAIN, cancel("tag"));
+        while self.client.has_delivery(PLAIN)? {
+            deliveries.push(self.client.delivery(PLAIN)?);
+        }
+        let _: basic::CancelOk = self.client.answer(PLAIN)?;
         match deliveries.last() {
             Some((last, _)) if several => {
-                let requeue = self.chance(50);
+                let requeue = requeue || self.flavour == Flavour::Full;
                 self.client.send(PLAIN, nack_up_to(*last, requeue));
+                self.rest();
             }
             _ => deliveries.iter().for_each(|(tag, _)| self.settle(PLAIN, *tag)),
         }
@@ -259,12 +304,18 @@ impl Request<'_> {
         let mut answers = Vec::new();
         let queue = self.queue();
         self.client.sync(PLAIN)?;
-        for _ in 0..self.random.below(4) {
+        // Queues that may be full see one thing at a time.
+        let (most_settled, most_published) = match (self.flavour, self.chance(50)) {
+            (Flavour::Full, true) => (1, 0),
+            (Flavour::Full, false) => (0, 1),
+            _ => (self.random.below(4), self.random.below(6)),
+        };
+        for _ in 0..most_settled {
             let Some((tag, text)) = self.client.get(TX, &queue, false)? else { break };
             answers.push(text);
             self.settle(TX, tag);
         }
-        for _ in 0..self.random.below(6) {
+        for _ in 0..most_published {
             let (publish, message) = self.publishing();
             let publish = basic::Publish { mandatory: false, ..publish };
             answers.push(self.client.publish(TX, publish, &message)?);
@@ -278,6 +329,30 @@ impl Request<'_> {
         }
         // What is not settled goes back.
         self.client.recycle(TX);
+        Ok(answers.join("; "))
+    }
+
+    /// A message that comes back until it is a dead letter.
+    fn limit(&mut self) -> Answer {
+        let limited = self.names.limited();
+        let arguments = table([
+            ("x-queue-type", text("quorum")),
+            ("x-delivery-limit", int((self.names.seed % 4) as i32)),
+            ("x-dead-letter-exchange", text("")),
+            ("x-dead-letter-routing-key", text(&self.names.queues[0])),
+        ]);
+        let declare = queue::Declare { durable: true, arguments, ..declare(&limited) };
+        let _: queue::DeclareOk = self.client.ask(PLAIN, declare)?;
+        let message = message::any(&mut self.random, &[], &[]);
+        let mut answers = vec![self.client.publish(PLAIN, publish("", &limited), &message)?];
+        while let Some((tag, text)) = self.client.get(PLAIN, &limited, false)? {
+            answers.push(text);
+            if self.chance(50) {
+                self.client.send(PLAIN, nack(tag, true));
+            } else {
+                self.client.send(PLAIN, reject(tag, true));
+            }
+        }
         Ok(answers.join("; "))
     }
 }
