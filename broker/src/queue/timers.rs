@@ -91,7 +91,7 @@ impl Timers {
 
     /// How many times are set.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.inner.lock().waiting.len()
     }
 

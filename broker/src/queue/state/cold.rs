@@ -42,7 +42,8 @@ impl Cold {
             self.stored += 1;
             self.bytes += message.body_len() as u64;
         } else {
-            let (redelivered, returns) = (false, 0);
+            let returns = message.returns_before();
+            let redelivered = returns > 0;
             self.kept.push_back(Entry { seq, message, redelivered, returns, stored });
         }
     }
