@@ -1,8 +1,9 @@
 //! One life of the broker, on a simulated disk, without threads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lepus_storage::disk::sim::{Random, SimDisk};
 use lepus_storage::log::Tuning;
@@ -11,14 +12,17 @@ use lepus_storage::{
     StoreConfig,
 };
 
+use super::laws::{self, Owner};
 use super::letter::{HIGH, id_of, queue_name};
 use super::watched::Watched;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::durability::Durability;
-use crate::message::Message;
+use crate::message::{Message, Waiting};
 use crate::node::Node;
 use crate::queue::Queue;
 use crate::queue::state::place::{from_store, level_in_store};
+use crate::queue::state::schedule::Bucket;
 use crate::stores::{OpenedCatalog, OpenedMessages, Stores};
 use crate::topology::record::Record;
 
@@ -60,6 +64,7 @@ pub struct Broker {
     pub node: Arc<Node>,
     pub store: Arc<Watched>,
     pub catalog: CatalogSteps,
+    clock: Arc<AtomicU64>,
 }
 
 /// What a broker has found on its disk.
@@ -73,10 +78,14 @@ pub struct Recovery {
     pub queues: BTreeSet<(String, u64)>,
     /// Exchange, routing key, queue.
     pub bindings: BTreeSet<(String, String, String)>,
+    /// Names in the store of what has rules, and all that messages were stored under.
+    pub owners: BTreeMap<u64, Owner>,
+    pub names: BTreeSet<u64>,
 }
 
 impl Broker {
-    pub fn open(setup: &Setup, disk: &SimDisk, found: Meta) -> (Self, Recovery) {
+    /// A new process at a time, in ms.
+    pub fn open(setup: &Setup, disk: &SimDisk, found: Meta, now: u64) -> (Self, Recovery) {
         let (durability, declared) = (Arc::<Durability>::default(), Arc::<Durability>::default());
         let config = StoreConfig {
             segment_bytes: setup.segment_bytes,
@@ -87,6 +96,7 @@ impl Broker {
         let (log, recovered) = opened.expect("a store after a crash");
         let store = Arc::new(Watched::new(log));
         let on_version = declared.clone().on_version();
+        let names = recovered.queues.iter().map(|(name, _)| name.0).collect();
         let (catalog, steps) = Catalog::stepped(found.clone(), Some(on_version));
         let (lsn, version) = (recovered.lsn.0, recovered.meta.version.max(found.version));
         let messages = OpenedMessages { store: store.clone(), recovered, durability };
@@ -99,10 +109,13 @@ impl Broker {
             exchanges: BTreeSet::new(),
             queues: BTreeSet::new(),
             bindings: BTreeSet::new(),
+            owners: BTreeMap::new(),
+            names,
         };
         for value in found.entries.values() {
             recovery.add(Record::decode(value).expect("a record"));
         }
+        store.set_ruled(recovery.owners.keys().copied());
         let config = Config {
             memory_watermark: u64::MAX,
             data_dir: Some(PathBuf::from(DIRECTORY)),
@@ -110,10 +123,34 @@ impl Broker {
             frame_max: super::letter::FRAME_MAX,
             ..Config::default()
         };
-        let node = Node::new(config, stores);
+        let clock = Arc::new(AtomicU64::new(now));
+        let node = Node::with_clock(config, stores, Clock::Set(clock.clone()));
         node.set_hot_max(setup.hot_max);
         node.restore(found).expect("a broker as it was");
-        (Self { node, store, catalog: steps }, recovery)
+        (Self { node, store, catalog: steps, clock }, recovery)
+    }
+
+    /// Declares the queues with rules.
+    pub fn declare_laws(&self) -> BTreeMap<u64, Owner> {
+        let owners = laws::declare(&self.node);
+        self.store.set_ruled(owners.keys().copied());
+        owners
+    }
+
+    /// It is that time, in ms.
+    pub fn set_time(&self, now: u64) {
+        self.clock.store(now, Ordering::Relaxed);
+    }
+
+    /// Messages of a queue with rules: ready and held, waiting.
+    pub fn counts(&self, owner: Owner) -> (usize, usize) {
+        let vhost = self.node.vhost("/").expect("the virtual host that every broker has");
+        let queue = match owner {
+            Owner::Queue(queue) => self.queue(queue),
+            Owner::Late => vhost.read(|topology| topology.held_back(laws::LATE)),
+        };
+        let counts = queue.expect("a queue with rules").counts();
+        (counts.ready + counts.unacked, counts.scheduled)
     }
 
     /// A queue, if it exists.
@@ -128,6 +165,11 @@ impl Broker {
         levels.flat_map(|level| self.stored_in(level)).collect()
     }
 
+    /// The messages under a name in the store: position and number.
+    pub fn stored_as(&self, name: u64) -> Vec<(u64, u64)> {
+        self.stored_in(QueueId(name)).into_iter().map(|(id, seq)| (seq, id)).collect()
+    }
+
     fn stored_in(&self, queue: QueueId) -> Vec<(u64, u64)> {
         let mut stored = Vec::new();
         let max = ReadMax { messages: usize::MAX, bytes: usize::MAX };
@@ -140,9 +182,13 @@ impl Broker {
             }
             from = next;
         }
-        let message = |payload| Message::from_stored(payload).expect("a message");
-        let messages =
-            stored.into_iter().map(|at| (message(at.payload), from_store(queue, at.seq)));
+        let waits = Bucket::parse(queue).is_some();
+        let position = |seq: Seq| if waits { seq.0 } else { from_store(queue, seq) };
+        let message = |payload| match waits {
+            true => Waiting::from_stored(payload).message().expect("a message that waits"),
+            false => Message::from_stored(payload).expect("a message"),
+        };
+        let messages = stored.into_iter().map(|at| (message(at.payload), position(at.seq)));
         let messages: Vec<(Message, u64)> = messages.collect();
         let stats = self.store.stats(queue);
         let octets: usize = messages.iter().map(|(message, _)| message.body_len()).sum();
@@ -165,6 +211,13 @@ impl Drop for Broker {
 impl Recovery {
     fn add(&mut self, record: Record) {
         match record {
+            Record::Exchange { name, id, .. } | Record::Queue { name, id, .. }
+                if laws::owner(&name).is_some() =>
+            {
+                self.owners.extend(laws::owner(&name).map(|owner| (id, owner)));
+            }
+            Record::Exchange { name, .. } if name == laws::GRAVE => {}
+            Record::Binding { source, .. } if [laws::GRAVE, laws::LATE].contains(&&*source) => {}
             Record::Exchange { name, .. } => {
                 self.exchanges.insert(name);
             }

@@ -6,8 +6,14 @@ use amq_protocol::types::{AMQPValue, FieldTable};
 use lepus_protocol::{encode, properties};
 use lepus_storage::disk::sim::Random;
 
-/// The exchanges that messages are published to: the default one, a direct one, a fanout.
-pub const EXCHANGES: [&str; 3] = ["", "direct", "fan"];
+use super::laws::{self, is_ruled};
+use crate::routing::delayed;
+
+/// The exchanges that messages are published to: the default one, a direct one, a fanout, one that
+/// delays.
+pub const EXCHANGES: [&str; 4] = ["", "direct", "fan", laws::LATE];
+/// The last of them.
+pub const LATE: u8 = 3;
 /// Routing keys of the direct exchange.
 pub const KEYS: u8 = 3;
 /// The frames that all agree on.
@@ -22,7 +28,7 @@ pub struct Letter {
     pub id: u64,
     /// Of [`EXCHANGES`].
     pub exchange: u8,
-    /// A key, or for the default exchange the number of a queue.
+    /// A key, or for the default exchange and the one that delays the number of a queue.
     pub key: u8,
     pub persistent: bool,
     pub mandatory: bool,
@@ -43,8 +49,18 @@ impl Letter {
         EXCHANGES[usize::from(self.exchange)]
     }
 
+    /// Whether it waits before it reaches its queue.
+    pub fn is_late(&self) -> bool {
+        self.exchange == LATE
+    }
+
+    /// Whether it goes to a queue with rules.
+    pub fn is_ruled(&self) -> bool {
+        (self.exchange == 0 || self.is_late()) && is_ruled(self.key)
+    }
+
     pub fn routing_key(&self) -> String {
-        if self.exchange == 0 { queue_name(self.key) } else { key_name(self.key) }
+        if self.exchange == 0 || self.is_late() { queue_name(self.key) } else { key_name(self.key) }
     }
 
     pub fn body(&self) -> Vec<u8> {
@@ -78,6 +94,15 @@ impl Letter {
         }
         if random.chance(20) {
             properties = properties.with_content_type("text/plain".into()).with_priority(HIGH);
+        }
+        if self.is_ruled() && random.chance(15) {
+            properties = properties.with_expiration("150".into());
+        }
+        if self.is_late() {
+            let mut headers = properties.headers().clone().unwrap_or_default();
+            let wait = 1 + random.below(1500);
+            headers.insert(delayed::HEADER.into(), AMQPValue::LongLongInt(wait as i64));
+            properties = properties.with_headers(headers);
         }
         properties
     }

@@ -7,6 +7,8 @@ mod restart;
 
 use std::collections::BTreeMap;
 
+use super::laws::is_ruled;
+use super::ledger::{self, Ledger, queue_of};
 use super::letter::Letter;
 pub use copy::{Arrival, Copy, Flag, Holder, To, Window};
 
@@ -84,6 +86,8 @@ pub struct Model {
     transactions: u64,
     /// Messages that the store must have been told of by the end of the event.
     untold: Vec<Held>,
+    /// What is in the queues with rules.
+    pub ledger: Ledger,
 }
 
 pub fn is_durable(queue: u8) -> bool {
@@ -150,6 +154,14 @@ impl Model {
 
     pub fn queue(&self, number: u8) -> Option<&Queue> {
         self.queues().find(|queue| queue.number == number)
+    }
+
+    /// Which incarnation of a queue exists.
+    pub fn alive(&self, number: u8) -> Option<u64> {
+        if is_ruled(number) {
+            return Some(ledger::incarnation(number));
+        }
+        self.queue(number).map(|queue| queue.incarnation)
     }
 
     fn queue_mut(&mut self, number: u8) -> Option<&mut Queue> {
@@ -237,6 +249,9 @@ impl Model {
 
     /// Where a message goes.
     fn route(&self, letter: &Letter) -> Vec<u64> {
+        if letter.is_ruled() {
+            return vec![ledger::incarnation(letter.key)];
+        }
         if letter.exchange == 0 {
             return self.queue(letter.key).map(|queue| queue.incarnation).into_iter().collect();
         }
@@ -256,7 +271,8 @@ impl Model {
     pub fn fate(&self, letter: &Letter, takes: bool) -> Fate {
         let queues = self.route(letter);
         let durable = |incarnation: &u64| {
-            self.queues().any(|of| of.incarnation == *incarnation && is_durable(of.number))
+            queue_of(*incarnation).is_some()
+                || self.queues().any(|of| of.incarnation == *incarnation && is_durable(of.number))
         };
         if queues.is_empty() {
             Fate::Unrouted
@@ -270,6 +286,9 @@ impl Model {
 
     /// A message is in its queues, maybe as part of a transaction.
     pub fn publish(&mut self, letter: Letter, to: &[Held], lsn: Window, tx: Option<u64>) {
+        if letter.is_ruled() {
+            return self.ledger.publish(letter);
+        }
         for held in to {
             self.places += 1;
             let place = self.places;
@@ -309,6 +328,7 @@ impl Model {
 
     /// Messages return to their queues.
     pub fn requeue(&mut self, held: &[Held]) {
+        self.ledger.requeue(held);
         for held in held {
             let Some(queue) = self.incarnation(held.incarnation) else { continue };
             if let Some((_, copy)) = queue.find_mut(held.id) {
@@ -319,6 +339,7 @@ impl Model {
 
     /// What a connection (or one channel of it) holds returns.
     pub fn release(&mut self, connection: u64, channel: Option<u16>) {
+        self.ledger.release(connection, channel);
         for queue in &mut self.queues {
             for copy in queue.copies.values_mut() {
                 let ends = |of: Holder| {
@@ -365,6 +386,10 @@ impl Model {
 
     /// A message has reached a client; `None` if its queue is gone.
     pub fn deliver(&mut self, at: Held, again: bool, to: To, latest: u64) -> Option<Arrival> {
+        if let (Some(_), To::Holder(holder)) = (queue_of(at.incarnation), to) {
+            self.ledger.deliver(at, holder);
+            return None;
+        }
         let queue = self.incarnation(at.incarnation)?;
         let number = queue.number;
         let Some((place, copy)) = queue.find_mut(at.id) else {
@@ -378,6 +403,9 @@ impl Model {
 
     /// The queue of that number that a message is in, which may have been deleted since.
     pub fn find(&self, number: u8, id: u64) -> Option<Held> {
+        if is_ruled(number) {
+            return Some(Held { incarnation: ledger::incarnation(number), id });
+        }
         let has = |queue: &&Queue| queue.number == number && queue.find(id).is_some();
         let found = self.queues.iter().find(has).or_else(|| self.queue(number))?;
         Some(Held { incarnation: found.incarnation, id })
@@ -396,23 +424,31 @@ impl Model {
 
     /// Whether a message would survive a crash.
     pub fn is_published(&self, at: Held, safe: u64) -> bool {
+        if queue_of(at.incarnation).is_some() {
+            return self.ledger.is_published(at.id, safe);
+        }
         let published = |copy: &Copy| !copy.refused && copy.published.reached(safe) == Some(true);
         self.copy(at).is_none_or(published)
     }
 
     /// Whether it would survive a crash that a message is done.
     pub fn is_settled(&self, at: Held, safe: u64) -> bool {
+        if queue_of(at.incarnation).is_some() {
+            return self.ledger.is_settled(at, safe);
+        }
         let settled = |gone: Window| gone.reached(safe) == Some(true);
         self.copy(at).is_none_or(|copy| copy.refused || copy.gone.is_some_and(settled))
     }
 
     /// Whether the store has refused a message.
     pub fn is_refused(&self, at: Held) -> bool {
-        self.copy(at).is_some_and(|copy| copy.refused)
+        let ruled = queue_of(at.incarnation).is_some();
+        ruled && self.ledger.is_refused(at.id) || self.copy(at).is_some_and(|copy| copy.refused)
     }
 
     /// Forgets what no crash can bring back.
     pub fn prune(&mut self, safe: u64) {
+        self.ledger.prune(safe);
         for queue in &mut self.queues {
             let Queue { copies, places, emptied, .. } = queue;
             let dropped = emptied.is_some_and(|emptied| emptied.reached(safe) == Some(true));

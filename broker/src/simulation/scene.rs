@@ -50,14 +50,20 @@ impl Marks {
 }
 
 impl Scene {
-    pub fn new(broker: Broker, model: Model, disk: SimDisk, random: Random, setup: Setup) -> Self {
-        let (now, troubled, letters, trace) = (0, false, 0, DefaultHasher::new());
+    pub fn new(
+        broker: Broker,
+        model: Model,
+        (disk, setup): (SimDisk, Setup),
+        random: Random,
+        now: u64,
+    ) -> Self {
+        let (troubled, letters, trace) = (false, 0, DefaultHasher::new());
         Self { broker, model, disk, random, setup, now, troubled, letters, trace }
     }
 
     /// Goes on counting where another scene ended.
     pub fn follow(&mut self, other: &Self) {
-        (self.now, self.letters, self.trace) = (other.now, other.letters, other.trace.clone());
+        (self.letters, self.trace) = (other.letters, other.trace.clone());
     }
 
     pub fn next_letter(&mut self) -> u64 {
@@ -84,6 +90,11 @@ impl Scene {
     pub fn told(&mut self, committed: Option<u64>) {
         let (notes, failed) = (self.broker.store.notes(), self.failed());
         self.model.told(notes, committed, failed);
+        let told = self.broker.store.told();
+        self.model.ledger.set_trouble(self.troubled);
+        self.model.ledger.told(told, self.now, failed);
+        let counts = |owner| self.broker.counts(owner);
+        self.model.ledger.check_counts(counts);
         for queue in self.model.queues() {
             let number = queue.number;
             let found = self.broker.queue(number);
@@ -92,6 +103,18 @@ impl Scene {
             let fits = (least..=most).contains(&(counts.ready + counts.unacked));
             assert!(fits, "queue {number} has {counts:?}, not {least} to {most} messages");
         }
+    }
+
+    /// Time passes.
+    pub fn pass(&mut self, ms: u64) {
+        self.now += ms;
+        self.broker.set_time(self.now);
+    }
+
+    /// The broker does what is due.
+    pub fn timers(&mut self) {
+        self.broker.node.timers().step(self.now);
+        self.told(None);
     }
 
     /// The broker looks after its resources.

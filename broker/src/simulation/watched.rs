@@ -1,6 +1,7 @@
 //! The message store under the broker's eyes: it notes what the broker tells it, and can refuse to
 //! read.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lepus_storage::{
@@ -10,6 +11,7 @@ use lepus_storage::{
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::ledger::{Told, owner_of};
 use super::letter::id_of;
 use crate::message::Message;
 use crate::queue::state::place::{from_store, lowest_level};
@@ -45,17 +47,62 @@ pub enum Note {
 pub struct Watched {
     log: LogStore,
     notes: Mutex<Vec<Note>>,
+    ruled: Mutex<Ruled>,
     /// The next read fails.
     pub fail_read: AtomicBool,
 }
 
+/// What concerns queues with rules.
+#[derive(Default)]
+struct Ruled {
+    names: BTreeSet<u64>,
+    transactions: BTreeSet<u64>,
+    told: Vec<Told>,
+}
+
+impl Ruled {
+    fn has(&mut self, batch: &Batch) -> bool {
+        let has = batch.ops().iter().filter_map(name).any(|name| self.names.contains(&name));
+        match batch.part() {
+            Some(part) if has => self.transactions.insert(part.tx) || has,
+            Some(part) => self.transactions.contains(&part.tx),
+            None => has,
+        }
+    }
+}
+
+/// The owner of what an operation is about.
+fn name(op: &Op) -> Option<u64> {
+    match op {
+        Op::Publish { queue, .. } | Op::Settle { queue, .. } | Op::DropQueue { queue } => {
+            Some(owner_of(queue.0))
+        }
+        _ => None,
+    }
+}
+
 impl Watched {
     pub fn new(log: LogStore) -> Self {
-        Self { log, notes: Mutex::default(), fail_read: AtomicBool::new(false) }
+        Self {
+            log,
+            notes: Mutex::default(),
+            ruled: Mutex::default(),
+            fail_read: AtomicBool::new(false),
+        }
     }
 
     pub fn notes(&self) -> Vec<Note> {
         std::mem::take(&mut *self.notes.lock())
+    }
+
+    /// These are names of queues with rules.
+    pub fn set_ruled(&self, names: impl Iterator<Item = u64>) {
+        self.ruled.lock().names.extend(names);
+    }
+
+    /// What it was told of these.
+    pub fn told(&self) -> Vec<Told> {
+        std::mem::take(&mut self.ruled.lock().told)
     }
 
     pub fn step(&self) -> bool {
@@ -73,6 +120,10 @@ impl Watched {
     }
 
     fn note(&self, batch: &Batch, at: Option<u64>) {
+        let mut ruled = self.ruled.lock();
+        if ruled.has(batch) {
+            return ruled.told.push((batch.clone(), at));
+        }
         let mut notes = self.notes.lock();
         // What is part of a transaction takes effect with its last part.
         let committed = at;

@@ -7,6 +7,8 @@ use lepus_storage::{Health, MessageStore, Meta};
 
 use super::broker::{Broker, Setup};
 use super::client::Client;
+use super::laws::{LAWS, LONG, Owner};
+use super::ledger::incarnation;
 use super::model::{Model, is_single};
 use super::scene::Scene;
 use super::witness::{Crash, Witness};
@@ -16,6 +18,9 @@ use crate::queue::state::{Activity, ConsumerStatus};
 const LOOKS: u64 = 30;
 /// No life needs as many rounds to come to rest.
 const ROUNDS: usize = 20_000;
+
+/// When lives begin: ms since 1970.
+const BEGIN: u64 = 1_800_000_000_000;
 
 /// A world.
 pub struct World {
@@ -42,6 +47,8 @@ struct Past {
     /// The position of the last batch.
     latest: u64,
     agreed: u64,
+    /// The time.
+    now: u64,
 }
 
 impl World {
@@ -52,7 +59,8 @@ impl World {
         disk.set_tearing(if random.chance(50) { Tearing::Fresh } else { Tearing::Never });
         let setup = Setup::new(seed);
         let crash = Crash { image: disk, least: 0, seed: random.number() };
-        let mut world = Self::open(crash, Past { setup, ..Past::default() });
+        let mut world = Self::open(crash, Past { setup, now: BEGIN, ..Past::default() });
+        world.declare_laws();
         world.witness.look_in(LOOKS);
         let clients = 1 + world.scene.random.below(4);
         world.clients = (0..clients).map(|number| Client::new(number + 1)).collect();
@@ -70,21 +78,31 @@ impl World {
         let lost = random.chance(8) && least >= past.agreed;
         let catalog = if lost { Meta::default() } else { past.catalog.clone() };
         tracing::trace!(past.depth, least, past.latest, catalog.version, "a new broker");
-        let (broker, found) = Broker::open(&past.setup, &disk, catalog);
+        let (broker, found) = Broker::open(&past.setup, &disk, catalog, past.now);
         tracing::trace!(found.lsn, found.version, "{:?}", found.queues);
         let crashes = witness.taken().into_iter().map(|crash| 1 + Self::look(crash, &past)).sum();
-        let Past { mut model, setup, depth, latest, .. } = past;
+        let Past { mut model, setup, depth, latest, now, .. } = past;
         let range = least..=latest.max(least);
         assert!(range.contains(&found.lsn), "{} survived, not {range:?}", found.lsn);
         model.restart(&found, |queue| broker.stored(queue));
         witness.look_in(0);
         witness.opened(broker.store.durable());
         let agreed = broker.store.latest();
-        let scene = Scene::new(broker, model, disk, random, setup);
+        let scene = Scene::new(broker, model, (disk, setup), random, now);
         let mut world =
             Self { clients: Vec::new(), scene, witness, depth, agreed, crashes, slow: 0 };
         world.scene.told(None);
+        let Scene { model, broker, .. } = &world.scene;
+        model.ledger.check_store(found.names, |name| broker.stored_as(name));
         world
+    }
+
+    /// What has rules is there from the beginning, and survives.
+    fn declare_laws(&mut self) {
+        let Self { scene, .. } = self;
+        scene.model.ledger.set_owners(scene.broker.declare_laws());
+        while scene.broker.store.step() || scene.broker.catalog.step() {}
+        self.agreed = scene.broker.store.latest();
     }
 
     fn past(&self) -> Past {
@@ -96,6 +114,7 @@ impl World {
             depth: *depth,
             latest: scene.broker.store.latest(),
             agreed: *agreed,
+            now: scene.now,
         }
     }
 
@@ -113,7 +132,9 @@ impl World {
     }
 
     fn go_on_after(&mut self, crash: Crash) {
-        let mut next = Self::open(crash, self.past());
+        let mut past = self.past();
+        past.now += self.scene.random.below(400);
+        let mut next = Self::open(crash, past);
         next.scene.follow(&self.scene);
         next.witness.look_in(LOOKS);
         next.crashes += self.crashes + 1;
@@ -138,7 +159,8 @@ impl World {
             910..940 => drop(scene.broker.catalog.step()),
             940..960 => scene.watch(),
             960..975 => {
-                scene.now += scene.random.below(200);
+                let ms = scene.random.below(200);
+                scene.pass(ms);
                 client.tick(scene);
             }
             975..978 => client.disconnect(scene),
@@ -150,7 +172,7 @@ impl World {
             983..985 => *slow = scene.random.below(60),
             985 => self.restart(),
             986 if !self.scene.troubled && self.scene.random.chance(30) => self.rest(),
-            _ => {}
+            _ => self.scene.timers(),
         }
         self.scene.told(None);
         self.look_at_crashes();
@@ -181,6 +203,7 @@ impl World {
         loop {
             let mut moved = false;
             scene.watch();
+            scene.timers();
             for client in clients.iter_mut() {
                 moved |= client.send(scene, true);
                 moved |= client.mail(scene);
@@ -203,6 +226,7 @@ impl World {
             assert!(rounds < ROUNDS, "the broker never comes to rest");
         }
         self.check_at_rest();
+        self.check_laws();
         self.witness.look_in(looks);
     }
 
@@ -222,11 +246,30 @@ impl World {
         }
     }
 
+    /// Who wants messages of a queue with rules has them.
+    fn check_laws(&self) {
+        for law in &LAWS {
+            let ready = self.scene.broker.queue(law.queue).map_or(0, |queue| queue.counts().ready);
+            let wanted = self.clients.iter().any(|client| client.wants(incarnation(law.queue)));
+            assert!(!wanted || ready == 0, "queue {}: {ready} messages are wanted", law.queue);
+        }
+    }
+
+    /// Nobody does anything for so long that all that waits comes to its end.
+    fn wait_out(&mut self) {
+        for _ in 0..4 {
+            self.scene.pass(LONG / 4);
+            self.rest();
+        }
+        self.scene.model.ledger.check_after_rest(self.scene.now);
+    }
+
     /// A client takes all that there is, and finds what there must be.
     pub fn drain(&mut self) {
         for client in &mut self.clients {
             client.disconnect(&mut self.scene);
         }
+        self.wait_out();
         let mut client = Client::new(1000 + u64::from(self.depth));
         client.connect(&mut self.scene);
         self.clients = vec![client];
@@ -236,17 +279,25 @@ impl World {
         self.rest();
         self.with_client(Client::look_at_queues);
         self.rest();
-        self.with_client(|client, scene| client.take_all(scene, get));
-        self.rest();
-        while self.with_client(Client::take_more) {
+        // What stood behind others may have died when these went, and be somewhere else by now.
+        for _ in 0..if get { 3 } else { 1 } {
+            self.with_client(|client, scene| client.take_all(scene, get));
+            self.rest();
+            while self.with_client(Client::take_more) {
+                self.rest();
+            }
+            self.with_client(Client::settle_all);
             self.rest();
         }
-        self.with_client(Client::settle_all);
-        self.rest();
         for queue in self.scene.model.queues() {
             let counts = self.scene.broker.queue(queue.number).map(|queue| queue.counts());
             let left = counts.map(|counts| counts.ready + counts.unacked);
             assert_eq!((queue.bounds().0, left), (0, Some(0)), "queue {}", queue.number);
+        }
+        self.scene.model.ledger.check_empty();
+        for law in &LAWS {
+            let left = self.scene.broker.counts(Owner::Queue(law.queue));
+            assert_eq!(left, (0, 0), "queue {}", law.queue);
         }
     }
 

@@ -3,7 +3,9 @@
 use lepus_protocol::method::Verdict;
 use lepus_storage::disk::sim::Random;
 
-use super::super::letter::{KEYS, Letter};
+use super::super::laws::{LAWS, SOURCES};
+use super::super::ledger::queue_of;
+use super::super::letter::{KEYS, LATE, Letter};
 use super::super::model::{FLEETING, Held, QUEUES};
 use super::super::scene::Scene;
 use super::{Channel, Client, Connection, Mode, Sent};
@@ -45,16 +47,20 @@ impl Connection {
         let (mode, untried) = (channel.mode, channel.published == 0);
         let random = &mut scene.random;
         if mode == Mode::Plain && untried && random.chance(60) {
-            let mode = if random.chance(70) { Mode::Confirms } else { Mode::Tx };
+            let confirms = random.chance(70) || channel.has_ruled();
+            let mode = if confirms { Mode::Confirms } else { Mode::Tx };
             return self.say(Sent::Select(number, mode));
         }
         match random.below(100) {
             0..30 => self.publish_some(number, scene),
             30..62 => self.settle_some(number, random),
-            62..70 => self.consume(number, random),
+            62..70 => self.consume(number, mode, random),
             70..72 => self.cancel(number, random),
             // Not from the one that may go while the answer is being read from the disk.
-            72..76 => self.say(Sent::Get(number, random.below(u64::from(FLEETING)) as u8)),
+            72..76 => {
+                let queue = ruled(mode, random).unwrap_or(random.below(u64::from(FLEETING)) as u8);
+                self.say(Sent::Get(number, queue));
+            }
             76..94 if mode == Mode::Tx => {
                 let sent = if random.chance(80) { Sent::Commit } else { Sent::Rollback };
                 self.say(sent(number));
@@ -72,12 +78,14 @@ impl Connection {
     }
 
     fn publish_some(&mut self, number: u16, scene: &mut Scene) {
+        let Some(channel) = self.channels.get(&number) else { return };
+        let mode = channel.mode;
         let there: usize = scene.model.queues().map(|queue| queue.bounds().1).sum();
-        if there > PLENTY && scene.random.chance(90) {
+        if there.max(scene.model.ledger.len()) > PLENTY && scene.random.chance(90) {
             return;
         }
         for _ in 0..=scene.random.below(5) {
-            let letter = letter(scene);
+            let letter = letter(scene, mode);
             letter.publish(&mut self.to_broker, number);
             self.note(Sent::Publish(number, letter));
         }
@@ -103,12 +111,12 @@ impl Connection {
         self.say_verdict(number, settled, verdict, multiple);
     }
 
-    fn consume(&mut self, number: u16, random: &mut Random) {
+    fn consume(&mut self, number: u16, mode: Mode, random: &mut Random) {
         let Some(channel) = self.channels.get(&number) else { return };
         if channel.consumers.values().filter(|consumer| !consumer.ended).count() >= 2 {
             return;
         }
-        let queue = random.below(u64::from(QUEUES)) as u8;
+        let queue = ruled(mode, random).unwrap_or(random.below(u64::from(QUEUES)) as u8);
         self.say_consume(number, queue);
     }
 
@@ -144,10 +152,30 @@ impl Connection {
     }
 }
 
+impl Channel {
+    /// Whether it has to do with queues with rules.
+    fn has_ruled(&self) -> bool {
+        let consumers = self.consumers.values().map(|consumer| consumer.incarnation);
+        let mut all = consumers.chain(self.unacked.values().map(|held| held.incarnation));
+        all.any(|incarnation| queue_of(incarnation).is_some())
+    }
+}
+
+/// Sometimes a queue with rules; transactions are about the others.
+fn ruled(mode: Mode, random: &mut Random) -> Option<u8> {
+    let chosen = mode != Mode::Tx && random.chance(40);
+    chosen.then(|| LAWS[random.index(LAWS.len())].queue)
+}
+
 /// A new message, to an exchange that exists.
-fn letter(scene: &mut Scene) -> Letter {
+fn letter(scene: &mut Scene, mode: Mode) -> Letter {
     let id = scene.next_letter();
     let random = &mut scene.random;
+    if ruled(mode, random).is_some() {
+        let exchange = if random.chance(25) { LATE } else { 0 };
+        let key = SOURCES[random.index(SOURCES.len())];
+        return Letter { id, exchange, key, persistent: true, mandatory: false };
+    }
     let exchange = [0, 0, 1, 2][random.index(4)];
     let exchange = if scene.model.has_exchange(exchange) { exchange } else { 0 };
     let keys = if exchange == 0 { QUEUES } else { KEYS };

@@ -2,6 +2,7 @@
 
 use lepus_protocol::method::Verdict;
 
+use super::super::laws::LAWS;
 use super::super::model::Held;
 use super::super::scene::Scene;
 use super::{Client, Sent};
@@ -10,7 +11,7 @@ impl Client {
     /// Opens a channel for each queue.
     pub fn open_channels(&mut self, scene: &mut Scene) {
         let Some(connection) = &mut self.connection else { return };
-        let queues = scene.model.queues().count() as u16;
+        let queues = all(scene).len() as u16;
         (1..=queues).for_each(|number| connection.open_channel(number));
     }
 
@@ -26,8 +27,7 @@ impl Client {
     /// Consumes all queues, or begins to get their messages one by one.
     pub fn take_all(&mut self, scene: &mut Scene, get: bool) {
         let Some(connection) = &mut self.connection else { return };
-        let queues: Vec<u8> = scene.model.queues().map(|queue| queue.number).collect();
-        for (number, queue) in (1..).zip(queues) {
+        for (number, queue) in (1..).zip(all(scene)) {
             if get {
                 connection.say(Sent::Get(number, queue));
             } else {
@@ -59,10 +59,17 @@ impl Client {
         let Some(connection) = &mut self.connection else { return };
         let mut settled: Vec<(u16, Vec<(u64, Held)>)> = Vec::new();
         for (number, channel) in &mut connection.channels {
+            channel.got = 0;
             settled.push((*number, std::mem::take(&mut channel.unacked).into_iter().collect()));
         }
         for (number, settled) in settled {
             connection.say_verdict(number, settled, Verdict::Ack, true);
         }
     }
+}
+
+/// All queues, those with rules last.
+fn all(scene: &Scene) -> Vec<u8> {
+    let queues = scene.model.queues().map(|queue| queue.number);
+    queues.chain(LAWS.iter().map(|law| law.queue)).collect()
 }

@@ -253,7 +253,7 @@ impl Connection {
 
     pub(super) fn tune_ok(&mut self) {
         self.say_on_connection(connection::AMQPMethod::TuneOk(connection::TuneOk {
-            channel_max: 10,
+            channel_max: 20,
             frame_max: FRAME_MAX,
             heartbeat: 0,
         }));

@@ -2,6 +2,7 @@
 
 use lepus_protocol::method::Verdict;
 
+use super::super::ledger::queue_of;
 use super::super::letter::Letter;
 use super::super::model::{Fate, Held, LOSSY, Model, Window, is_durable};
 use super::super::scene::{Scene, Span};
@@ -42,7 +43,7 @@ impl Connection {
                 channel.recovering = true;
             }
             Sent::Qos(_, prefetch) => channel.prefetch = prefetch,
-            Sent::Consume(_, queue, tag) => match model.queue(queue).map(|of| of.incarnation) {
+            Sent::Consume(_, queue, tag) => match model.alive(queue) {
                 None => channel.refused(*id, number, model),
                 Some(incarnation) => {
                     model.consume(queue);
@@ -60,7 +61,7 @@ impl Connection {
                     model.end_consumer(consumer.incarnation);
                 }
             }
-            Sent::Get(_, queue) if model.queue(queue).is_some() => {
+            Sent::Get(_, queue) if model.alive(queue).is_some() => {
                 channel.asked = Some(queue);
                 model.ask(queue);
             }
@@ -175,6 +176,7 @@ impl Channel {
         if requeue {
             model.requeue(&held);
         } else {
+            model.ledger.say(&held, verdict == Verdict::Ack);
             model.settle(&held, span.lsn, None);
             settled.extend(held);
         }
@@ -206,7 +208,10 @@ impl Channel {
     /// Whether some queue must have stored a message before its confirm.
     pub(super) fn stored(unconfirmed: &Unconfirmed, model: &Model) -> Vec<Held> {
         let durable = |held: &Held| {
-            model.queues().any(|of| of.incarnation == held.incarnation && is_durable(of.number))
+            queue_of(held.incarnation).is_some()
+                || model
+                    .queues()
+                    .any(|of| of.incarnation == held.incarnation && is_durable(of.number))
         };
         match &unconfirmed.fate {
             Fate::Routed(to) if unconfirmed.letter.persistent => {

@@ -11,6 +11,7 @@ impl Model {
     /// with positions. What is not certain becomes what is there.
     pub fn restart(&mut self, found: &Recovery, stored: impl Fn(u64) -> Vec<(u64, u64)>) {
         let Recovery { lsn, version, .. } = *found;
+        self.ledger.restart(lsn);
         let name = |exchange: u8| EXCHANGES[usize::from(exchange)].to_owned();
         self.exchanges.retain(|(exchange, life)| {
             life.at(version).unwrap_or_else(|| found.exchanges.contains(&name(*exchange)))

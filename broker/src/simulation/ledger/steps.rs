@@ -1,0 +1,248 @@
+//! Each step of the store is one that the rules allow.
+
+use amq_protocol::types::{AMQPValue, FieldTable};
+use lepus_storage::{Op, QueueId, SeqRange};
+
+use super::super::laws::law;
+use super::super::letter::id_of;
+use super::{Ledger, Place, Said, Stay, Told};
+use crate::envelope;
+use crate::message::{Message, Waiting};
+use crate::queue::state::schedule::Bucket;
+
+/// What becomes of one message in a step.
+#[derive(Default)]
+struct Move {
+    id: u64,
+    /// Where it was.
+    from: Option<Stay>,
+    /// Where it came and went at once.
+    through: Option<Stay>,
+    to: Vec<Place>,
+    /// Why the message says that it is dead.
+    reasons: Vec<String>,
+}
+
+impl Ledger {
+    /// Takes what the store was told in an event. A store that `failed` takes nothing.
+    pub fn told(&mut self, all: Vec<Told>, now: u64, failed: bool) {
+        self.frozen |= failed;
+        for (batch, at) in all {
+            let part = batch.part();
+            let ops: Vec<Op> = batch.ops().to_vec();
+            match (at, part) {
+                (None, _) => self.refused(&ops, part.map(|part| part.tx)),
+                (Some(_), Some(part)) if !part.last => {
+                    self.check_open(&ops, Some(part.tx));
+                    self.open.entry(part.tx).or_default().extend(ops);
+                }
+                (Some(at), part) => {
+                    self.check_open(&ops, part.map(|part| part.tx));
+                    let earlier = part.and_then(|part| self.open.remove(&part.tx));
+                    let mut all = earlier.unwrap_or_default();
+                    all.extend(ops);
+                    self.step(&all, at, now);
+                }
+            }
+        }
+        if self.frozen {
+            self.open.clear();
+            self.untold.clear();
+        }
+        assert!(self.open.is_empty(), "transactions without an end: {:?}", self.open);
+        for id in std::mem::take(&mut self.untold) {
+            let known = self.letters.get(&id);
+            let told = known.is_none_or(|known| known.published.is_some() || known.loose);
+            assert!(told, "the store was not told of message {id}");
+        }
+    }
+
+    fn refused(&mut self, ops: &[Op], tx: Option<u64>) {
+        if let Some(tx) = tx {
+            self.open.remove(&tx);
+        }
+        for op in ops {
+            if let Op::Publish { queue, payload, .. } = op
+                && let Some(known) = self.letters.get_mut(&message(*queue, payload.clone()).1)
+            {
+                known.loose = true;
+            }
+        }
+    }
+
+    /// Nothing may leave a place before the transaction is whole that has brought it there: a crash
+    /// between the two would double it.
+    fn check_open(&self, ops: &[Op], tx: Option<u64>) {
+        let others = self.open.iter().filter(|(open, _)| Some(**open) != tx);
+        for put in others.flat_map(|(_, ops)| ops) {
+            let Op::Publish { queue, seq, .. } = put else { continue };
+            for op in ops {
+                let Op::Settle { queue: of, ranges, .. } = op else { continue };
+                let taken = of == queue && has(ranges, seq.0);
+                assert!(!taken, "{put:?} is not whole yet, and moves on");
+            }
+        }
+    }
+
+    fn step(&mut self, ops: &[Op], at: u64, now: u64) {
+        let mut moves: Vec<Move> = Vec::new();
+        for op in ops {
+            match op {
+                Op::Publish { queue, seq, payload, .. } => {
+                    let Some(place) = self.place(queue.0) else { continue };
+                    let (message, id, due) = message(*queue, payload.clone());
+                    let future = due.is_none() && message.arrived() > now;
+                    assert!(!future, "{id} comes from the future");
+                    let expires = match place {
+                        Place::Queue(queue) => expiry(queue, &message),
+                        _ => None,
+                    };
+                    let stored = (queue.0, seq.0);
+                    let (until, holder, said) = (None, None, None);
+                    let stay =
+                        Stay { stored, place, id, expires, due, from: at, until, holder, said };
+                    self.stays.push(stay);
+                    let change = of(&mut moves, id);
+                    change.to.push(place);
+                    change.reasons.extend(reason(&message));
+                }
+                Op::Settle { queue, ranges, .. } => {
+                    let taken = self.stays.iter_mut().filter(|stay| {
+                        stay.is_there() && stay.stored.0 == queue.0 && has(ranges, stay.stored.1)
+                    });
+                    for stay in taken {
+                        stay.until = Some(at);
+                        let change = of(&mut moves, stay.id);
+                        let through = stay.from == at;
+                        let from = if through { &mut change.through } else { &mut change.from };
+                        assert!(from.is_none(), "from two places: {stay:?}");
+                        *from = Some(stay.clone());
+                    }
+                }
+                Op::DropQueue { queue } => {
+                    let left = |stay: &&Stay| stay.is_there() && stay.stored.0 == queue.0;
+                    let left = self.stays.iter().find(left);
+                    assert!(left.is_none(), "dropped with {left:?}");
+                }
+                _ => {}
+            }
+        }
+        for change in moves {
+            self.check_move(change, at, now);
+        }
+    }
+
+    fn check_move(&mut self, mut change: Move, at: u64, now: u64) {
+        let Some(known) = self.letters.get_mut(&change.id) else {
+            panic!("message {} was never published", change.id);
+        };
+        let (letter, loose) = (known.letter, known.loose);
+        let first = known.published.is_none();
+        known.published.get_or_insert(at);
+        if loose {
+            return;
+        }
+        change.to.sort_unstable();
+        if let Some(stay) = change.through.take() {
+            self.check_leaving(&stay, &Move::default(), now);
+        }
+        if first {
+            let here = change.to.iter().position(|place| *place == Self::source(&letter));
+            let Some(here) = here else { panic!("{letter:?} came to {:?}", change.to) };
+            change.to.remove(here);
+        }
+        assert_eq!(first, change.from.is_none(), "{letter:?} is there already");
+        match change.from.take() {
+            Some(stay) => self.check_leaving(&stay, &change, now),
+            None => assert_eq!(change.to, [], "{letter:?} came to more places"),
+        }
+    }
+
+    /// Whether a message may leave a place like this.
+    fn check_leaving(&self, stay: &Stay, change: &Move, now: u64) {
+        let to = change.to.as_slice();
+        let queue = match stay.place {
+            Place::Queue(queue) => queue,
+            Place::Waits(_) | Place::Late => {
+                let letter = self.letter(stay.id).expect("a letter that is known");
+                let target = match stay.place {
+                    Place::Waits(queue) => queue,
+                    _ => letter.key,
+                };
+                assert_eq!(to, [Place::Queue(target)], "waited: {stay:?}");
+                assert!(stay.due.is_some_and(|due| due <= now), "too early, {now}: {stay:?}");
+                return;
+            }
+        };
+        assert_eq!(stay.holder, None, "somebody holds it: {stay:?}, {to:?}");
+        if stay.said == Some(Said::Ack) {
+            return assert_eq!(to, [], "acknowledged: {stay:?}");
+        }
+        let law = law(queue);
+        if to == [Place::Waits(queue)] {
+            assert!(law.retry.is_some() && stay.said.is_none(), "it waits: {stay:?}");
+            return;
+        }
+        let expired = stay.expires.is_some_and(|at| at <= now);
+        // It has left already.
+        let there = self.there(Place::Queue(queue)).count() as u64 + 1;
+        let too_many = law.max_length.is_some_and(|max| self.trouble || there > max);
+        let rejected = stay.said == Some(Said::Reject);
+        assert_eq!(to, Self::targets(queue), "dead: {stay:?}");
+        if law.dead_letter.is_none() {
+            assert!(expired || too_many || rejected, "nothing is wrong with {stay:?}, {now}");
+        }
+        for reason in &change.reasons {
+            let holds = match reason.as_str() {
+                "rejected" => rejected,
+                "expired" => expired,
+                "maxlen" => too_many,
+                "delivery_limit" => law.limits_deliveries(),
+                _ => false,
+            };
+            assert!(holds, "dead ({reason}) without a reason: {stay:?}, {now}, of {there}");
+        }
+        let said = !law.targets().is_empty();
+        assert_eq!(change.reasons.len(), if said { to.len() } else { 0 }, "{stay:?}");
+    }
+}
+
+fn of(moves: &mut Vec<Move>, id: u64) -> &mut Move {
+    let at = moves.iter().position(|change| change.id == id).unwrap_or_else(|| {
+        moves.push(Move { id, ..Move::default() });
+        moves.len() - 1
+    });
+    &mut moves[at]
+}
+
+fn has(ranges: &[SeqRange], seq: u64) -> bool {
+    ranges.iter().any(|range| (range.first.0..=range.last.0).contains(&seq))
+}
+
+/// A message as the store has it, its number, and when it is due.
+fn message(queue: QueueId, payload: bytes::Bytes) -> (Message, u64, Option<u64>) {
+    let (message, due) = match Bucket::parse(queue) {
+        None => (Message::from_stored(payload), None),
+        Some(_) => {
+            let waiting = Waiting::from_stored(payload);
+            (waiting.message(), Some(waiting.due()))
+        }
+    };
+    let message = message.expect("a message");
+    let id = id_of(message.body());
+    (message, id, due)
+}
+
+/// When a message's time in a queue is over.
+fn expiry(queue: u8, message: &Message) -> Option<u64> {
+    let ttl = law(queue).ttl.into_iter().chain(message.expiration()).min()?;
+    Some(message.arrived() + ttl)
+}
+
+fn reason(message: &Message) -> Option<String> {
+    let headers: FieldTable = envelope::headers(message)?;
+    match headers.inner().get("x-last-death-reason")? {
+        AMQPValue::LongString(reason) => Some(reason.to_string()),
+        _ => None,
+    }
+}
