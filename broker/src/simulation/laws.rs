@@ -58,7 +58,7 @@ const GRAVES: Option<(&str, Option<u8>)> = Some((GRAVE, None));
 const TO_LAST: Option<(&str, Option<u8>)> = Some(("", Some(LAST)));
 
 pub const LAWS: [Law; 7] = [
-    Law { queue: WORK, max_length: Some(6), delivery_limit: Some(2), dead_letter: GRAVES, ..NONE },
+    Law { queue: WORK, max_length: Some(6), delivery_limit: Some(0), dead_letter: GRAVES, ..NONE },
     Law { queue: DEAD, max_length: Some(4), dead_letter: TO_LAST, ..NONE },
     Law { queue: TWIN, ..NONE },
     Law { queue: LAST, ..NONE },

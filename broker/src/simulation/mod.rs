@@ -87,7 +87,7 @@ fn life(seed: u64) -> World {
 
 #[test]
 fn the_broker_survives_crashes() {
-    assert!(lives(450, |seed| life(seed).crashes) > 0);
+    assert!(lives(400, |seed| life(seed).crashes) > 0);
 }
 
 /// For a while there is no room on the disk.
