@@ -136,9 +136,8 @@ pub fn replace_headers(octets: &[u8], headers: &FieldTable) -> Result<Vec<u8>, P
     Ok(splice(octets, flags | HEADERS, at, &generate(gen_field_table(headers)), reader.rest()))
 }
 
-/// The same properties with another reply-to, at most 255 octets of it. `octets` must have
-/// passed [`Properties::decode`].
-pub fn replace_reply_to(octets: &[u8], reply_to: &str) -> Result<Vec<u8>, PropertiesError> {
+/// Reads over the flags, which are returned, and what stands before the correlation id.
+fn after_priority(octets: &[u8]) -> Result<(Reader<'_>, u16), PropertiesError> {
     let mut reader = Reader::new(octets);
     let flags = reader.u16()?;
     skip_strings(&mut reader, flags, &[CONTENT_TYPE, CONTENT_ENCODING])?;
@@ -150,6 +149,13 @@ pub fn replace_reply_to(octets: &[u8], reply_to: &str) -> Result<Vec<u8>, Proper
             reader.u8()?;
         }
     }
+    Ok((reader, flags))
+}
+
+/// The same properties with another reply-to, at most 255 octets of it. `octets` must have
+/// passed [`Properties::decode`].
+pub fn replace_reply_to(octets: &[u8], reply_to: &str) -> Result<Vec<u8>, PropertiesError> {
+    let (mut reader, flags) = after_priority(octets)?;
     skip_strings(&mut reader, flags, &[CORRELATION_ID])?;
     let at = octets.len() - reader.rest().len();
     optional_string(&mut reader, flags, REPLY_TO)?;
@@ -161,17 +167,7 @@ pub fn replace_reply_to(octets: &[u8], reply_to: &str) -> Result<Vec<u8>, Proper
 
 /// The same properties without an expiration. `octets` must have passed [`Properties::decode`].
 pub fn without_expiration(octets: &[u8]) -> Result<Vec<u8>, PropertiesError> {
-    let mut reader = Reader::new(octets);
-    let flags = reader.u16()?;
-    skip_strings(&mut reader, flags, &[CONTENT_TYPE, CONTENT_ENCODING])?;
-    if flags & HEADERS != 0 {
-        reader.long_string()?;
-    }
-    for flag in [DELIVERY_MODE, PRIORITY] {
-        if flags & flag != 0 {
-            reader.u8()?;
-        }
-    }
+    let (mut reader, flags) = after_priority(octets)?;
     skip_strings(&mut reader, flags, &[CORRELATION_ID, REPLY_TO])?;
     let at = octets.len() - reader.rest().len();
     optional_string(&mut reader, flags, EXPIRATION)?;
