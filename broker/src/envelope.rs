@@ -31,6 +31,17 @@ pub fn keys<'a>(message: &'a Message, extra: &'a [Vec<u8>]) -> Vec<&'a [u8]> {
     first.chain(extra.iter().map(Vec::as_slice)).collect()
 }
 
+/// Routes a message by its keys and those of [`extra_keys`], which were checked when it was published.
+pub fn addressed<R>(
+    message: &Message,
+    headers: Option<&FieldTable>,
+    route: impl FnOnce(RouteInput<'_>) -> R,
+) -> R {
+    let extra = headers.and_then(|headers| extra_keys(headers).ok()).unwrap_or_default();
+    let keys = keys(message, &extra);
+    route(route_input(message, &keys, headers))
+}
+
 /// The headers, if there are any that can be read.
 pub fn headers(message: &Message) -> Option<FieldTable> {
     let found = Properties::decode(message.properties()).ok()?;
@@ -104,11 +115,7 @@ pub fn extra_keys(headers: &FieldTable) -> Result<Vec<Vec<u8>>, Refusal> {
         match headers.inner().get(name) {
             None => {}
             Some(AMQPValue::FieldArray(values)) => {
-                let text = |value: &AMQPValue| match value {
-                    AMQPValue::LongString(key) => Some(key.as_bytes().to_vec()),
-                    _ => None,
-                };
-                keys.extend(values.as_slice().iter().filter_map(text));
+                keys.extend(long_strings(values.as_slice()));
             }
             Some(other) => {
                 let kind = type_name(other);
@@ -119,4 +126,12 @@ pub fn extra_keys(headers: &FieldTable) -> Result<Vec<Vec<u8>>, Refusal> {
         }
     }
     Ok(keys)
+}
+
+/// Those of the values that are long strings.
+pub fn long_strings(values: &[AMQPValue]) -> impl Iterator<Item = Vec<u8>> {
+    values.iter().filter_map(|value| match value {
+        AMQPValue::LongString(text) => Some(text.as_bytes().to_vec()),
+        _ => None,
+    })
 }

@@ -142,14 +142,12 @@ impl Vhost {
     /// Publishes a message of a history once more, to an exchange newly bound to it.
     fn replay_through(&self, exchange: ExchangeId, message: &Message) {
         let headers = envelope::headers(message);
-        let extra = headers.as_ref().and_then(|headers| envelope::extra_keys(headers).ok());
-        let extra = extra.unwrap_or_default();
-        let keys = envelope::keys(message, &extra);
-        let input = envelope::route_input(message, &keys, headers.as_ref());
-        let queues = self.read(|topology| {
-            let route = topology.route_from(exchange, &input);
-            topology.remember(&route.histories, message);
-            route.queues
+        let queues = envelope::addressed(message, headers.as_ref(), |input| {
+            self.read(|topology| {
+                let route = topology.route_from(exchange, &input);
+                topology.remember(&route.histories, message);
+                route.queues
+            })
         });
         for queue in queues {
             queue.apply(Command::Publish(vec![message.clone()]));

@@ -9,16 +9,12 @@ use lepus_storage::Op;
 use super::death::{self, Letter};
 use super::receipt::Held;
 use super::state::{Command, Dead, DeadLetterTo, Entry, Reason, Spans};
-use super::writes::Write;
+use super::targets::{RETRY_MS, Targets};
 use super::{Queue, Transaction};
 use crate::envelope;
-use crate::message::Message;
 
 /// Queues that dead letters may go through on one thread's stack.
 const DEPTH: u32 = 16;
-
-/// How long dead letters wait while the store takes no messages, ms.
-const RETRY_MS: u64 = 500;
 
 thread_local! {
     /// Queues that dead letters have gone through on this thread's stack.
@@ -59,16 +55,7 @@ impl Queue {
             return self.send_dead_later(dead);
         }
         let targets = self.targets(dead.reason, &dead.entries, to);
-        let parts = targets.len() + usize::from(!ops.is_empty());
-        let octets = targets.iter().map(|(queue, messages)| queue.stored_apart(messages)).sum();
-        let tx = (parts > 1).then(|| Transaction::new(self.node.new_transaction(), parts, octets));
-        if !ops.is_empty() {
-            // If this is taken, all that continues its transaction is.
-            let write = Write::alone(ops, tx.clone());
-            if write.carry_out(self.store(), self.node.durability()).is_err() {
-                return self.send_dead_later(dead);
-            }
-        }
+        let Ok(tx) = self.leave_for(&targets, ops) else { return self.send_dead_later(dead) };
         for (queue, messages) in targets {
             queue.apply_for(Command::PublishDead(messages), None, tx.as_ref());
         }
@@ -81,19 +68,14 @@ impl Queue {
         self.apply(Command::Hold(until));
     }
 
-    /// Which queue gets which letters, each queue's in order.
-    fn targets(
-        &self,
-        reason: Reason,
-        entries: &[Entry],
-        to: &DeadLetterTo,
-    ) -> Vec<(Arc<Self>, Vec<Message>)> {
-        let Some(vhost) = self.node.vhost(&self.vhost) else { return Vec::new() };
+    /// Where the letters go.
+    fn targets(&self, reason: Reason, entries: &[Entry], to: &DeadLetterTo) -> Targets {
+        let Some(vhost) = self.node.vhost(&self.vhost) else { return Targets::default() };
         let now = self.node.now_ms();
-        let mut targets: Vec<(Arc<Self>, Vec<Message>)> = Vec::new();
+        let mut targets = Targets::default();
         let mut cycles = HashSet::new();
         for entry in entries {
-            let Letter { mut message, keys, headers } =
+            let Letter { message, keys, headers } =
                 death::letter(&entry.message, reason, self.name(), to, now);
             let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
             let input = envelope::route_input(&message, &keys, Some(&headers));
@@ -114,15 +96,7 @@ impl Queue {
                     !cycle
                 });
             }
-            if queues.len() > 1 {
-                message.set_shared();
-            }
-            for queue in queues {
-                match targets.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &queue)) {
-                    Some((_, messages)) => messages.push(message.clone()),
-                    None => targets.push((queue, vec![message.clone()])),
-                }
-            }
+            targets.add(queues, message);
         }
         targets
     }

@@ -145,11 +145,7 @@ impl Event<'_> {
 /// The routing keys in CC.
 fn copies(headers: &FieldTable) -> Vec<Vec<u8>> {
     let Some(AMQPValue::FieldArray(values)) = headers.inner().get("CC") else { return Vec::new() };
-    let key = |value: &AMQPValue| match value {
-        AMQPValue::LongString(key) => Some(key.as_bytes().to_vec()),
-        _ => None,
-    };
-    values.as_slice().iter().filter_map(key).collect()
+    envelope::long_strings(values.as_slice()).collect()
 }
 
 fn is_text(table: &FieldTable, name: &str, value: &str) -> bool {

@@ -13,6 +13,7 @@ mod recall;
 mod receipt;
 mod rules;
 pub mod state;
+mod targets;
 pub mod timers;
 pub mod waiting;
 mod writes;

@@ -3,18 +3,12 @@
 
 use std::sync::Arc;
 
-use lepus_storage::Op;
-
 use super::state::schedule::{Job, Moved, Note, Postponed, settlement};
 use super::state::{Command, Spans};
-use super::writes::Write;
+use super::targets::{RETRY_MS, Targets};
 use super::{Queue, Transaction};
 use crate::envelope;
-use crate::message::Message;
 use crate::routing::RouteInput;
-
-/// How long messages that are due wait while the store takes none, ms.
-const RETRY_MS: u64 = 500;
 
 impl Queue {
     /// Does what the schedule wants done.
@@ -33,13 +27,10 @@ impl Queue {
     fn move_due(self: &Arc<Self>, moved: Vec<Moved>) {
         let ops = self.stored_as().map(|owner| settlement(owner, &moved)).unwrap_or_default();
         let targets = self.targets_of_due(&moved);
-        let parts = targets.len() + usize::from(!ops.is_empty());
-        let octets = targets.iter().map(|(queue, messages)| queue.stored_apart(messages)).sum();
-        let tx = (parts > 1).then(|| Transaction::new(self.node.new_transaction(), parts, octets));
-        if !ops.is_empty() && !self.leave(ops, tx.clone()) {
+        let Ok(tx) = self.leave_for(&targets, ops) else {
             let until = self.node.now_ms() + RETRY_MS;
             return drop(self.apply(Command::Schedule(Note::PutBack(moved, until))));
-        }
+        };
         drop(moved);
         for (queue, messages) in targets {
             let command = match Arc::ptr_eq(self, &queue) {
@@ -51,36 +42,26 @@ impl Queue {
         self.forget_moves(tx);
     }
 
-    /// Which queue gets which messages, each queue's in order.
-    fn targets_of_due(self: &Arc<Self>, moved: &[Moved]) -> Vec<(Arc<Self>, Vec<Message>)> {
-        let all = moved.iter().map(|moved| &moved.message);
+    /// Where messages that are due go.
+    fn targets_of_due(self: &Arc<Self>, moved: &[Moved]) -> Targets {
+        let all = moved.iter().map(|moved| moved.message.clone());
         if !self.record.holds_back {
-            return vec![(self.clone(), all.cloned().collect())];
+            return Targets::one(self.clone(), all.collect());
         }
-        let Some(vhost) = self.node.vhost(&self.vhost) else { return Vec::new() };
-        let mut targets: Vec<(Arc<Self>, Vec<Message>)> = Vec::new();
-        for message in all {
-            let mut message = message.clone();
+        let Some(vhost) = self.node.vhost(&self.vhost) else { return Targets::default() };
+        let mut targets = Targets::default();
+        for mut message in all {
             let headers = envelope::headers(&message);
-            let extra = headers.as_ref().and_then(|headers| envelope::extra_keys(headers).ok());
-            let extra = extra.unwrap_or_default();
-            let keys = envelope::keys(&message, &extra);
-            let input = envelope::route_input(&message, &keys, headers.as_ref());
-            let input = RouteInput { released: true, ..input };
+            let route = envelope::addressed(&message, headers.as_ref(), |input| {
+                let input = RouteInput { released: true, ..input };
+                vhost.route_inside(self.name(), &input, &message)
+            });
             // Without the exchange the message is dropped: it went with it.
-            let Ok(route) = vhost.route_inside(self.name(), &input, &message) else { continue };
+            let Ok(route) = route else { continue };
             if let Some(headers) = headers.filter(|headers| headers.contains_key("BCC")) {
                 message = envelope::without_bcc(&message, &headers);
             }
-            if route.queues.len() > 1 {
-                message.set_shared();
-            }
-            for queue in route.queues {
-                match targets.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &queue)) {
-                    Some((_, messages)) => messages.push(message.clone()),
-                    None => targets.push((queue, vec![message.clone()])),
-                }
-            }
+            targets.add(route.queues, message);
         }
         targets
     }
@@ -97,19 +78,12 @@ impl Queue {
         let octets = self.stored_apart(&postponed.iter().map(apart).collect::<Vec<_>>());
         let tx =
             (!ops.is_empty()).then(|| Transaction::new(self.node.new_transaction(), 2, octets));
-        let leaves = ops.is_empty() || self.leave(ops, tx.clone());
+        let leaves = self.leave(ops, tx.clone()).is_ok();
         if !leaves {
             postponed.iter_mut().for_each(|postponed| postponed.in_place = true);
         }
         let tx = tx.filter(|_| leaves);
         self.apply_for(Command::Schedule(Note::Postpone(postponed)), None, tx.as_ref());
-    }
-
-    /// Tells the store that messages leave where they are; if it takes this, it takes all that continues the
-    /// transaction. `false`: it takes none now.
-    fn leave(&self, ops: Vec<Op>, tx: Option<Arc<Transaction>>) -> bool {
-        self.node.stores()
-            && Write::alone(ops, tx).carry_out(self.store(), self.node.durability()).is_ok()
     }
 
     /// Buckets may be forgotten when all that left them has arrived, which other threads may still

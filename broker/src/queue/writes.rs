@@ -88,16 +88,17 @@ impl Write {
         let waiting: Vec<(Bucket, Seq)> = ops.iter().filter_map(waiting).collect();
         let keys: Vec<u64> = ops.iter().filter_map(key).collect();
         let others = if published.is_empty() { Vec::new() } else { others(&ops) };
-        let followed = receipts.iter().all(|receipt| receipt.is_followed());
+        let followed = || receipts.iter().all(|receipt| receipt.is_followed());
         let done = match &tx {
             // What made this one unnecessary may not be durable yet.
             None if ops.is_empty() && !receipts.is_empty() => store.append(Batch::new()),
             None if ops.is_empty() => Ok(Lsn(0)),
-            None if followed && !receipts.is_empty() => {
+            None if !receipts.is_empty() && followed() => {
                 let mut batch = Batch::from(ops);
                 batch.set_followed();
                 let done = store.append(batch);
-                if !receipts.iter().all(|receipt| receipt.is_followed()) {
+                // Whoever was to ask for the writing may have left it to this thread.
+                if !followed() {
                     store.write(false);
                 }
                 done

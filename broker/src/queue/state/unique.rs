@@ -128,7 +128,7 @@ impl State {
                 let mut gone = Vec::new();
                 let entry = recent.add(key, ttl, now, &mut gone);
                 if let Some(queue) = self.config.durable.filter(|_| stored) {
-                    effects.store.extend(record(queue, &entry));
+                    effects.store.push(record(queue, &entry));
                     effects.store.extend(forget(queue, &gone));
                 }
             }
@@ -188,10 +188,10 @@ impl State {
     }
 }
 
-fn record(queue: QueueId, entry: &Remembered) -> Option<Op> {
+fn record(queue: QueueId, entry: &Remembered) -> Op {
     let payload = entry.encode().to_vec().into();
     let (queue, seq) = (keys_in_store(queue), At(entry.at));
-    Some(Op::Publish { queue, seq, payload, weight: 0, shared: false })
+    Op::Publish { queue, seq, payload, weight: 0, shared: false }
 }
 
 fn forget(queue: QueueId, gone: &[u64]) -> Option<Op> {

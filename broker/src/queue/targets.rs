@@ -1,0 +1,77 @@
+//! Messages that leave a queue for others in one step of the store, so that a crash neither loses nor
+//! doubles them.
+
+use std::sync::Arc;
+
+use lepus_storage::Op;
+
+use super::writes::Write;
+use super::{Queue, Transaction};
+use crate::message::Message;
+
+/// How long messages that should leave wait while the store takes none, ms.
+pub(super) const RETRY_MS: u64 = 500;
+
+/// Which queue gets which messages, each queue's in order.
+#[derive(Default)]
+pub(super) struct Targets(Vec<(Arc<Queue>, Vec<Message>)>);
+
+impl Targets {
+    /// All messages for one queue.
+    pub fn one(queue: Arc<Queue>, messages: Vec<Message>) -> Self {
+        Self(vec![(queue, messages)])
+    }
+
+    /// One more message, for some queues.
+    pub fn add(&mut self, queues: Vec<Arc<Queue>>, mut message: Message) {
+        if queues.len() > 1 {
+            message.set_shared();
+        }
+        for queue in queues {
+            match self.0.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &queue)) {
+                Some((_, messages)) => messages.push(message.clone()),
+                None => self.0.push((queue, vec![message.clone()])),
+            }
+        }
+    }
+}
+
+impl IntoIterator for Targets {
+    type Item = (Arc<Queue>, Vec<Message>);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// The store takes no messages now.
+pub(super) struct NoRoom;
+
+impl Queue {
+    /// Tells the store that messages leave this queue for those targets (`ops`: nothing if it does not
+    /// have them). Returns the transaction that the targets' parts belong to, if there are several:
+    /// when this is taken, all that continues it is.
+    pub(super) fn leave_for(
+        &self,
+        targets: &Targets,
+        ops: Vec<Op>,
+    ) -> Result<Option<Arc<Transaction>>, NoRoom> {
+        let parts = targets.0.len() + usize::from(!ops.is_empty());
+        let octets = targets.0.iter().map(|(queue, messages)| queue.stored_apart(messages)).sum();
+        let tx = (parts > 1).then(|| Transaction::new(self.node.new_transaction(), parts, octets));
+        self.leave(ops, tx.clone()).map(|()| tx)
+    }
+
+    /// Tells the store that messages leave where they are, if there is anything to tell.
+    pub(super) fn leave(&self, ops: Vec<Op>, tx: Option<Arc<Transaction>>) -> Result<(), NoRoom> {
+        if ops.is_empty() {
+            return Ok(());
+        }
+        if !self.node.stores() {
+            return Err(NoRoom);
+        }
+        let written = Write::alone(ops, tx).carry_out(self.store(), self.node.durability());
+        written.map_err(|_| NoRoom)
+    }
+}
