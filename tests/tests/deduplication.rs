@@ -129,6 +129,7 @@ fn a_window_may_be_of_time() {
     let short = headers([("x-deduplication-header", text("b")), ("x-cache-ttl", int(1))]);
     put(&mut ch, ("", &queue), 1, &[("a", "1"), ("a", "2")]);
     ch.publish_with(publish("", &queue), &short, "3");
+    ch.confirmed(3, 3);
     let end = std::time::Instant::now() + DEADLINE;
     let mut last = 3;
     loop {
