@@ -12,6 +12,7 @@ pub mod connection;
 pub mod declared;
 pub mod dedup;
 pub mod definitions;
+pub mod definitions_cli;
 pub mod descriptors;
 pub mod durability;
 pub mod envelope;

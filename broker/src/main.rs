@@ -6,19 +6,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use lepus::bench::{self, BenchArgs};
 use lepus::config::Config;
+use lepus::definitions_cli::{self, DefinitionsArgs};
 use lepus::descriptors;
 use lepus::node::Node;
 use lepus::server;
 use lepus::store_cli::{self, StoreArgs};
 use lepus::stores::Stores;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::timeout;
 
 /// Knows how much is allocated, which is what the memory alarm goes by, and keeps freed pages for a
 /// while, so that large bodies do not cost page faults.
@@ -31,9 +30,6 @@ const EVENT_INTERVAL: u32 = 4;
 
 /// Threads that read long backlogs from the store.
 const READERS: usize = 2;
-
-/// How long the catalog may take at the end.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An AMQP 0-9-1 message broker that RabbitMQ's clients work against unchanged.
 #[derive(Parser)]
@@ -53,6 +49,8 @@ enum Command {
     Bench(BenchArgs),
     /// Look into the data directory of a stopped broker, or repair it.
     Store(StoreArgs),
+    /// Export, import or compare what is declared, as RabbitMQ's definitions.
+    Definitions(DefinitionsArgs),
 }
 
 #[derive(Args)]
@@ -77,6 +75,7 @@ struct ServerArgs {
 fn main() -> Result<ExitCode> {
     let Cli { command, server } = Cli::parse();
     let done = match command {
+        Some(Command::Definitions(args)) => return Ok(definitions_cli::run(&args)),
         Some(Command::Store(args)) => return Ok(store_cli::run(args)),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Server(args)) => serve(&args),
@@ -115,19 +114,8 @@ fn serve(args: &ServerArgs) -> Result<()> {
         node.loader().stop();
         node.timers().stop();
         readers.into_iter().for_each(|reader| drop(reader.join()));
-        close(&node).await
+        server::close(&node).await
     })
-}
-
-/// Ends the stores. A disk that takes nothing more must not keep the process: of what it has not
-/// taken nobody was told that it is durable.
-async fn close(node: &Node) -> Result<()> {
-    if timeout(SETTLE_TIMEOUT, node.declared().settled()).await.is_err() {
-        tracing::error!("the latest declarations could not be written to the catalog");
-    }
-    let pending = node.store().status().pending_bytes;
-    let lost = || format!("the message store was not closed well: {pending} octets not confirmed");
-    node.store().close().with_context(lost)
 }
 
 /// The threads that read long backlogs, and the one that tells queues that a time has come.

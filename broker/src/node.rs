@@ -237,7 +237,6 @@ impl Node {
     }
 
     /// Lets go of the queues, which hold on to the broker: what is left is freed with its users.
-    #[cfg(test)]
     pub fn dismantle(&self) {
         self.vhosts.dismantle();
     }

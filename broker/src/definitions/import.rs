@@ -156,13 +156,14 @@ impl Import<'_> {
         if is_reserved(name) || vhost.read(|topology| topology.has_queue(name)) {
             return Ok(());
         }
-        let spec = QueueSpec {
+        let mut spec = QueueSpec {
             name: name.clone(),
             durable: queue.durable,
             owner: None,
             auto_delete: queue.auto_delete,
             arguments: from_json(&queue.arguments)?,
         };
+        vhost.complete(self.node, &mut spec);
         vhost.declare_queue_by(self.by, self.node, &spec).map(drop).map_err(text)
     }
 

@@ -2,6 +2,8 @@ use serde_json::json;
 
 use super::*;
 
+mod importing;
+
 fn read_json(value: &serde_json::Value) -> Result<Definitions, Fault> {
     read(value.to_string().as_bytes())
 }

@@ -57,7 +57,6 @@ impl Vhosts {
     }
 
     /// Lets go of them.
-    #[cfg(test)]
     pub fn dismantle(&self) {
         self.all.write().clear();
     }

@@ -32,6 +32,11 @@ impl<H: Clone> Topology<H> {
         entries.map(|entry| (&entry.record, &entry.handle))
     }
 
+    /// Whether there is a queue of that name, whoever may use it.
+    pub fn has_queue(&self, name: &str) -> bool {
+        self.queues.contains_key(name)
+    }
+
     /// All bindings but those of the default exchange, in no order.
     pub fn bindings(&self) -> impl Iterator<Item = Bound<'_>> {
         self.exchange.values().flat_map(|exchange| {

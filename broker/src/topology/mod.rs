@@ -8,6 +8,7 @@ mod command;
 mod exchange;
 mod happened;
 mod history;
+mod listing;
 mod policies;
 pub mod record;
 mod restore;
@@ -24,6 +25,7 @@ pub use census::Census;
 pub use closing::deleted;
 pub use command::{Command, Outcome};
 pub use exchange::{Exchange, ExchangeSpec};
+pub use listing::Bound;
 pub use policies::Rerule;
 
 use crate::declared::Change;
