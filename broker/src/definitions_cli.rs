@@ -20,8 +20,10 @@ use crate::stores::Stores;
 
 /// The arguments of `lepus definitions`.
 #[derive(Args)]
-#[command(after_help = "Exit codes: 0 done, or no difference; 1 the documents differ; 2 it could not \
-                        be done.")]
+#[command(
+    after_help = "Exit codes: 0 done, or no difference; 1 the documents differ; 2 it could not \
+                        be done."
+)]
 pub struct DefinitionsArgs {
     #[command(subcommand)]
     command: Command,
@@ -98,7 +100,9 @@ fn run_export(args: &ExportArgs) -> Result<()> {
     })?;
     let text = serde_json::to_string_pretty(&document)? + "\n";
     match &args.file {
-        Some(path) => fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
+        Some(path) => {
+            fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+        }
         None => Ok(io::stdout().write_all(text.as_bytes())?),
     }
 }

@@ -96,7 +96,11 @@ impl Import<'_> {
         };
         let limits = from_object(&user.limits)?;
         let (name, tags) = (user.name.clone(), user.tags.clone());
-        self.node.access().put_user(self.by, self.node, access::User { name, password, tags, limits });
+        self.node.access().put_user(
+            self.by,
+            self.node,
+            access::User { name, password, tags, limits },
+        );
         Ok(())
     }
 
@@ -176,7 +180,9 @@ impl Import<'_> {
             }
             "queue" => Target::Queue(name),
             "exchange" => Target::Exchange(name),
-            other => return Err(format!("destination_type {other:?} is neither queue nor exchange")),
+            other => {
+                return Err(format!("destination_type {other:?} is neither queue nor exchange"));
+            }
         };
         let arguments = &from_json(&binding.arguments)?;
         let (source, key) = (binding.source.as_str(), binding.routing_key.as_str());

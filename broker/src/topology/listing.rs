@@ -50,8 +50,12 @@ impl<H: Clone> Topology<H> {
 
     fn target(&self, destination: Destination) -> Option<Target<'_>> {
         match destination {
-            Destination::Queue(id) => self.queue.get(&id).map(|entry| Target::Queue(&entry.record.name)),
-            Destination::Exchange(id) => self.exchange.get(&id).map(|found| Target::Exchange(&found.name)),
+            Destination::Queue(id) => {
+                self.queue.get(&id).map(|entry| Target::Queue(&entry.record.name))
+            }
+            Destination::Exchange(id) => {
+                self.exchange.get(&id).map(|found| Target::Exchange(&found.name))
+            }
         }
     }
 }

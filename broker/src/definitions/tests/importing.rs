@@ -55,18 +55,24 @@ fn a_second_import_changes_nothing() {
 #[test]
 fn what_is_there_stays_and_what_can_change_does() {
     let node = node();
-    import_json(&node, &json!({
-        "users": [{"name": "u", "password_hash": "", "tags": ["old"]}],
-        "queues": [{"name": "q", "vhost": "/", "arguments": {"x-max-length": 1}}],
-        "policies": [{"name": "p", "vhost": "/", "pattern": "a", "definition": {"expires": 9}}],
-    }))
+    import_json(
+        &node,
+        &json!({
+            "users": [{"name": "u", "password_hash": "", "tags": ["old"]}],
+            "queues": [{"name": "q", "vhost": "/", "arguments": {"x-max-length": 1}}],
+            "policies": [{"name": "p", "vhost": "/", "pattern": "a", "definition": {"expires": 9}}],
+        }),
+    )
     .unwrap();
     let before = export(&node);
-    import_json(&node, &json!({
-        "users": [{"name": "u", "password_hash": "", "tags": ["new"]}],
-        "queues": [{"name": "q", "vhost": "/", "durable": false}],
-        "policies": [{"name": "p", "vhost": "/", "pattern": "b", "definition": {"expires": 9}}],
-    }))
+    import_json(
+        &node,
+        &json!({
+            "users": [{"name": "u", "password_hash": "", "tags": ["new"]}],
+            "queues": [{"name": "q", "vhost": "/", "durable": false}],
+            "policies": [{"name": "p", "vhost": "/", "pattern": "b", "definition": {"expires": 9}}],
+        }),
+    )
     .unwrap();
     let expected =
         [r#"~ users "u": tags: ["old"] -> ["new"]"#, r#"~ policies "/" "p": pattern: "a" -> "b""#];
@@ -78,17 +84,20 @@ fn what_is_there_stays_and_what_can_change_does() {
 fn reserved_names_are_passed_over() {
     let node = node();
     let before = export(&node);
-    import_json(&node, &json!({
-        "queues": [{"name": "amq.gen-x", "vhost": "/"}],
-        "exchanges": [
-            {"name": "amq.topic", "vhost": "/", "type": "fanout"},
-            {"name": "amq.mine", "vhost": "/", "type": "fanout"},
-        ],
-        "bindings": [{
-            "source": "amq.topic", "vhost": "/", "destination": "amq.gen-x",
-            "destination_type": "queue", "routing_key": "#",
-        }],
-    }))
+    import_json(
+        &node,
+        &json!({
+            "queues": [{"name": "amq.gen-x", "vhost": "/"}],
+            "exchanges": [
+                {"name": "amq.topic", "vhost": "/", "type": "fanout"},
+                {"name": "amq.mine", "vhost": "/", "type": "fanout"},
+            ],
+            "bindings": [{
+                "source": "amq.topic", "vhost": "/", "destination": "amq.gen-x",
+                "destination_type": "queue", "routing_key": "#",
+            }],
+        }),
+    )
     .unwrap();
     assert_eq!(added(&before, &node), Vec::<String>::new());
     node.dismantle();
@@ -99,7 +108,11 @@ fn a_faulty_object_is_named_and_nothing_changes() {
     let node = node();
     let queue = json!({"name": "fine", "vhost": "/"});
     for (part, object, expected) in [
-        ("queues", json!({"name": "q", "vhost": "none"}), r#"queue "q" in vhost "none": no such vhost: "none""#),
+        (
+            "queues",
+            json!({"name": "q", "vhost": "none"}),
+            r#"queue "q" in vhost "none": no such vhost: "none""#,
+        ),
         (
             "queues",
             json!({"name": "q", "vhost": "/", "arguments": {"x-expires": "soon"}}),
@@ -140,11 +153,7 @@ fn a_faulty_object_is_named_and_nothing_changes() {
             json!({"name": "p", "vhost": "/", "component": "odd", "value": 1}),
             r#"parameter "p" in vhost "/": Validation failed"#,
         ),
-        (
-            "users",
-            json!({"name": "u", "password_hash": "???"}),
-            r#"user "u": "#,
-        ),
+        ("users", json!({"name": "u", "password_hash": "???"}), r#"user "u": "#),
         (
             "users",
             json!({"name": "u", "password_hash": "", "hashing_algorithm": "rot13"}),
