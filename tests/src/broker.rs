@@ -55,10 +55,20 @@ impl Broker {
         Broker::spawn("0.0.0.0", config, None)
     }
 
+    /// Starts a broker that listens where its configuration says.
+    #[must_use]
+    pub fn with_listeners(config: &str) -> Broker {
+        Broker::spawn_with(Vec::new(), config, None)
+    }
+
     fn spawn(bind: &str, config: &str, descriptors: Option<u32>) -> Broker {
+        let args = ["--bind", bind, "--amqp-port", "0"].map(String::from).to_vec();
+        Broker::spawn_with(args, config, descriptors)
+    }
+
+    fn spawn_with(mut args: Vec<String>, config: &str, descriptors: Option<u32>) -> Broker {
         let dir = std::env::temp_dir().join(unique("broker"));
         std::fs::create_dir_all(&dir).expect("a temporary directory");
-        let mut args = ["--bind", bind, "--amqp-port", "0"].map(String::from).to_vec();
         if !config.is_empty() {
             std::fs::write(dir.join("rabbitmq.conf"), config).expect("write the configuration");
             args.extend(["--config".into(), dir.join("rabbitmq.conf").display().to_string()]);
