@@ -25,6 +25,7 @@ pub mod node;
 pub mod out;
 pub mod policy;
 pub mod queue;
+pub mod reload;
 pub mod restore;
 pub mod routing;
 pub mod server;

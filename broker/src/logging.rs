@@ -8,7 +8,7 @@ use file_rotate::compression::Compression;
 use file_rotate::suffix::AppendCount;
 use file_rotate::{ContentLimit, FileRotate, TimeFrequency};
 use tracing::level_filters::LevelFilter;
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -31,35 +31,36 @@ const ANY_SIZE: usize = usize::MAX;
 
 type Filter = reload::Handle<EnvFilter, Registry>;
 
-/// A log that is being written. What waits to be written is written when this goes.
+/// A log that is being written.
 pub struct Log {
     console: Option<Filter>,
     file: Option<Filter>,
-    _written_at_exit: Vec<WorkerGuard>,
 }
 
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 
 impl Log {
-    /// Starts the log of the whole process.
-    pub fn start(config: &Logging) -> Result<Self> {
-        let mut log = Self { console: None, file: None, _written_at_exit: Vec::new() };
-        let mut layers: Vec<Boxed> = Vec::new();
+    /// Starts the log of the whole process. What waits to be written is written when the guards go.
+    pub fn start(config: &Logging) -> Result<(Self, Vec<WorkerGuard>)> {
+        let mut log = Self { console: None, file: None };
+        let (mut layers, mut guards) = (Vec::<Boxed>::new(), Vec::new());
         if config.console.enabled {
             let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            let (layer, filter) = log.layer(io::stderr(), &config.console, config, colour);
+            let (layer, filter, guard) = layer(io::stderr(), &config.console, config, colour);
             layers.push(layer);
+            guards.push(guard);
             log.console = Some(filter);
         }
         if let Some(path) = config.path() {
             let file = open(&path, config)
                 .with_context(|| format!("cannot write the log to {}", path.display()))?;
-            let (layer, filter) = log.layer(file, &config.file, config, false);
+            let (layer, filter, guard) = layer(file, &config.file, config, false);
             layers.push(layer);
+            guards.push(guard);
             log.file = Some(filter);
         }
         tracing_subscriber::registry().with(layers).init();
-        Ok(log)
+        Ok((log, guards))
     }
 
     /// Changes how much is logged.
@@ -71,28 +72,26 @@ impl Log {
             }
         }
     }
+}
 
-    /// A log that nobody reads must not stop the broker: what does not fit is dropped.
-    fn layer(
-        &mut self,
-        to: impl Write + Send + 'static,
-        output: &Output,
-        config: &Logging,
-        colour: bool,
-    ) -> (Boxed, Filter) {
-        let (writer, guard): (NonBlocking, WorkerGuard) = tracing_appender::non_blocking(to);
-        self._written_at_exit.push(guard);
-        let (filter, handle) = reload::Layer::new(filter(config, output));
-        let layer: Boxed = match output.formatter {
-            Formatter::Plaintext => {
-                fmt::layer().with_ansi(colour).with_writer(writer).with_filter(filter).boxed()
-            }
-            Formatter::Json => {
-                fmt::layer().event_format(Json).with_writer(writer).with_filter(filter).boxed()
-            }
-        };
-        (layer, handle)
-    }
+/// A log that nobody reads must not stop the broker: what does not fit is dropped.
+fn layer(
+    to: impl Write + Send + 'static,
+    output: &Output,
+    config: &Logging,
+    colour: bool,
+) -> (Boxed, Filter, WorkerGuard) {
+    let (writer, guard) = tracing_appender::non_blocking(to);
+    let (filter, handle) = reload::Layer::new(filter(config, output));
+    let layer: Boxed = match output.formatter {
+        Formatter::Plaintext => {
+            fmt::layer().with_ansi(colour).with_writer(writer).with_filter(filter).boxed()
+        }
+        Formatter::Json => {
+            fmt::layer().event_format(Json).with_writer(writer).with_filter(filter).boxed()
+        }
+    };
+    (layer, handle, guard)
 }
 
 /// What passes to one of the places that the log goes to.

@@ -14,16 +14,19 @@ use clap::{Parser, Subcommand};
 use lepus::bench::{self, BenchArgs};
 use lepus::config::Config;
 use lepus::config::cli::{self, ConfigArgs, Flags};
-use lepus::config::load::{Loaded, load};
+use lepus::config::load::{Loaded, Settings, load};
+use lepus::config::sources::Sources;
 use lepus::descriptors;
 use lepus::logging::Log;
 use lepus::node::Node;
+use lepus::reload::Reloader;
 use lepus::server;
 use lepus::store_cli::{self, StoreArgs};
 use lepus::stores::Stores;
 use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::block_in_place;
 use tokio::time::timeout;
 
 /// Knows how much is allocated, which is what the memory alarm goes by, and keeps freed pages for a
@@ -77,10 +80,10 @@ fn main() -> Result<ExitCode> {
 
 fn serve(flags: &Flags) -> Result<()> {
     let sources = flags.sources();
-    let Loaded { mut config, warnings, .. } = load(&sources)?;
+    let Loaded { mut config, settings, warnings } = load(&sources)?;
     let data_dir = config.data_dir.get_or_insert_with(|| PathBuf::from("./lepus-data")).clone();
     let open = keep_private(&data_dir);
-    let _written_at_exit = Log::start(&config.log)?;
+    let (log, _written_at_exit) = Log::start(&config.log)?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if let Err(error) = open {
         tracing::warn!("{} is open to others: {error}", data_dir.display());
@@ -96,13 +99,16 @@ fn serve(flags: &Flags) -> Result<()> {
         let (stores, found) = Stores::open(&data_dir, &config)?;
         let node = Node::new(config, stores);
         node.restore(found)?;
-        let listeners = server::listen(&node.config)?;
+        let listeners = server::listen(&node.config())?;
         let readers = start_readers(&node)?;
         for listener in &listeners {
             println!("listening amqp {}", listener.local_addr()?);
         }
+        // Before it is said that all is ready, so that the signal never ends it from then on.
+        let reloading = tokio::spawn(reload_at_hangup(node.clone(), sources, settings, log)?);
         println!("ready");
         server::run(node.clone(), listeners, stop).await;
+        reloading.abort();
         node.loader().stop();
         node.timers().stop();
         readers.into_iter().for_each(|reader| drop(reader.join()));
@@ -152,6 +158,22 @@ fn start_readers(node: &Arc<Node>) -> Result<Vec<JoinHandle<()>>> {
     };
     let readers = (0..READERS).map(start).chain([timers]);
     readers.collect::<std::io::Result<_>>().context("cannot start a thread")
+}
+
+/// Reads the configuration again at each SIGHUP.
+fn reload_at_hangup(
+    node: Arc<Node>,
+    sources: Sources,
+    settings: Settings,
+    log: Log,
+) -> Result<impl Future<Output = ()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut reloader = Reloader::new(sources, settings, log);
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            block_in_place(|| reloader.reload(&node));
+        }
+    })
 }
 
 /// Resolves at SIGTERM or SIGINT.

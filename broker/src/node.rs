@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use arc_swap::Guard;
 use dashmap::DashMap;
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use crate::alarm::{Alarm, Alarms};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::live::Live;
 use crate::declared::Declared;
 use crate::durability::Durability;
 use crate::error::Refusal;
@@ -20,14 +23,16 @@ use crate::queue::state::Command;
 use crate::queue::timers::Timers;
 use crate::routing::QueueId;
 use crate::stores::Stores;
+use crate::topology;
 use crate::vhost::Vhost;
 use lepus_protocol::reply::ReplyCode;
 use lepus_storage::MessageStore;
 
 /// The broker.
 pub struct Node {
-    /// Its settings.
-    pub config: Config,
+    config: Live,
+    /// How often the configuration was read again.
+    reloads: watch::Sender<u64>,
     vhosts: RwLock<HashMap<String, Arc<Vhost>>>,
     mailboxes: DashMap<u64, Arc<Mailbox>>,
     /// Connection and channel that await direct replies under a routing key.
@@ -55,7 +60,8 @@ impl Node {
             HashMap::from([(Vhost::DEFAULT.to_owned(), Arc::new(Vhost::new(Vhost::DEFAULT)))]);
         let hot_max = AtomicUsize::new(config.hot_max());
         Arc::new(Self {
-            config,
+            config: Live::new(config),
+            reloads: watch::Sender::new(0),
             stores,
             clock,
             loader: Loader::default(),
@@ -74,6 +80,39 @@ impl Node {
     /// A broker that forgets everything when it ends.
     pub fn in_memory(config: Config) -> Arc<Self> {
         Self::new(config, Stores::in_memory())
+    }
+
+    /// Its settings as they are now; not to be kept.
+    pub fn config(&self) -> Guard<Arc<Config>> {
+        self.config.load()
+    }
+
+    /// `max_message_size`, for each message.
+    #[inline]
+    pub fn max_message_size(&self) -> u64 {
+        self.config.max_message_size()
+    }
+
+    /// Has other settings hold, as far as they are looked at again.
+    pub fn reconfigure(self: &Arc<Self>, mut config: Config) {
+        let before = self.config();
+        config.data_dir.clone_from(&before.data_dir);
+        config.connections_max = before.connections_max;
+        let rules = config.consumer_timeout != before.consumer_timeout;
+        drop(before);
+        self.config.replace(config);
+        let vhosts: Vec<_> = self.vhosts.read().values().cloned().collect();
+        for vhost in vhosts.iter().filter(|_| rules) {
+            // It cannot be refused.
+            let _ = vhost.apply(self, topology::Command::RemakeRules);
+        }
+        self.reloads.send_modify(|times| *times += 1);
+    }
+
+    /// Changes whenever the configuration was read again, if nothing is different in it, too: then
+    /// files that it names may be.
+    pub fn reloads(&self) -> watch::Receiver<u64> {
+        self.reloads.subscribe()
     }
 
     /// The time, in ms since 1970.

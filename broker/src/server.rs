@@ -43,7 +43,7 @@ pub async fn run(node: Arc<Node>, listeners: Vec<TcpListener>, stop: impl Future
     watch::check(&node);
     let watching = tokio::spawn(watch::watch(node.clone()));
     // On a worker: a connection accepted there is served there, without waking another thread.
-    let places = Arc::new(Places::new(&node.config));
+    let places = Arc::new(Places::new(&node.config()));
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn(accept(node.clone(), listener, places.clone()));

@@ -131,6 +131,17 @@ impl Broker {
         self.process.take().expect("a broker started here").end(name)
     }
 
+    /// Sends it a signal (`HUP`) that it lives on after.
+    pub fn tell(&mut self, name: &str) {
+        self.process.as_mut().expect("a broker started here").signal(name);
+    }
+
+    /// Where its configuration is, if it was given one.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.setup.as_ref().expect("a broker started here").dir.join("rabbitmq.conf")
+    }
+
     /// Ends it at once (SIGKILL) and starts it again on its directory.
     pub fn crash(&mut self) {
         self.kill();

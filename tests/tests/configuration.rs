@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use lepus_tests::*;
 use serde_json::Value;
@@ -197,4 +198,91 @@ fn walk(directory: &std::path::Path, look: &mut impl FnMut(&std::path::Path)) {
             walk(&path, look);
         }
     }
+}
+
+/// Waits until the log has a line once more than before.
+fn await_log(broker: &Broker, part: &str, times: usize) {
+    let deadline = Instant::now() + DEADLINE;
+    while broker.log().matches(part).count() < times {
+        assert!(
+            Instant::now() < deadline,
+            "{part} is not in the log {times} times:\n{}",
+            broker.log()
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+const READ_AGAIN: &str = "the configuration was read again";
+
+#[test]
+fn a_hangup_reads_the_file_again() {
+    lepus_only!("the signal is Lepus' own");
+    let mut broker = Broker::with_config("heartbeat = 7\nmax_message_size = 1000\n");
+    let file = broker.config_file();
+    let mut conn = broker.connect();
+    let mut ch = conn.channel(1);
+    let queue = ch.temp_queue();
+    fs::write(&file, "heartbeat = 9\nmax_message_size = 10\nstorage.segment_bytes = 1MiB\n")
+        .unwrap();
+    broker.tell("HUP");
+    await_log(&broker, READ_AGAIN, 1);
+    let log = broker.log();
+    assert!(log.contains("max_message_size has changed"), "{log}");
+    assert!(log.contains("storage.segment_bytes has changed: needs a restart"), "{log}");
+    // A connection that is open sees it as well.
+    ch.publish("", &queue, vec![0; 11]);
+    let text = "PRECONDITION_FAILED - message size 11 is larger than configured max size 10";
+    ch.expect_close(406, text, (60, 40));
+    drop(conn);
+
+    // A faulty file changes nothing.
+    fs::write(&file, "heartbeat = 3\nmax_message_size = all\n").unwrap();
+    broker.tell("HUP");
+    await_log(&broker, "the configuration is not changed", 1);
+    assert!(broker.log().contains("rabbitmq.conf:2: max_message_size = all: allowed is"));
+    assert_eq!(broker.log().matches(READ_AGAIN).count(), 1);
+
+    // What is not said any more has its default again.
+    fs::write(&file, "heartbeat = 9\n").unwrap();
+    broker.tell("HUP");
+    await_log(&broker, READ_AGAIN, 2);
+    let mut conn = broker.connect();
+    let mut ch = conn.channel(1);
+    let queue = ch.temp_queue();
+    ch.publish("", &queue, vec![0; 2000]);
+    assert_eq!(ch.get(&queue, true).unwrap().body.len(), 2000);
+}
+
+#[test]
+fn levels_and_loopback_users_change_at_a_hangup() {
+    lepus_only!("the signal is Lepus' own");
+    let mut broker = Broker::with_config("log.default.level = info\n");
+    drop(broker.connect());
+    await_log(&broker, "connected", 1);
+    fs::write(broker.config_file(), "log.default.level = info\nlog.connection.level = error\n")
+        .unwrap();
+    broker.tell("HUP");
+    await_log(&broker, READ_AGAIN, 1);
+    let before = broker.log().matches(" connected").count();
+    drop(broker.connect());
+    broker.tell("HUP");
+    await_log(&broker, READ_AGAIN, 2);
+    assert_eq!(broker.log().matches(" connected").count(), before);
+}
+
+#[test]
+fn consumers_of_queues_without_a_timeout_have_the_brokers() {
+    lepus_only!("RabbitMQ looks once a minute");
+    let mut broker = Broker::with_config("consumer_timeout = 3600000\n");
+    let mut conn = broker.connect();
+    let mut ch = conn.channel(1);
+    let queue = ch.temp_queue();
+    fs::write(broker.config_file(), "consumer_timeout = 50\n").unwrap();
+    broker.tell("HUP");
+    await_log(&broker, READ_AGAIN, 1);
+    ch.consume(&queue, "slow");
+    ch.publish("", &queue, "body");
+    assert!(!ch.delivery().method.redelivered);
+    assert!(ch.delivery().method.redelivered);
 }

@@ -152,6 +152,15 @@ pub struct Setting {
     pub given: Given,
 }
 
+/// A key that is set in another way than before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The key.
+    pub key: String,
+    /// Whether that counts without a restart.
+    pub live: bool,
+}
+
 /// What a configuration is made of: settings of known keys, in the order of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings(Vec<Setting>);
@@ -184,8 +193,35 @@ impl Settings {
         self.0.iter().filter_map(|setting| Some((keys::all().get(setting.place)?, &setting.given)))
     }
 
+    /// What these become when others are read while the broker runs, and what is different in them:
+    /// keys that cannot change now stay as they are.
+    pub fn changed_to(&self, others: &Self) -> (Self, Vec<Change>) {
+        let mut changes = Vec::new();
+        let is_live =
+            |setting: &&Setting| keys::all().get(setting.place).is_some_and(|key| key.live);
+        let same = |left: &Setting, right: &Setting| {
+            left.given.key == right.given.key && left.given.value == right.given.value
+        };
+        for (settings, rivals) in [(self, others), (others, self)] {
+            for setting in &settings.0 {
+                let ignored = keys::all().get(setting.place).is_none_or(Key::is_ignored);
+                if !ignored && !rivals.0.iter().any(|rival| same(rival, setting)) {
+                    let key = written(&setting.given.key);
+                    changes.push(Change { key, live: is_live(&setting) });
+                }
+            }
+        }
+        changes.sort_by(|left, right| left.key.cmp(&right.key));
+        changes.dedup();
+        let live = others.0.iter().filter(is_live);
+        let still = self.0.iter().filter(|setting| !is_live(setting));
+        let mut settings: Vec<_> = live.chain(still).cloned().collect();
+        settings.sort_by_key(|setting| setting.place);
+        (Self(settings), changes)
+    }
+
     /// The configuration that they make; what cannot be is added to the faults.
-    fn config(&self, faults: &mut Vec<String>) -> Config {
+    pub fn config(&self, faults: &mut Vec<String>) -> Config {
         let mut config = Config::default();
         // The tags that are asked for stand instead of the default, not beside it.
         if self.all().any(|(key, _)| key.pattern == "default_user_tags.$tag") {

@@ -7,6 +7,7 @@ pub mod auth;
 pub mod cli;
 pub mod keys;
 pub mod listeners;
+pub mod live;
 pub mod load;
 pub mod logging;
 pub mod management;

@@ -1,5 +1,7 @@
 //! What files, the environment and flags come to.
 
+mod random;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

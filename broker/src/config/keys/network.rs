@@ -79,7 +79,7 @@ fn handshake() -> Vec<Key> {
             "milliseconds from accept to open-ok", live
             => |c, _, time| c.handshake_timeout = time.unwrap_or(FOREVER);
         "ssl_handshake_timeout", "5000", milliseconds(),
-            "milliseconds of that for TLS", live
+            "milliseconds of that for TLS"
             => |c, _, time| c.ssl_handshake_timeout = time;
         "heartbeat", "60", number(0..=u16::MAX),
             "seconds; what tune offers, the client's answer holds; 0 turns heartbeats off", live

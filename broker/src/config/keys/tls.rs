@@ -123,7 +123,7 @@ impl Rows {
             allowed,
             default: "",
             means: format!("{}: {means}", self.whose).into(),
-            live: true,
+            live: false,
             secret: false,
             outside: false,
             apply: Some(apply),
