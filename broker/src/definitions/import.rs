@@ -13,6 +13,7 @@ use super::model::{
 use super::read::{Fault, called};
 use crate::access;
 use crate::access::password::{Algorithm, PasswordHash};
+use crate::config::Config;
 use crate::error::Refusal;
 use crate::events::INTERNAL_USER;
 use crate::json_table::from_json;
@@ -36,7 +37,7 @@ pub fn import(node: &Arc<Node>, by: &str, definitions: &Definitions) -> Result<(
 /// Imports it into a copy without messages, so that whatever would be refused is refused before
 /// anything has changed.
 fn rehearse(node: &Arc<Node>, definitions: &Definitions) -> Result<(), Fault> {
-    let copy = Node::in_memory(node.config.clone());
+    let copy = Node::in_memory(Config::clone(&node.config()));
     let present = export(node);
     for vhost in copy.vhosts() {
         if !present.vhosts.iter().any(|known| *known.name == *vhost.name) {
