@@ -112,8 +112,7 @@ impl Node {
         let rules = config.consumer_timeout != before.consumer_timeout;
         drop(before);
         self.config.replace(config);
-        let vhosts: Vec<_> = self.vhosts.read().values().cloned().collect();
-        for vhost in vhosts.iter().filter(|_| rules) {
+        for vhost in self.vhosts().iter().filter(|_| rules) {
             // It cannot be refused.
             let _ = vhost.apply(self, topology::Command::RemakeRules);
         }
