@@ -7,12 +7,15 @@ mod vhosts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use arc_swap::Guard;
 use dashmap::DashMap;
+use tokio::sync::watch;
 
 use crate::access::limits::Usage;
 use crate::alarm::{Alarm, Alarms};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::live::Live;
 use crate::declared::Declared;
 use crate::durability::Durability;
 use crate::error::Refusal;
@@ -33,8 +36,9 @@ use vhosts::Vhosts;
 
 /// The broker.
 pub struct Node {
-    /// Its settings.
-    pub config: Config,
+    config: Live,
+    /// How often the configuration was read again.
+    reloads: watch::Sender<u64>,
     vhosts: Vhosts,
     usage: Arc<Usage>,
     channels: AtomicU64,
@@ -64,7 +68,8 @@ impl Node {
         let vhosts = Vhosts::new(&config);
         let hot_max = AtomicUsize::new(config.hot_max());
         Arc::new(Self {
-            config,
+            config: Live::new(config),
+            reloads: watch::Sender::new(0),
             stores,
             clock,
             loader: Loader::default(),
@@ -86,6 +91,38 @@ impl Node {
     /// A broker that forgets everything when it ends.
     pub fn in_memory(config: Config) -> Arc<Self> {
         Self::new(config, Stores::in_memory())
+    }
+
+    /// Its settings as they are now; not to be kept.
+    pub fn config(&self) -> Guard<Arc<Config>> {
+        self.config.load()
+    }
+
+    /// `max_message_size`, for each message.
+    #[inline]
+    pub fn max_message_size(&self) -> u64 {
+        self.config.max_message_size()
+    }
+
+    /// Has other settings hold, as far as they are looked at again.
+    pub fn reconfigure(self: &Arc<Self>, mut config: Config) {
+        let before = self.config();
+        config.data_dir.clone_from(&before.data_dir);
+        config.connections_max = before.connections_max;
+        let rules = config.consumer_timeout != before.consumer_timeout;
+        drop(before);
+        self.config.replace(config);
+        for vhost in self.vhosts().iter().filter(|_| rules) {
+            // It cannot be refused.
+            let _ = vhost.apply(self, crate::topology::Command::RemakeRules);
+        }
+        self.reloads.send_modify(|times| *times += 1);
+    }
+
+    /// Changes whenever the configuration was read again, if nothing is different in it, too: then
+    /// files that it names may be.
+    pub fn reloads(&self) -> watch::Receiver<u64> {
+        self.reloads.subscribe()
     }
 
     /// The time, in ms since 1970.
@@ -237,7 +274,6 @@ impl Node {
     }
 
     /// Lets go of the queues, which hold on to the broker: what is left is freed with its users.
-    #[cfg(test)]
     pub fn dismantle(&self) {
         self.vhosts.dismantle();
     }

@@ -91,7 +91,7 @@ impl Link {
     /// A connection that has just been accepted.
     pub fn new(node: Arc<Node>, from: IpAddr, now: u64) -> Self {
         let (connection, mailbox) = node.connect();
-        let config = &node.config;
+        let config = node.config();
         let tuning = Tuning {
             channel_max: config.channel_max,
             frame_max: config.frame_max,
@@ -391,7 +391,7 @@ impl Link {
         let Some(credentials) = access::credentials(mechanism, response) else {
             return Err(Stop::Silently(format!("no login by mechanism '{mechanism}'")));
         };
-        if !access::may_log_in(&self.node.config, &credentials, self.from) {
+        if !access::may_log_in(&self.node.config(), &credentials, self.from) {
             let text = format!(
                 "Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
             );

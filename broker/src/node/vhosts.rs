@@ -57,7 +57,6 @@ impl Vhosts {
     }
 
     /// Lets go of them.
-    #[cfg(test)]
     pub fn dismantle(&self) {
         self.all.write().clear();
     }
@@ -135,7 +134,7 @@ impl Node {
     }
 
     fn check_vhosts(&self, name: &str) -> Result<(), VhostError> {
-        match self.config.vhost_max {
+        match self.config().vhost_max {
             Some(max) if self.vhosts.all.read().len() >= max as usize => {
                 Err(VhostError::TooMany(name.to_owned(), max))
             }
@@ -152,7 +151,7 @@ impl Node {
             specs.entry(name.to_owned()).or_insert_with(|| VhostSpec::first(name));
         }
         if specs.is_empty() {
-            let name = &self.config.default_vhost;
+            let name = &self.config().default_vhost;
             specs.insert(name.clone(), VhostSpec::first(name));
         }
         if !records.iter().any(recorded) {
