@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::access::password::{Algorithm, Secret};
 use crate::limits::{HOT_MAX, HOT_MIN, HOT_SHARE, SEGMENT_MAX, SEGMENT_MIN};
 
 /// What can be set.
@@ -36,10 +37,18 @@ pub struct Config {
     pub connections_max: usize,
     /// `loopback_users`: users that may only come from this machine.
     pub loopback_users: Vec<String>,
-    /// `default_user`.
+    /// `default_user`: who is there at the first start.
     pub default_user: String,
     /// `default_pass`.
-    pub default_pass: String,
+    pub default_pass: Secret,
+    /// `default_vhost`: where that user may do [`Self::default_permissions`].
+    pub default_vhost: String,
+    /// `default_user_tags.TAG`.
+    pub default_user_tags: Vec<String>,
+    /// `default_permissions.configure`, `.write`, `.read`.
+    pub default_permissions: [String; 3],
+    /// `password_hashing_module`: how new passwords are kept.
+    pub password_hashing: Algorithm,
 }
 
 /// Where messages are kept.
@@ -67,7 +76,11 @@ impl Default for Config {
             connections_max: usize::MAX,
             loopback_users: vec!["guest".to_owned()],
             default_user: "guest".to_owned(),
-            default_pass: "guest".to_owned(),
+            default_pass: "guest".into(),
+            default_vhost: "/".to_owned(),
+            default_user_tags: vec!["administrator".to_owned()],
+            default_permissions: [".*", ".*", ".*"].map(str::to_owned),
+            password_hashing: Algorithm::default(),
         }
     }
 }
@@ -119,16 +132,36 @@ impl Config {
             "storage.engine" => self.storage_engine = engine(value)?,
             "storage.segment_bytes" => self.segment_bytes = segment_bytes(value)?,
             "default_user" => value.clone_into(&mut self.default_user),
-            "default_pass" => value.clone_into(&mut self.default_pass),
+            "default_pass" => self.default_pass = value.into(),
+            "default_vhost" => value.clone_into(&mut self.default_vhost),
+            "default_permissions.configure" => value.clone_into(&mut self.default_permissions[0]),
+            "default_permissions.write" => value.clone_into(&mut self.default_permissions[1]),
+            "default_permissions.read" => value.clone_into(&mut self.default_permissions[2]),
+            "password_hashing_module" => self.password_hashing = hashing(value)?,
             "loopback_users" if value == "none" => self.loopback_users.clear(),
-            _ => match (key.strip_prefix("loopback_users."), value) {
-                (Some(user), "true") => self.loopback_users.push(user.to_owned()),
-                (Some(user), "false") => self.loopback_users.retain(|known| known != user),
-                (Some(_), _) => bail!("the value must be true or false"),
-                (None, _) => bail!("unknown key"),
-            },
+            _ => {
+                let (list, name) = match key.split_once('.') {
+                    Some(("loopback_users", user)) => (&mut self.loopback_users, user),
+                    Some(("default_user_tags", tag)) => (&mut self.default_user_tags, tag),
+                    _ => bail!("unknown key"),
+                };
+                list.retain(|known| known != name);
+                match value {
+                    "true" => list.push(name.to_owned()),
+                    "false" => {}
+                    _ => bail!("the value must be true or false"),
+                }
+            }
         }
         Ok(())
+    }
+}
+
+fn hashing(value: &str) -> Result<Algorithm> {
+    match Algorithm::parse(value) {
+        Some(Algorithm::Md5) => bail!("MD5 is read only: take another one"),
+        Some(algorithm) => Ok(algorithm),
+        None => bail!("the value must be rabbit_password_hashing_sha256, _sha512 or _argon2id"),
     }
 }
 

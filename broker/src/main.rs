@@ -107,6 +107,7 @@ fn serve(args: &ServerArgs) -> Result<()> {
         let (stores, found) = Stores::open(&args.data_dir, &config)?;
         let node = Node::new(config, stores);
         node.restore(found)?;
+        node.set_up().context("default_permissions")?;
         let listener = server::listen(SocketAddr::new(args.bind, args.amqp_port))?;
         let readers = start_readers(&node)?;
         println!("listening amqp {}", listener.local_addr()?);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use parking_lot::RwLock;
 
+use crate::access::{Access, SetError};
 use crate::alarm::{Alarm, Alarms};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -41,6 +42,7 @@ pub struct Node {
     hot_max: AtomicUsize,
     events: Events,
     clock: Clock,
+    access: Arc<Access>,
 }
 
 impl Node {
@@ -58,6 +60,7 @@ impl Node {
             config,
             stores,
             clock,
+            access: Arc::default(),
             loader: Loader::default(),
             timers: Timers::default(),
             hot_max,
@@ -73,7 +76,24 @@ impl Node {
 
     /// A broker that forgets everything when it ends.
     pub fn in_memory(config: Config) -> Arc<Self> {
-        Self::new(config, Stores::in_memory())
+        let node = Self::new(config, Stores::in_memory());
+        if let Err(error) = node.set_up() {
+            tracing::error!("no default user: {error}");
+        }
+        node
+    }
+
+    /// Makes what there is at the first start of all, unless something else was made before.
+    ///
+    /// # Errors
+    /// What is configured for the default user makes no sense.
+    pub fn set_up(&self) -> Result<(), SetError> {
+        self.access.set_up(self)
+    }
+
+    /// Users and what they may do.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 
     /// The time, in ms since 1970.
@@ -231,7 +251,8 @@ impl Node {
         self.vhosts.write().clear();
     }
 
-    fn tell_all(&self, mail: impl Fn() -> Mail) {
+    /// Leaves mail for all connections.
+    pub fn tell_all(&self, mail: impl Fn() -> Mail) {
         let all: Vec<_> = self.mailboxes.iter().map(|entry| entry.value().clone()).collect();
         for mailbox in all {
             // A connection that closes at this moment needs to hear nothing any more.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use lepus_storage::{Batch, Op, QueueId, QueueStats, ReadMax, Seq};
 
+use crate::access;
 use crate::message::Waiting;
 use crate::node::Node;
 use crate::queue::state::place::{is_keys, level_of, lowest_level};
@@ -22,9 +23,11 @@ impl Node {
     /// # Errors
     /// A record of the catalog that makes no sense.
     pub fn restore(self: &Arc<Self>, found: stores::Found) -> Result<()> {
-        let decode = |value| Record::decode(value).map_err(|why| anyhow!("{why}"));
-        let records: Vec<Record> =
-            found.entries.values().map(|value| decode(value)).collect::<Result<_>>()?;
+        let why = |why: String| anyhow!("the catalog: {why}");
+        self.access().restore(&found.entries).map_err(why)?;
+        let of_vhosts = found.entries.iter().filter(|(key, _)| !access::record::is_key(key));
+        let records = of_vhosts.map(|(_, value)| Record::decode(value));
+        let records: Vec<Record> = records.collect::<Result<_, _>>().map_err(why)?;
         let declared: HashSet<u64> = records.iter().filter_map(holder_id).collect();
         let last_stored = found.queues.keys().map(|id| lowest_level(*id).0).max();
         let past = pasts(&found.queues);
@@ -32,7 +35,7 @@ impl Node {
         let restored = vhost.restore(self, &records, last_stored.unwrap_or_default(), |id| {
             past.get(&QueueId(id.0)).cloned().unwrap_or_default()
         });
-        restored.map_err(|why| anyhow!("the catalog: {why}"))?;
+        restored.map_err(why)?;
         let orphans: Vec<&QueueId> =
             found.queues.keys().filter(|id| !declared.contains(&lowest_level(**id).0)).collect();
         if !orphans.is_empty() {
