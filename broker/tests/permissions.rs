@@ -9,7 +9,7 @@ mod here;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use here::Here;
+use here::{Directory, Here};
 use lepus::access::password::{Algorithm, PasswordHash};
 use lepus::access::{Permission, TopicPermission, User, UserLimits};
 use lepus::node::Node;
@@ -56,16 +56,17 @@ fn definitions() -> Value {
 /// A broker with the users.
 struct Scene {
     address: String,
-    _here: Option<Here>,
+    _here: Option<(Here, Directory)>,
 }
 
 impl Scene {
     /// `None`: the other broker can't be given any.
     fn set() -> Option<Self> {
         if !on_target() {
-            let here = Here::in_memory();
+            let directory = Directory::new();
+            let here = Here::start(&directory.0);
             make_users(&here.node, &definitions());
-            return Some(Self { address: here.address.clone(), _here: Some(here) });
+            return Some(Self { address: here.address.clone(), _here: Some((here, directory)) });
         }
         let Ok(command) = std::env::var("LEPUS_TEST_IMPORT") else {
             println!("skipped: LEPUS_TEST_IMPORT does not say how to give the other broker users");
@@ -180,6 +181,64 @@ fn users_without_a_password_and_blank_ones_are_refused() {
                     For details see the broker logfile.";
         conn.expect_close(403, text, (0, 0));
     }
+}
+
+#[test]
+fn users_and_what_they_may_do_survive_a_restart() {
+    lepus_only!("users of this process");
+    let directory = Directory::new();
+    let mut here = Here::start(&directory.0);
+    make_users(&here.node, &definitions());
+    let access = here.node.access();
+    assert!(access.delete_user("test", &here.node, "guest"));
+    let (users, permissions) = (access.users(), access.permissions());
+    let topics = access.topic_permissions();
+    here.end();
+    drop(here);
+    let here = Here::start(&directory.copy().0);
+    let access = here.node.access();
+    // The default user is made at the first start only.
+    assert_eq!((access.users(), access.permissions()), (users, permissions));
+    assert_eq!(access.topic_permissions(), topics);
+    let vhost = here.vhost.name.to_string();
+    access.forget_vhost("test", &here.node, &vhost);
+    assert!(access.permissions().is_empty() && access.topic_permissions().is_empty());
+}
+
+#[test]
+fn who_is_deleted_is_sent_away() {
+    lepus_only!("users of this process");
+    let directory = Directory::new();
+    let here = Here::start(&directory.0);
+    let (mut gone, mut stays) = (here.connect(), Conn::login(&here.address, &Login::default()));
+    make_users(&here.node, &definitions());
+    let mut other = Conn::login(&here.address, &login("cell", PASSWORD));
+    assert!(here.node.access().delete_user("test", &here.node, "guest"));
+    for conn in [&mut gone, &mut stays] {
+        conn.expect_close(320, "CONNECTION_FORCED - user 'guest' is deleted", (0, 0));
+    }
+    let _: queue::DeclareOk = other.channel(1).call(declare(&named("c")));
+}
+
+#[test]
+fn what_is_taken_away_is_gone_with_the_next_method() {
+    lepus_only!("RabbitMQ's channels remember what was allowed");
+    let directory = Directory::new();
+    let here = Here::start(&directory.0);
+    make_users(&here.node, &definitions());
+    let mut conn = Conn::login(&here.address, &login("topics", PASSWORD));
+    let mut ch = conn.channel(1);
+    let queue = ch.temp_queue();
+    ch.publish("", &queue, "1");
+    assert_eq!(ch.got(&queue).text(), "1");
+    let [user, vhost] = ["topics", "/"].map(str::to_owned);
+    let [configure, write, read] = [".*", "^$", ".*"].map(str::to_owned);
+    let permission = Permission { user, vhost, configure, write, read };
+    here.node.access().set_permission("test", &here.node, permission).unwrap();
+    ch.publish("", &queue, "2");
+    let text =
+        "ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' refused for user 'topics'";
+    ch.expect_close(403, text, (60, 40));
 }
 
 #[test]

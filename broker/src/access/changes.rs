@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 
 use amq_protocol::types::{AMQPValue, FieldArray};
 
+use super::limits::UserLimits;
 use super::password::PasswordHash;
+use super::record;
 use super::{Access, Compiled, Granted, Known, Permission, SetError, State, TopicPermission, User};
-use super::{UserLimits, record};
 use crate::declared::Change;
 use crate::events::{Event, INTERNAL_USER};
 use crate::mailbox::Mail;
@@ -17,7 +18,7 @@ impl Access {
     /// Adds a user, or replaces one of the same name, who keeps the permissions.
     pub fn put_user(&self, by: &str, node: &Node, user: User) {
         let put = record::put_user(&user);
-        let (name, tags) = (user.name.clone(), user.tags.clone());
+        let (name, tags, limits) = (user.name.clone(), user.tags.clone(), user.limits);
         let former = self.change(node, |state| {
             let former = match state.users.get_mut(&user.name) {
                 Some(known) => Some(std::mem::replace(&mut known.user, Arc::new(user.clone()))),
@@ -28,6 +29,7 @@ impl Access {
             };
             (former, vec![put])
         });
+        node.usage().set_limits(&name, limits);
         let event = |key| Event::new(key).text("name", &name).text(PERFORMER, by);
         match &former {
             None => node.tell(|| event("user.created")),
@@ -53,6 +55,7 @@ impl Access {
             (true, changes)
         });
         if gone {
+            node.usage().set_limits(name, UserLimits::default());
             node.tell(|| Event::new("user.deleted").text("name", name).text(PERFORMER, by));
             node.tell_all(|| Mail::UserGone(name.into()));
         }
@@ -69,10 +72,10 @@ impl Access {
         node: &Node,
         permission: Permission,
     ) -> Result<(), SetError> {
-        check_vhost(node, &permission.vhost)?;
         let compiled = Compiled::<Permission, 3>::new(permission.clone())?;
         let put = record::put_permission(&permission);
         self.try_change(node, |state| {
+            check_vhost(node, &permission.vhost)?;
             let granted = state.granted(&permission.user, &permission.vhost)?;
             granted.permission = Some(compiled);
             Ok(((), vec![put]))
@@ -111,10 +114,10 @@ impl Access {
         node: &Node,
         permission: TopicPermission,
     ) -> Result<(), SetError> {
-        check_vhost(node, &permission.vhost)?;
         let compiled = Compiled::<TopicPermission, 2>::new(permission.clone())?;
         let put = record::put_topic_permission(&permission);
         self.try_change(node, |state| {
+            check_vhost(node, &permission.vhost)?;
             let granted = state.granted(&permission.user, &permission.vhost)?;
             granted.topics.insert(permission.exchange.clone(), compiled);
             Ok(((), vec![put]))

@@ -7,6 +7,7 @@ mod authority;
 mod changes;
 mod failures;
 mod internal;
+pub mod limits;
 mod login;
 pub mod password;
 pub mod record;
@@ -23,8 +24,9 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 
 pub use authority::{Answer, Authority, Identity, Kind, Renewed, Resource, Topic};
+pub use limits::UserLimits;
 pub use login::{Attempt, Refused};
-pub use user::{Permission, SetError, TopicPermission, User, UserLimits};
+pub use user::{Permission, SetError, TopicPermission, User};
 
 pub use failures::Failures;
 use record::Record;

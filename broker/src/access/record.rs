@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::limits::UserLimits;
 use super::password::{Algorithm, PasswordHash};
-use super::user::{Permission, TopicPermission, User, UserLimits};
+use super::user::{Permission, TopicPermission, User};
 use crate::declared::Change;
 
 /// The version of the values.

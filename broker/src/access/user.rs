@@ -4,6 +4,7 @@ use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::limits::UserLimits;
 use super::password::PasswordHash;
 
 /// Octets that a pattern may have.
@@ -24,18 +25,6 @@ pub struct User {
     pub tags: Vec<String>,
     /// How much the user may have open.
     pub limits: UserLimits,
-}
-
-/// How much a user may have open; none, or less than nothing, is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct UserLimits {
-    /// Connections.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_connections: Option<i64>,
-    /// Channels, of all connections together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_channels: Option<i64>,
 }
 
 /// What a user may do in a virtual host: patterns that the names of exchanges and queues are searched

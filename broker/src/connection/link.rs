@@ -409,18 +409,16 @@ impl Link {
 
     fn open(&mut self, name: &str) -> Result<(), Stop> {
         let id = MethodId { class: 10, method: 40 };
-        let refuse =
-            |text: String| Err(Refusal::new(ReplyCode::NotAllowed, text).with_method(id).into());
-        let Some(vhost) = self.node.vhost(name) else {
-            return refuse(format!("vhost {name} not found"));
-        };
+        let place = self.node.enter(self.connection, &self.user, name);
+        let place = place.map_err(|refusal| refusal.with_method(id))?;
         let Some(identity) = self.identity.take() else {
             return Err(Stop::Silently("open without a login".to_owned()));
         };
         let answer = identity.ask(|authority| authority.vhost(name, self.from));
         if answer != Answer::Allow {
             let text = format!("access to vhost '{name}' refused for user '{}'", self.user);
-            return refuse(answer.explain(text));
+            let refusal = Refusal::new(ReplyCode::NotAllowed, answer.explain(text));
+            return Err(refusal.with_method(id).into());
         }
         tracing::info!(connection = self.connection, from = %self.from, user = %self.user, vhost = name, "connected");
         self.send(AMQPMethod::OpenOk(OpenOk {}));
@@ -430,7 +428,8 @@ impl Link {
         self.phase = Phase::Running(Box::new(Session::new(Peer {
             name: self.facts.name(),
             node: self.node.clone(),
-            vhost,
+            vhost: place.vhost().clone(),
+            place,
             connection: self.connection,
             mailbox: self.mailbox.clone(),
             user: self.user.clone(),
