@@ -148,6 +148,7 @@ fn with_node<R>(directory: &Path, work: impl FnOnce(&Arc<Node>) -> Result<R>) ->
         let (stores, found) = Stores::open(directory, &config)?;
         let node = Node::new(config, stores);
         node.restore(found)?;
+        node.set_up()?;
         let done = work(&node);
         server::close(&node).await?;
         done

@@ -15,6 +15,7 @@ use lepus::config::Config;
 use lepus::config::cli::{self, ConfigArgs, Flags};
 use lepus::config::load::{Loaded, Settings, load};
 use lepus::config::sources::Sources;
+use lepus::definitions;
 use lepus::definitions_cli::{self, DefinitionsArgs};
 use lepus::descriptors;
 use lepus::logging::Log;
@@ -98,6 +99,7 @@ fn serve(flags: &Flags) -> Result<()> {
         let (stores, found) = Stores::open(&data_dir, &config)?;
         let node = Node::new(config, stores);
         node.restore(found)?;
+        definitions::load(&node, &node.config().definitions)?;
         node.set_up().context("default_permissions")?;
         let listeners = server::listen(&node.config())?;
         let readers = start_readers(&node)?;

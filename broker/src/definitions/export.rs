@@ -176,7 +176,7 @@ fn add_topology(vhost: &str, topology: &Topology<Arc<Handle>>, definitions: &mut
         Target::Queue(name) => exported.contains(name),
         Target::Exchange(_) => true,
     };
-    let bound = topology.bindings().filter(leads_to_some);
+    let bound = topology.all_bindings().filter(leads_to_some);
     let mut bindings: Vec<Binding> = bound.map(|bound| binding(vhost, &bound)).collect();
     exchanges.sort_by(|a, b| a.name.cmp(&b.name));
     queues.sort_by(|a, b| a.name.cmp(&b.name));

@@ -21,6 +21,7 @@ use crate::node::Node;
 use crate::parameters::ParameterId;
 use crate::policy::{Kind, PolicySpec};
 use crate::routing::ExchangeKind;
+use crate::stores::Stores;
 use crate::topology::{BindingSpec, Command, ExchangeSpec, QueueSpec, Target};
 use crate::vhost::{self, VhostSpec};
 
@@ -37,7 +38,7 @@ pub fn import(node: &Arc<Node>, by: &str, definitions: &Definitions) -> Result<(
 /// Imports it into a copy without messages, so that whatever would be refused is refused before
 /// anything has changed.
 fn rehearse(node: &Arc<Node>, definitions: &Definitions) -> Result<(), Fault> {
-    let copy = Node::in_memory(Config::clone(&node.config()));
+    let copy = Node::new(Config::clone(&node.config()), Stores::in_memory());
     let present = export(node);
     for vhost in copy.vhosts() {
         if !present.vhosts.iter().any(|known| *known.name == *vhost.name) {

@@ -1,5 +1,6 @@
 //! Definitions: all that is declared, as one JSON document in RabbitMQ's form.
 
+mod boot;
 mod difference;
 mod export;
 mod import;
@@ -8,6 +9,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+pub use boot::load;
 pub use difference::{Change, difference};
 pub use export::{document, export, export_vhost, vhost_document};
 pub use import::import;

@@ -38,7 +38,7 @@ impl<H: Clone> Topology<H> {
     }
 
     /// All bindings but those of the default exchange, in no order.
-    pub fn bindings(&self) -> impl Iterator<Item = Bound<'_>> {
+    pub fn all_bindings(&self) -> impl Iterator<Item = Bound<'_>> {
         self.exchange.values().flat_map(|exchange| {
             exchange.bindings.iter().filter_map(|binding| {
                 let target = self.target(binding.dest)?;
