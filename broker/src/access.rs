@@ -1,5 +1,7 @@
 //! Who may log in.
 
+pub mod limits;
+
 use std::net::IpAddr;
 
 use amq_protocol::types::AMQPValue;

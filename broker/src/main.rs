@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -27,7 +26,6 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::block_in_place;
-use tokio::time::timeout;
 
 /// Knows how much is allocated, which is what the memory alarm goes by, and keeps freed pages for a
 /// while, so that large bodies do not cost page faults.
@@ -40,9 +38,6 @@ const EVENT_INTERVAL: u32 = 4;
 
 /// Threads that read long backlogs from the store.
 const READERS: usize = 2;
-
-/// How long the catalog may take at the end.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An AMQP 0-9-1 message broker that RabbitMQ's clients work against unchanged.
 #[derive(Parser)]
@@ -112,7 +107,7 @@ fn serve(flags: &Flags) -> Result<()> {
         node.loader().stop();
         node.timers().stop();
         readers.into_iter().for_each(|reader| drop(reader.join()));
-        close(&node).await
+        server::close(&node).await
     })
 }
 
@@ -132,17 +127,6 @@ fn write_pid(config: &Config) -> Result<()> {
     let written = std::fs::write(path, pid)
         .and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(0o644)));
     written.with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Ends the stores. A disk that takes nothing more must not keep the process: of what it has not
-/// taken nobody was told that it is durable.
-async fn close(node: &Node) -> Result<()> {
-    if timeout(SETTLE_TIMEOUT, node.declared().settled()).await.is_err() {
-        tracing::error!("the latest declarations could not be written to the catalog");
-    }
-    let pending = node.store().status().pending_bytes;
-    let lost = || format!("the message store was not closed well: {pending} octets not confirmed");
-    node.store().close().with_context(lost)
 }
 
 /// The threads that read long backlogs, and the one that tells queues that a time has come.

@@ -20,6 +20,9 @@ use crate::watch;
 /// How long connections get to take leave at a stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long the catalog may take at the end.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Opens the listeners for AMQP.
 pub fn listen(config: &Config) -> Result<Vec<TcpListener>> {
     let addresses = config.listeners.tcp_addresses();
@@ -102,4 +105,15 @@ async fn accept(node: Arc<Node>, listener: TcpListener, places: Arc<Places>) {
             }
         }
     }
+}
+
+/// Ends the stores. A disk that takes nothing more must not keep the process: of what it has not
+/// taken nobody was told that it is durable.
+pub async fn close(node: &Node) -> Result<()> {
+    if timeout(SETTLE_TIMEOUT, node.declared().settled()).await.is_err() {
+        tracing::error!("the latest declarations could not be written to the catalog");
+    }
+    let pending = node.store().status().pending_bytes;
+    let lost = || format!("the message store was not closed well: {pending} octets not confirmed");
+    node.store().close().with_context(lost)
 }
