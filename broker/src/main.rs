@@ -94,6 +94,7 @@ fn serve(flags: &Flags) -> Result<()> {
         let (stores, found) = Stores::open(&data_dir, &config)?;
         let node = Node::new(config, stores);
         node.restore(found)?;
+        node.set_up().context("default_permissions")?;
         let listeners = server::listen(&node.config())?;
         let readers = start_readers(&node)?;
         for listener in &listeners {

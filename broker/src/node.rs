@@ -12,6 +12,7 @@ use dashmap::DashMap;
 use tokio::sync::watch;
 
 use crate::access::limits::Usage;
+use crate::access::{Access, SetError};
 use crate::alarm::{Alarm, Alarms};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -55,6 +56,7 @@ pub struct Node {
     hot_max: AtomicUsize,
     events: Events,
     clock: Clock,
+    access: Arc<Access>,
 }
 
 impl Node {
@@ -72,6 +74,7 @@ impl Node {
             reloads: watch::Sender::new(0),
             stores,
             clock,
+            access: Arc::default(),
             loader: Loader::default(),
             timers: Timers::default(),
             hot_max,
@@ -90,7 +93,24 @@ impl Node {
 
     /// A broker that forgets everything when it ends.
     pub fn in_memory(config: Config) -> Arc<Self> {
-        Self::new(config, Stores::in_memory())
+        let node = Self::new(config, Stores::in_memory());
+        if let Err(error) = node.set_up() {
+            tracing::error!("no default user: {error}");
+        }
+        node
+    }
+
+    /// Makes what there is at the first start of all, unless something else was made before.
+    ///
+    /// # Errors
+    /// What is configured for the default user makes no sense.
+    pub fn set_up(&self) -> Result<(), SetError> {
+        self.access.set_up(self)
+    }
+
+    /// Users and what they may do.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 
     /// Its settings as they are now; not to be kept.
@@ -278,7 +298,8 @@ impl Node {
         self.vhosts.dismantle();
     }
 
-    fn tell_all(&self, mail: impl Fn() -> Mail) {
+    /// Leaves mail for all connections.
+    pub fn tell_all(&self, mail: impl Fn() -> Mail) {
         let all: Vec<_> = self.mailboxes.iter().map(|entry| entry.value().clone()).collect();
         for mailbox in all {
             // A connection that closes at this moment needs to hear nothing any more.

@@ -204,17 +204,6 @@ pub enum SanType {
     OtherName,
 }
 
-/// How passwords are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hashing {
-    /// `rabbit_password_hashing_sha256`.
-    Sha256,
-    /// `rabbit_password_hashing_sha512`.
-    Sha512,
-    /// `argon2id`.
-    Argon2id,
-}
-
 /// `credential_validator.*`: what new names and passwords must be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CredentialValidator {

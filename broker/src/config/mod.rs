@@ -20,8 +20,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::access::password::{Algorithm, Secret};
 use crate::limits::{HOT_MAX, HOT_MIN, HOT_SHARE};
-use auth::{Auth, Hashing};
+use auth::Auth;
 use listeners::{Listeners, SocketOptions};
 use logging::Logging;
 use management::{Management, Prometheus};
@@ -88,14 +89,14 @@ pub struct Config {
     /// `default_user`.
     pub default_user: String,
     /// `default_pass`.
-    pub default_pass: String,
+    pub default_pass: Secret,
     /// `default_user_tags.*`.
     pub default_user_tags: Vec<String>,
     /// `default_permissions.configure`, `.write`, `.read`: of the default user in the default virtual
     /// host.
     pub default_permissions: [String; 3],
     /// `password_hashing_module`: how passwords that are set from now on are kept.
-    pub password_hashing: Hashing,
+    pub password_hashing: Algorithm,
     /// `default_vhost`.
     pub default_vhost: String,
     /// Who may log in, and who says so.
@@ -192,10 +193,10 @@ impl Default for Config {
             connections_max: usize::MAX,
             loopback_users: vec!["guest".to_owned()],
             default_user: "guest".to_owned(),
-            default_pass: "guest".to_owned(),
+            default_pass: "guest".into(),
             default_user_tags: vec!["administrator".to_owned()],
             default_permissions: [".*", ".*", ".*"].map(str::to_owned),
-            password_hashing: Hashing::Sha256,
+            password_hashing: Algorithm::default(),
             default_vhost: "/".to_owned(),
             auth: Auth::default(),
             definitions: Definitions::default(),

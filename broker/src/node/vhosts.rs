@@ -121,6 +121,7 @@ impl Node {
             return Err(VhostError::Protected(name.to_owned()));
         }
         self.vhosts.all.write().remove(name);
+        self.access().forget_vhost(user, self, name);
         let parameters = self.parameters.forget_vhost(name);
         let mut changes = vec![record::remove_vhost(name)];
         changes.extend(parameters.iter().map(record::remove_parameter));

@@ -59,6 +59,7 @@ impl Here {
         let (stores, found) = Stores::open(directory, &config).expect("stores");
         let node = Node::new(config, stores);
         node.restore(found).expect("what was declared");
+        node.set_up().expect("the default user");
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
         let served = node.clone();

@@ -1,7 +1,8 @@
 //! Who may log in, and who says so.
 
 use super::{Config, Key, Names, keys, tls};
-use crate::config::auth::{Backend, BackendKind, CertLogin, CredentialValidator, Hashing, SanType};
+use crate::access::password::Algorithm;
+use crate::config::auth::{Backend, BackendKind, CertLogin, CredentialValidator, SanType};
 use crate::config::value::{
     Reader, milliseconds, number, one_of, only, or_word, pattern, text, truth,
 };
@@ -22,7 +23,7 @@ fn users() -> Vec<Key> {
             => |c, _, name| c.default_user = name;
         "default_pass", "guest", text(),
             "its password", secret
-            => |c, _, word| c.default_pass = word;
+            => |c, _, word| c.default_pass = word.into();
         "default_vhost", "/", text(),
             "the virtual host that is made at the first start"
             => |c, _, name| c.default_vhost = name;
@@ -115,11 +116,11 @@ const MECHANISMS: &[(&str, &str)] = &[
     ("ANONYMOUS", "ANONYMOUS"),
 ];
 
-const HASHINGS: &[(&str, Hashing)] = &[
-    ("rabbit_password_hashing_sha256", Hashing::Sha256),
-    ("rabbit_password_hashing_sha512", Hashing::Sha512),
-    ("rabbit_password_hashing_argon2id", Hashing::Argon2id),
-    ("argon2id", Hashing::Argon2id),
+const HASHINGS: &[(&str, Algorithm)] = &[
+    ("rabbit_password_hashing_sha256", Algorithm::Sha256),
+    ("rabbit_password_hashing_sha512", Algorithm::Sha512),
+    ("rabbit_password_hashing_argon2id", Algorithm::Argon2id),
+    ("argon2id", Algorithm::Argon2id),
 ];
 
 #[derive(Clone, Copy)]
