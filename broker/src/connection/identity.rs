@@ -23,7 +23,7 @@ const CAPABILITIES: &[&str] = &[
 ];
 
 /// connection.start.
-pub fn start() -> Start {
+pub fn start(cluster_name: &str) -> Start {
     let mut capabilities = FieldTable::default();
     for name in CAPABILITIES {
         capabilities.insert((*name).into(), AMQPValue::Boolean(true));
@@ -34,7 +34,7 @@ pub fn start() -> Start {
         ("product", "RabbitMQ"),
         ("version", VERSION),
         ("platform", "Lepus"),
-        ("cluster_name", "lepus"),
+        ("cluster_name", cluster_name),
         ("information", "AMQP 0-9-1 message broker"),
         ("copyright", "The Lepus authors"),
         ("broker", "Lepus"),

@@ -347,7 +347,11 @@ impl Link {
         match first_octets(input) {
             FirstOctets::NeedMore => 0,
             FirstOctets::Amqp091 => {
-                self.send(AMQPMethod::Start(identity::start()));
+                let config = self.node.config();
+                let cluster = config.cluster_name.as_deref().unwrap_or("lepus");
+                let start = identity::start(cluster);
+                drop(config);
+                self.send(AMQPMethod::Start(start));
                 self.phase = Phase::Handshake(Handshake::new(self.tuning));
                 PROTOCOL_HEADER.len()
             }
