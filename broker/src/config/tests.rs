@@ -58,7 +58,7 @@ impl Given {
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.without_directory(self.loaded().warnings)
+        self.without_directory(self.loaded().notes)
     }
 
     fn without_directory(&self, lines: Vec<String>) -> Vec<String> {

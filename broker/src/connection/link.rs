@@ -347,10 +347,7 @@ impl Link {
         match first_octets(input) {
             FirstOctets::NeedMore => 0,
             FirstOctets::Amqp091 => {
-                let config = self.node.config();
-                let cluster = config.cluster_name.as_deref().unwrap_or("lepus");
-                let start = identity::start(cluster);
-                drop(config);
+                let start = identity::start(&self.node.config());
                 self.send(AMQPMethod::Start(start));
                 self.phase = Phase::Handshake(Handshake::new(self.tuning));
                 PROTOCOL_HEADER.len()
