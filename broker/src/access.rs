@@ -1,5 +1,8 @@
 //! Who may log in.
 
+mod distinguished_name;
+pub mod peer_certificate;
+
 use std::net::IpAddr;
 
 use amq_protocol::types::AMQPValue;
