@@ -1,9 +1,17 @@
 //! Settings, under RabbitMQ's key names.
 
+pub mod listeners;
+pub mod tls;
+pub mod value;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+
+use listeners::Listeners;
+use tls::TlsOptions;
+use value::endpoint;
 
 use crate::limits::{HOT_MAX, HOT_MIN, HOT_SHARE, SEGMENT_MAX, SEGMENT_MIN};
 
@@ -18,6 +26,14 @@ pub struct Config {
     pub heartbeat: u16,
     /// `handshake_timeout`, milliseconds in the file.
     pub handshake_timeout: Duration,
+    /// `listeners.*`.
+    pub listeners: Listeners,
+    /// `ssl_options.*`: for AMQP over TLS.
+    pub tls: TlsOptions,
+    /// `proxy_protocol`: whether each AMQP connection begins with a PROXY header.
+    pub proxy_protocol: bool,
+    /// `ssl_handshake_timeout`, milliseconds in the file.
+    pub ssl_handshake_timeout: Duration,
     /// `max_message_size`: octets of a body.
     pub max_message_size: u64,
     /// `vm_memory_high_watermark.absolute`: octets of allocated memory from which on publishers are
@@ -58,6 +74,10 @@ impl Default for Config {
             frame_max: 131_072,
             heartbeat: 60,
             handshake_timeout: Duration::from_secs(10),
+            listeners: Listeners::default(),
+            tls: TlsOptions::default(),
+            proxy_protocol: false,
+            ssl_handshake_timeout: Duration::from_secs(5),
             max_message_size: 128 * 1024 * 1024,
             memory_watermark: crate::memory::total() / 5 * 2,
             disk_free_limit: 50_000_000,
@@ -112,6 +132,12 @@ impl Config {
             "frame_max" => self.frame_max = frame_max(value)?,
             "heartbeat" => self.heartbeat = value.parse()?,
             "handshake_timeout" => self.handshake_timeout = Duration::from_millis(value.parse()?),
+            "ssl_handshake_timeout" => {
+                self.ssl_handshake_timeout = Duration::from_millis(value.parse()?);
+            }
+            "proxy_protocol" => self.proxy_protocol = value.parse()?,
+            "listeners.tcp" if value == "none" => self.listeners.no_tcp = true,
+            "listeners.ssl" if value == "none" => self.listeners.no_tls = true,
             "max_message_size" => self.max_message_size = size(value)?,
             "vm_memory_high_watermark.absolute" => self.memory_watermark = size(value)?,
             "disk_free_limit.absolute" => self.disk_free_limit = size(value)?,
@@ -121,12 +147,28 @@ impl Config {
             "default_user" => value.clone_into(&mut self.default_user),
             "default_pass" => value.clone_into(&mut self.default_pass),
             "loopback_users" if value == "none" => self.loopback_users.clear(),
-            _ => match (key.strip_prefix("loopback_users."), value) {
+            _ => self.set_named(key, value)?,
+        }
+        Ok(())
+    }
+
+    /// Keys whose last part is a name.
+    fn set_named(&mut self, key: &str, value: &str) -> Result<()> {
+        let after = |prefix| key.strip_prefix(prefix);
+        if let Some(option) = after("ssl_options.") {
+            return self.tls.set(option, value);
+        }
+        if let Some(name) = after("listeners.tcp.") {
+            self.listeners.tcp.insert(name.to_owned(), endpoint(value)?);
+        } else if let Some(name) = after("listeners.ssl.") {
+            self.listeners.tls.insert(name.to_owned(), endpoint(value)?);
+        } else {
+            match (after("loopback_users."), value) {
                 (Some(user), "true") => self.loopback_users.push(user.to_owned()),
                 (Some(user), "false") => self.loopback_users.retain(|known| known != user),
                 (Some(_), _) => bail!("the value must be true or false"),
                 (None, _) => bail!("unknown key"),
-            },
+            }
         }
         Ok(())
     }

@@ -32,6 +32,7 @@ pub mod session;
 mod simulation;
 pub mod store_cli;
 pub mod stores;
+pub mod tls;
 pub mod topology;
 pub mod vhost;
 pub mod watch;

@@ -1,7 +1,7 @@
 //! The `lepus` command.
 
 use std::io::IsTerminal;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -58,11 +58,14 @@ enum Command {
 #[derive(Args)]
 struct ServerArgs {
     /// Address to listen on.
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    bind: IpAddr,
+    #[arg(long)]
+    bind: Option<IpAddr>,
     /// Port for AMQP; 0 picks a free one.
-    #[arg(long, default_value_t = 5672)]
-    amqp_port: u16,
+    #[arg(long)]
+    amqp_port: Option<u16>,
+    /// Port for AMQP over TLS; 0 picks a free one.
+    #[arg(long)]
+    amqps_port: Option<u16>,
     /// Where messages and declarations are kept; made if need be.
     #[arg(long, default_value = "./lepus-data")]
     data_dir: PathBuf,
@@ -96,6 +99,9 @@ fn serve(args: &ServerArgs) -> Result<()> {
         Some(path) => Config::load(path)?,
         None => Config::default(),
     };
+    config.listeners.bind = args.bind;
+    config.listeners.amqp_port = args.amqp_port;
+    config.listeners.amqps_port = args.amqps_port;
     config.data_dir = Some(args.data_dir.clone());
     config.connections_max = descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -107,11 +113,13 @@ fn serve(args: &ServerArgs) -> Result<()> {
         let (stores, found) = Stores::open(&args.data_dir, &config)?;
         let node = Node::new(config, stores);
         node.restore(found)?;
-        let listener = server::listen(SocketAddr::new(args.bind, args.amqp_port))?;
+        let listeners = server::listen(&node.config)?;
         let readers = start_readers(&node)?;
-        println!("listening amqp {}", listener.local_addr()?);
+        for listener in &listeners {
+            println!("listening {}", listener.name()?);
+        }
         println!("ready");
-        server::run(node.clone(), listener, stop).await;
+        server::run(node.clone(), listeners, stop).await;
         node.loader().stop();
         node.timers().stop();
         readers.into_iter().for_each(|reader| drop(reader.join()));

@@ -8,28 +8,14 @@ use lepus_protocol::handshake::Tuning;
 use crate::access::peer_certificate::PeerCertificate;
 use crate::events::{Event, address, fields};
 use crate::node::Node;
-
-/// What the handshake of TLS came to.
-#[derive(Clone, Debug)]
-pub struct TlsFacts {
-    /// `tlsv1.2` or `tlsv1.3`.
-    pub protocol: &'static str,
-    /// Such as `ecdhe_rsa`; `any` with TLS 1.3.
-    pub key_exchange: &'static str,
-    /// Such as `aes_256_gcm`.
-    pub cipher: &'static str,
-    /// How octets are authenticated: `aead`.
-    pub hash: &'static str,
-    /// The client's, if it was asked for one and has one.
-    pub certificate: Option<PeerCertificate>,
-}
+use crate::tls;
 
 /// Addresses, times, and what the client says of itself.
 pub struct Facts {
     peer: SocketAddr,
     local: SocketAddr,
     connected_at: u64,
-    tls: Option<TlsFacts>,
+    tls: Option<tls::Facts>,
     mechanism: String,
     client_properties: FieldTable,
     /// The client has tried to log in: from then on operators hear of the connection.
@@ -56,7 +42,7 @@ impl Facts {
     }
 
     /// The connection is encrypted.
-    pub fn set_tls(&mut self, tls: TlsFacts) {
+    pub fn set_tls(&mut self, tls: tls::Facts) {
         self.tls = Some(tls);
     }
 
@@ -139,7 +125,7 @@ impl Facts {
 
     /// Empty where they do not apply.
     fn tls_texts(&self) -> [(&'static str, &str); 7] {
-        let tls = |get: fn(&TlsFacts) -> &'static str| self.tls.as_ref().map_or("", get);
+        let tls = |get: fn(&tls::Facts) -> &'static str| self.tls.as_ref().map_or("", get);
         let certificate = |get: fn(&PeerCertificate) -> &String| {
             self.peer_certificate().map_or("", |certificate| get(certificate))
         };

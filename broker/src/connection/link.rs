@@ -32,6 +32,9 @@ use crate::node::Node;
 use crate::out::Out;
 use crate::session::{Peer, Session, reply_text, short, undecodable};
 
+/// How a TLS client begins.
+const TLS_HANDSHAKE: [u8; 2] = [22, 3];
+
 /// How far a connection is.
 enum Phase {
     /// Nothing but the protocol header may come.
@@ -332,7 +335,12 @@ impl Link {
                 PROTOCOL_HEADER.len()
             }
             FirstOctets::Other => {
-                tracing::info!(connection = self.connection, from = %self.from, "not AMQP 0-9-1");
+                let (connection, from) = (self.connection, self.from);
+                if input.starts_with(&TLS_HANDSHAKE) {
+                    tracing::warn!(connection, %from, "a TLS client on a port without TLS, closing");
+                } else {
+                    tracing::info!(connection, %from, "not AMQP 0-9-1");
+                }
                 self.out.tail().extend_from_slice(&PROTOCOL_HEADER);
                 self.end(now);
                 input.len()
