@@ -116,7 +116,7 @@ fn serve(args: &ServerArgs) -> Result<()> {
         let listeners = server::listen(&node.config)?;
         let readers = start_readers(&node)?;
         for listener in &listeners {
-            println!("listening {}", listener.name()?);
+            println!("listening {} {}", listener.protocol(), listener.address()?);
         }
         println!("ready");
         server::run(node.clone(), listeners, stop).await;

@@ -42,10 +42,17 @@ impl Listener {
         Ok(Self { socket: socket.listen(ACCEPT_BACKLOG)?, acceptor })
     }
 
-    /// What it is, for who reads it: `amqp ADDRESS`.
-    pub fn name(&self) -> Result<String> {
-        let protocol = if self.acceptor.is_some() { "amqps" } else { "amqp" };
-        Ok(format!("{protocol} {}", self.socket.local_addr()?))
+    /// Where it is.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn address(&self) -> Result<SocketAddr> {
+        Ok(self.socket.local_addr()?)
+    }
+
+    /// What clients speak there.
+    pub fn protocol(&self) -> &'static str {
+        if self.acceptor.is_some() { "amqps" } else { "amqp" }
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use lepus::config::Config;
 use lepus::node::Node;
 use lepus::policy::{Flow, Kind, PolicySpec};
-use lepus::server;
+use lepus::server::{self, Listener};
 use lepus::stores::Stores;
 use lepus::vhost::Vhost;
 use lepus_tests::*;
@@ -53,9 +53,10 @@ impl Here {
         let serving = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let listener = server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-                tell.send(listener.local_addr().unwrap().to_string()).unwrap();
-                server::run(served, listener, async { drop(stopped.await) }).await;
+                let listener =
+                    Listener::open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None).unwrap();
+                tell.send(listener.address().unwrap().to_string()).unwrap();
+                server::run(served, vec![listener], async { drop(stopped.await) }).await;
             });
         });
         let (timers, reader) = (node.clone(), node.clone());

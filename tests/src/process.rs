@@ -73,10 +73,15 @@ impl Process {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Sends it a signal.
+    pub fn tell(&mut self, signal: &str) {
+        let stdin = self.child.stdin.as_mut().expect("a piped stdin");
+        writeln!(stdin, "{signal}").expect("tell the wrapper");
+    }
+
     /// Sends it a signal (`TERM`, `INT`, `KILL`) and waits for its end.
     pub fn end(mut self, signal: &str) -> ExitStatus {
-        let mut stdin = self.child.stdin.take().expect("a piped stdin");
-        writeln!(stdin, "{signal}").expect("tell the wrapper");
+        self.tell(signal);
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("wait for the broker") {

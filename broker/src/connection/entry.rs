@@ -1,7 +1,7 @@
 //! What comes before AMQP: a PROXY header, the handshake of TLS.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -12,6 +12,9 @@ use super::proxy_header;
 use super::transport::Tls;
 use crate::node::Node;
 use crate::tls::{self, Acceptor};
+
+/// How a TLS client begins.
+const TLS_HANDSHAKE: [u8; 2] = [22, 3];
 
 /// The two ends of a connection, as the client sees them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,5 +54,14 @@ pub async fn serve(node: Arc<Node>, mut stream: TcpStream, acceptor: Option<Arc<
     if let Some(stream) = acceptor.accept(stream, ends.peer).await {
         let facts = tls::Facts::of(stream.get_ref().1);
         driver::serve(node, Tls::new(stream), ends, Some(facts)).await;
+    }
+}
+
+/// A client begins with something else than AMQP 0-9-1.
+pub(super) fn log_stranger(connection: u64, from: IpAddr, input: &[u8]) {
+    if input.starts_with(&TLS_HANDSHAKE) {
+        tracing::warn!(connection, %from, "a TLS client on a port without TLS, closing");
+    } else {
+        tracing::info!(connection, %from, "not AMQP 0-9-1");
     }
 }

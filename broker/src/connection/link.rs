@@ -22,6 +22,7 @@ use lepus_protocol::method::{self, Method, MethodError, MethodId};
 use lepus_protocol::octets;
 use lepus_protocol::reply::ReplyCode;
 
+use super::entry;
 use super::facts::Facts;
 use super::identity::{self, ClientCapabilities};
 use crate::access;
@@ -31,9 +32,6 @@ use crate::mailbox::{Mail, Mailbox};
 use crate::node::Node;
 use crate::out::Out;
 use crate::session::{Peer, Session, reply_text, short, undecodable};
-
-/// How a TLS client begins.
-const TLS_HANDSHAKE: [u8; 2] = [22, 3];
 
 /// How far a connection is.
 enum Phase {
@@ -335,12 +333,7 @@ impl Link {
                 PROTOCOL_HEADER.len()
             }
             FirstOctets::Other => {
-                let (connection, from) = (self.connection, self.from);
-                if input.starts_with(&TLS_HANDSHAKE) {
-                    tracing::warn!(connection, %from, "a TLS client on a port without TLS, closing");
-                } else {
-                    tracing::info!(connection, %from, "not AMQP 0-9-1");
-                }
+                entry::log_stranger(self.connection, self.from, input);
                 self.out.tail().extend_from_slice(&PROTOCOL_HEADER);
                 self.end(now);
                 input.len()
