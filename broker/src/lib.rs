@@ -17,6 +17,7 @@ pub mod envelope;
 pub mod error;
 pub mod events;
 pub mod limits;
+pub mod linger;
 pub mod mailbox;
 pub mod memory;
 pub mod message;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::entry::Ends;
 use super::link::{Gone, Link};
@@ -21,6 +21,7 @@ use crate::limits::{
     BACKLOG_PAUSE, BACKLOG_PAUSE_MAX, BACKLOG_SOFT, CLOSE_TIMEOUT, READ_BETWEEN_BODIES, READ_CHUNK,
     READS_PER_TURN,
 };
+use crate::linger::linger;
 use crate::mailbox::Mail;
 use crate::node::Node;
 use crate::tls;
@@ -60,24 +61,16 @@ pub(super) async fn serve(
     let _: Result<(), Gone> = poll_fn(|cx| driver.poll(cx)).await;
     let Driver { stream, link, .. } = driver;
     drop(link);
-    linger(stream).await;
+    leave(stream).await;
 }
 
-/// Lets the peer read the last words before the socket goes: closing with unread input would
-/// throw them away.
-pub(super) async fn linger(mut stream: impl Transport) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let drain = async {
-        stream.end();
-        poll_fn(|cx| stream.poll_flush(cx)).await?;
-        let mut socket = stream.into_socket();
-        socket.shutdown().await?;
-        let mut sink = [0; 1024];
-        while socket.read(&mut sink).await? > 0 {}
-        std::io::Result::Ok(())
-    };
-    // Whichever way the peer goes, the socket is closed afterwards.
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, drain).await;
+/// Says goodbye, as far as the peer lets us.
+async fn leave(mut stream: impl Transport) {
+    stream.end();
+    let said = timeout(CLOSE_TIMEOUT, poll_fn(|cx| stream.poll_flush(cx))).await;
+    if matches!(said, Ok(Ok(()))) {
+        linger(stream.into_socket(), CLOSE_TIMEOUT).await;
+    }
 }
 
 /// How long to leave a streaming publisher alone, milliseconds: the longer the longer the backlog.

@@ -11,7 +11,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
 use parking_lot::{Mutex, RwLock};
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
@@ -24,7 +23,8 @@ use tokio_rustls::server::TlsStream;
 pub use facts::Facts;
 
 use crate::config::tls::TlsOptions;
-use crate::limits::HANDSHAKES_MAX;
+use crate::limits::{CLOSE_TIMEOUT, HANDSHAKES_MAX};
+use crate::linger::linger;
 use files::Files;
 
 /// How often the files are looked at.
@@ -50,7 +50,11 @@ impl Acceptor {
     ///
     /// # Errors
     /// A file is missing, or is not what it should be.
-    pub fn new(options: TlsOptions, protocols: &[&str], patience: Duration) -> Result<Arc<Self>> {
+    pub fn new(
+        options: TlsOptions,
+        protocols: &[&str],
+        patience: Duration,
+    ) -> anyhow::Result<Arc<Self>> {
         let protocols: Vec<Vec<u8>> = protocols.iter().map(|name| name.as_bytes().into()).collect();
         let files = Files::of(&options);
         let config = material::load(&options, &protocols)?;
@@ -72,11 +76,17 @@ impl Acceptor {
     ) -> Option<TlsStream<TcpStream>> {
         let handshake = async {
             // Never closed.
-            let _place = self.places.acquire().await.ok()?;
+            let _place = self.places.acquire().await.ok();
             self.shake_hands(stream, from).await
         };
         match timeout(self.patience, handshake).await {
-            Ok(done) => done,
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(refused)) => {
+                if let Some(socket) = refused {
+                    linger(socket, CLOSE_TIMEOUT).await;
+                }
+                None
+            }
             Err(_) => {
                 tracing::warn!(%from, "the TLS handshake took too long, closing");
                 None
@@ -84,42 +94,38 @@ impl Acceptor {
         }
     }
 
+    /// The error is the socket, if the peer may still be there.
     async fn shake_hands(
         &self,
         stream: TcpStream,
         from: SocketAddr,
-    ) -> Option<TlsStream<TcpStream>> {
+    ) -> Result<TlsStream<TcpStream>, Option<TcpStream>> {
         let mut first = [0; 4];
-        let first = match stream.peek(&mut first).await {
-            Ok(octets) => first.get(..octets).unwrap_or_default(),
-            Err(_) => &[],
-        };
-        match first {
+        let octets = stream.peek(&mut first).await.unwrap_or_default();
+        match first.get(..octets).unwrap_or_default() {
             // It has only looked whether somebody listens.
-            [] => return None,
+            [] => return Err(None),
             [HANDSHAKE, ..] => {}
             b"AMQP" => {
                 tracing::warn!(%from, "a client without TLS on a port with TLS, closing");
-                return None;
+                return Err(Some(stream));
             }
             other => {
                 let other = other.escape_ascii();
                 tracing::warn!(%from, "not TLS on a port with TLS (\"{other}\"), closing");
-                return None;
+                return Err(Some(stream));
             }
         }
         let config = self.config.read().clone();
-        match TlsAcceptor::from(config).accept(stream).await {
-            Ok(stream) => Some(stream),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+        let shaken = TlsAcceptor::from(config).accept(stream).into_fallible().await;
+        shaken.map_err(|(error, stream)| {
+            if error.kind() == ErrorKind::UnexpectedEof {
                 tracing::info!(%from, "the client left during the TLS handshake");
-                None
+                return None;
             }
-            Err(error) => {
-                tracing::warn!(%from, "TLS handshake failed: {error}");
-                None
-            }
-        }
+            tracing::warn!(%from, "TLS handshake failed: {error}");
+            Some(stream)
+        })
     }
 
     /// Reads the certificates again whenever a file has changed, or at SIGHUP. What is broken changes
