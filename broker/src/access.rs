@@ -1,6 +1,7 @@
 //! Who may log in.
 
 mod distinguished_name;
+pub mod limits;
 pub mod peer_certificate;
 
 use std::net::IpAddr;

@@ -14,6 +14,7 @@ use tls::TlsOptions;
 use value::endpoint;
 
 use crate::limits::{HOT_MAX, HOT_MIN, HOT_SHARE, SEGMENT_MAX, SEGMENT_MIN};
+use crate::vhost::Vhost;
 
 /// What can be set.
 #[derive(Clone, Debug)]
@@ -50,6 +51,19 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// How many connections may be open at a time; no key sets it.
     pub connections_max: usize,
+    /// `default_vhost`: the virtual host that a new data directory begins with.
+    pub default_vhost: String,
+    /// `default_queue_type`: the type of queues that are declared without one, where their virtual host
+    /// says nothing.
+    pub default_queue_type: String,
+    /// `vhost_max`: virtual hosts.
+    pub vhost_max: Option<u32>,
+    /// `connection_max`: connections.
+    pub connection_max: Option<u32>,
+    /// `channel_max_per_node`: channels of all connections together.
+    pub channel_max_per_node: Option<u32>,
+    /// `cluster_queue_limit`: queues of all virtual hosts together.
+    pub queue_max: Option<u32>,
     /// `loopback_users`: users that may only come from this machine.
     pub loopback_users: Vec<String>,
     /// `default_user`.
@@ -85,6 +99,12 @@ impl Default for Config {
             segment_bytes: 64 * 1024 * 1024,
             data_dir: None,
             connections_max: usize::MAX,
+            default_vhost: Vhost::DEFAULT.to_owned(),
+            default_queue_type: "classic".to_owned(),
+            vhost_max: None,
+            connection_max: None,
+            channel_max_per_node: None,
+            queue_max: None,
             loopback_users: vec!["guest".to_owned()],
             default_user: "guest".to_owned(),
             default_pass: "guest".to_owned(),
@@ -144,6 +164,12 @@ impl Config {
             "disk_free_limit.relative" => self.disk_free_limit = relative(value)?,
             "storage.engine" => self.storage_engine = engine(value)?,
             "storage.segment_bytes" => self.segment_bytes = segment_bytes(value)?,
+            "default_vhost" => value.clone_into(&mut self.default_vhost),
+            "default_queue_type" => self.default_queue_type = queue_type(value)?,
+            "vhost_max" => self.vhost_max = count(value)?,
+            "connection_max" => self.connection_max = count(value)?,
+            "channel_max_per_node" => self.channel_max_per_node = count(value)?,
+            "cluster_queue_limit" => self.queue_max = count(value)?,
             "default_user" => value.clone_into(&mut self.default_user),
             "default_pass" => value.clone_into(&mut self.default_pass),
             "loopback_users" if value == "none" => self.loopback_users.clear(),
@@ -172,6 +198,21 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// A number, or any number.
+fn count(value: &str) -> Result<Option<u32>> {
+    if value == "infinity" {
+        return Ok(None);
+    }
+    value.parse().map(Some).context("the value must be a number or infinity")
+}
+
+fn queue_type(value: &str) -> Result<String> {
+    if !["classic", "quorum"].contains(&value) {
+        bail!("the value must be classic or quorum");
+    }
+    Ok(value.to_owned())
 }
 
 fn frame_max(value: &str) -> Result<u32> {

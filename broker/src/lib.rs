@@ -23,6 +23,7 @@ pub mod memory;
 pub mod message;
 pub mod node;
 pub mod out;
+pub mod parameters;
 pub mod policy;
 pub mod queue;
 pub mod restore;

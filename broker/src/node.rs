@@ -1,12 +1,15 @@
 //! The broker as a whole: virtual hosts, who is connected, alarms.
 
-use std::collections::HashMap;
+mod entrance;
+mod parameters;
+mod vhosts;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
-use parking_lot::RwLock;
 
+use crate::access::limits::Usage;
 use crate::alarm::{Alarm, Alarms};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -15,20 +18,27 @@ use crate::durability::Durability;
 use crate::error::Refusal;
 use crate::events::{Event, Events};
 use crate::mailbox::{Mail, Mailbox};
+use crate::parameters::Parameters;
 use crate::queue::load::Loader;
 use crate::queue::state::Command;
 use crate::queue::timers::Timers;
 use crate::routing::QueueId;
 use crate::stores::Stores;
-use crate::vhost::Vhost;
+pub use entrance::Place;
 use lepus_protocol::reply::ReplyCode;
 use lepus_storage::MessageStore;
+pub(crate) use parameters::{as_parameter, parameter_cleared, parameter_set};
+pub use vhosts::VhostError;
+use vhosts::Vhosts;
 
 /// The broker.
 pub struct Node {
     /// Its settings.
     pub config: Config,
-    vhosts: RwLock<HashMap<String, Arc<Vhost>>>,
+    vhosts: Vhosts,
+    usage: Arc<Usage>,
+    channels: AtomicU64,
+    parameters: Parameters,
     mailboxes: DashMap<u64, Arc<Mailbox>>,
     /// Connection and channel that await direct replies under a routing key.
     reply_consumers: DashMap<String, (u64, u16)>,
@@ -44,15 +54,14 @@ pub struct Node {
 }
 
 impl Node {
-    /// A broker with the virtual host `/`.
+    /// A broker with the virtual host that every one begins with.
     pub fn new(config: Config, stores: Stores) -> Arc<Self> {
         Self::with_clock(config, stores, Clock::System)
     }
 
     /// The same, with a clock of its own.
     pub fn with_clock(config: Config, stores: Stores, clock: Clock) -> Arc<Self> {
-        let vhosts =
-            HashMap::from([(Vhost::DEFAULT.to_owned(), Arc::new(Vhost::new(Vhost::DEFAULT)))]);
+        let vhosts = Vhosts::new(&config);
         let hot_max = AtomicUsize::new(config.hot_max());
         Arc::new(Self {
             config,
@@ -63,7 +72,10 @@ impl Node {
             hot_max,
             events: Events::default(),
             transactions: AtomicU64::new(0),
-            vhosts: RwLock::new(vhosts),
+            vhosts,
+            usage: Arc::default(),
+            channels: AtomicU64::new(0),
+            parameters: Parameters::default(),
             mailboxes: DashMap::new(),
             reply_consumers: DashMap::new(),
             connections: AtomicU64::new(0),
@@ -140,17 +152,16 @@ impl Node {
         if self.hot_max.swap(octets, Ordering::Relaxed) == octets {
             return;
         }
-        let vhosts: Vec<_> = self.vhosts.read().values().cloned().collect();
-        for vhost in vhosts {
+        for vhost in self.vhosts() {
             for queue in vhost.read(|topology| topology.durable_queues()) {
                 queue.apply(Command::Trim(octets));
             }
         }
     }
 
-    /// Finds a virtual host.
-    pub fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
-        self.vhosts.read().get(name).cloned()
+    /// What users have open.
+    pub fn usage(&self) -> &Arc<Usage> {
+        &self.usage
     }
 
     /// Registers a connection: its id, never reused, and its mailbox.
@@ -228,7 +239,7 @@ impl Node {
     /// Lets go of the queues, which hold on to the broker: what is left is freed with its users.
     #[cfg(test)]
     pub fn dismantle(&self) {
-        self.vhosts.write().clear();
+        self.vhosts.dismantle();
     }
 
     fn tell_all(&self, mail: impl Fn() -> Mail) {

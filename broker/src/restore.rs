@@ -1,9 +1,9 @@
 //! A broker takes up what it was when it ended.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use lepus_storage::{Batch, Op, QueueId, QueueStats, ReadMax, Seq};
 
 use crate::message::Waiting;
@@ -13,6 +13,7 @@ use crate::queue::state::schedule::{Bucket, Found, Note};
 use crate::queue::state::{Command, Past};
 use crate::routing;
 use crate::stores;
+use crate::topology::Topology;
 use crate::topology::record::Record;
 
 impl Node {
@@ -25,36 +26,60 @@ impl Node {
         let decode = |value| Record::decode(value).map_err(|why| anyhow!("{why}"));
         let records: Vec<Record> =
             found.entries.values().map(|value| decode(value)).collect::<Result<_>>()?;
-        let declared: HashSet<u64> = records.iter().filter_map(holder_id).collect();
+        let holders: HashMap<u64, &str> = records.iter().filter_map(holder).collect();
         let last_stored = found.queues.keys().map(|id| lowest_level(*id).0).max();
-        let past = pasts(&found.queues);
-        let vhost = self.vhost("/").context("there is no virtual host /")?;
-        let restored = vhost.restore(self, &records, last_stored.unwrap_or_default(), |id| {
-            past.get(&QueueId(id.0)).cloned().unwrap_or_default()
-        });
-        restored.map_err(|why| anyhow!("the catalog: {why}"))?;
+        self.census().id_is_known(last_stored.unwrap_or_default());
+        self.restore_declared(&records, &found.queues)
+            .map_err(|why| anyhow!("the catalog: {why}"))?;
         let orphans: Vec<&QueueId> =
-            found.queues.keys().filter(|id| !declared.contains(&lowest_level(**id).0)).collect();
+            found.queues.keys().filter(|id| !holders.contains_key(&lowest_level(**id).0)).collect();
         if !orphans.is_empty() {
             tracing::warn!(queues = orphans.len(), "messages of deleted queues are dropped");
             let drops = orphans.into_iter().map(|id| Op::DropQueue { queue: *id });
             self.store().append(Batch::from(drops.collect::<Vec<_>>()))?;
         }
         for (id, buckets) in self.buckets(&found.queues) {
-            if let Some(holder) = vhost.read(|topology| topology.holder(routing::QueueId(id.0))) {
+            let vhost = holders.get(&id.0).and_then(|vhost| self.vhost(vhost));
+            let holder = vhost
+                .and_then(|vhost| vhost.read(|topology| topology.holder(routing::QueueId(id.0))));
+            if let Some(holder) = holder {
                 holder.apply(Command::Schedule(Note::Found(buckets)));
             }
         }
         // Messages' times may be over.
-        let queues = vhost.read(|topology| topology.durable_queues());
+        let vhosts = self.vhosts();
+        let queues: Vec<_> =
+            vhosts.iter().flat_map(|vhost| vhost.read(Topology::durable_queues)).collect();
         for queue in &queues {
             queue.recall_keys(found.queues.keys().copied())?;
             queue.apply(Command::Tick);
         }
         let messages = found.queues.iter().filter(|(id, _)| !is_keys(**id));
         let messages: u64 = messages.map(|(_, stats)| stats.messages).sum();
-        tracing::info!(queues = queues.len(), messages, "restored");
+        tracing::info!(vhosts = vhosts.len(), queues = queues.len(), messages, "restored");
         Ok(())
+    }
+
+    fn restore_declared(
+        self: &Arc<Self>,
+        records: &[Record],
+        stored: &HashMap<QueueId, QueueStats>,
+    ) -> Result<(), String> {
+        self.restore_vhosts(records);
+        let past = pasts(stored);
+        let mut of_vhosts: HashMap<&str, Vec<&Record>> = HashMap::new();
+        for record in records {
+            if let Some(vhost) = record.vhost() {
+                of_vhosts.entry(vhost).or_default().push(record);
+            }
+        }
+        for vhost in self.vhosts() {
+            let records = of_vhosts.remove(&*vhost.name).unwrap_or_default();
+            vhost.restore(self, &records, |id| {
+                past.get(&QueueId(id.0)).cloned().unwrap_or_default()
+            })?;
+        }
+        self.restore_parameters(records)
     }
 
     /// What waits for a time, by whose it is.
@@ -77,11 +102,11 @@ impl Node {
     }
 }
 
-/// The id of what may have messages in the store.
-fn holder_id(record: &Record) -> Option<u64> {
+/// The id of what may have messages in the store, and its virtual host.
+fn holder(record: &Record) -> Option<(u64, &str)> {
     match record {
-        Record::Queue { id, .. } | Record::Exchange { id, .. } => Some(*id),
-        Record::Binding { .. } | Record::Policy { .. } | Record::Tracing { .. } => None,
+        Record::Queue { id, vhost, .. } | Record::Exchange { id, vhost, .. } => Some((*id, vhost)),
+        _ => None,
     }
 }
 

@@ -1,28 +1,38 @@
 //! A virtual host: its topology behind a lock, and a version that tells when routes change.
 
+mod members;
 mod policies;
+mod spec;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
+use crate::declared::Change;
 use crate::envelope;
 use crate::error::Refusal;
 use crate::events::topology::Happened;
 use crate::events::{self, INTERNAL_USER};
+use crate::mailbox::Mail;
 use crate::message::Message;
 use crate::node::Node;
 use crate::queue::Queue;
 use crate::queue::state::{Command, Outcome, Past};
 use crate::routing::{ExchangeId, QueueId, RouteInput};
+use crate::topology::arguments;
 use crate::topology::record::Record;
-use crate::topology::{self, QueueRecord, QueueSpec, Route, Topology};
+use crate::topology::{self, Census, QueueRecord, QueueSpec, Route, Topology};
+pub use members::{Members, NoEntry};
+pub use spec::{VhostLimits, VhostSpec};
 
 /// A virtual host.
 pub struct Vhost {
     /// Its name.
     pub name: Arc<str>,
+    /// Who is connected to it.
+    pub members: Members,
+    spec: RwLock<Arc<VhostSpec>>,
     topology: RwLock<Topology<Arc<Queue>>>,
     version: AtomicU64,
     traced: AtomicBool,
@@ -30,10 +40,12 @@ pub struct Vhost {
 
 impl Vhost {
     /// A virtual host with the predeclared exchanges.
-    pub fn new(name: &str) -> Self {
-        let topology = RwLock::new(Topology::new(name));
+    pub fn new(spec: VhostSpec, census: Arc<Census>) -> Self {
+        let name = spec.name.as_str().into();
+        let topology = RwLock::new(Topology::new(&spec.name, census));
         let (version, traced) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { name: name.into(), topology, version, traced }
+        let (members, spec) = (Members::default(), RwLock::new(Arc::new(spec)));
+        Self { name, members, spec, topology, version, traced }
     }
 
     /// The name of the one that every broker has.
@@ -43,6 +55,33 @@ impl Vhost {
     #[inline]
     pub fn is_traced(&self) -> bool {
         self.traced.load(Ordering::Relaxed)
+    }
+
+    /// What is said of it.
+    pub fn spec(&self) -> Arc<VhostSpec> {
+        self.spec.read().clone()
+    }
+
+    /// Something else is said of it; who does that records it.
+    pub(crate) fn set_spec(&self, spec: VhostSpec) {
+        *self.spec.write() = Arc::new(spec);
+    }
+
+    /// From now on it may have so much; what is there stays.
+    pub(crate) fn limit(&self, limits: VhostLimits) {
+        self.members.set_max(limits.max_connections);
+        let queues = limits.max_queues.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
+        self.topology.write().set_queues_max(queues);
+    }
+
+    /// Adds the type that a queue without one gets here, if it can be of that type.
+    pub fn complete(&self, node: &Node, spec: &mut QueueSpec) {
+        match (&self.spec().default_queue_type, node.config.default_queue_type.as_str()) {
+            (Some(name), _) => arguments::add_type(spec, name),
+            // That is what a queue without a type is.
+            (None, "classic") => {}
+            (None, name) => arguments::add_type(spec, name),
+        }
     }
 
     /// Publishes a message of the broker itself.
@@ -184,8 +223,7 @@ impl Vhost {
     pub fn restore(
         &self,
         node: &Arc<Node>,
-        records: &[Record],
-        next_id: u64,
+        records: &[&Record],
         past: impl Fn(QueueId) -> Vec<Past>,
     ) -> Result<(), String> {
         let make = |record: Arc<QueueRecord>| {
@@ -193,9 +231,34 @@ impl Vhost {
             Queue::new(node.clone(), self.name.clone(), record, &past)
         };
         let mut topology = self.topology.write();
-        topology.restore(records, next_id, make)?;
+        topology.restore(records, make)?;
         self.look_at(node, &topology);
         Ok(())
+    }
+
+    /// Takes all that it has away, for good, in one change together with others: this is what deletes a
+    /// virtual host.
+    pub(crate) fn close(&self, user: &str, node: &Arc<Node>, others: Vec<Change>) {
+        let mut topology = self.topology.write();
+        topology.watch(node.events().wanted());
+        let queues = topology.close();
+        self.look_at(node, &topology);
+        self.version.fetch_add(1, Ordering::Release);
+        let changes = topology.take_changes().into_iter().chain(others).collect();
+        // Before the messages: a store that has forgotten some of them knows that all are to go.
+        node.declared().change(node.store(), changes);
+        let happened = topology.take_happened();
+        drop(topology);
+        for queue in queues {
+            queue.apply(Command::Delete { if_unused: false, if_empty: false });
+        }
+        for one in happened {
+            node.tell(|| one.event(&self.name, user, |owner| node.pid(owner, 0)));
+        }
+        let deleted = topology::deleted(&self.name);
+        for connection in self.members.close() {
+            node.post(connection, Mail::Close(deleted.clone()));
+        }
     }
 
     /// Declares a queue for the broker itself, or finds the one that there is.

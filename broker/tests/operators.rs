@@ -1,100 +1,19 @@
 //! What operators do, and clients see: a broker in this process, real connections, real files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
-use std::thread::JoinHandle;
+mod here;
 
-use lepus::config::Config;
+use here::{Directory, Here};
 use lepus::node::Node;
 use lepus::policy::{Flow, Kind, PolicySpec};
-use lepus::server::{self, Listener};
-use lepus::stores::Stores;
-use lepus::vhost::Vhost;
 use lepus_tests::*;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
-
-/// A directory that goes with the test.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        Self(std::env::temp_dir().join(unique("operators")))
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A broker that serves connections.
-struct Here {
-    node: Arc<Node>,
-    vhost: Arc<Vhost>,
-    address: String,
-    stop: Option<oneshot::Sender<()>>,
-    threads: Vec<JoinHandle<()>>,
-}
 
 impl Here {
-    fn start(directory: &Path) -> Self {
-        let config = Config { disk_free_limit: 0, segment_bytes: 1 << 20, ..Config::default() };
-        let (stores, found) = Stores::open(directory, &config).expect("stores");
-        let node = Node::new(config, stores);
-        node.restore(found).expect("what was declared");
-        let (stop, stopped) = oneshot::channel::<()>();
-        let (tell, told) = std::sync::mpsc::channel();
-        let served = node.clone();
-        let serving = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listener =
-                    Listener::open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None).unwrap();
-                tell.send(listener.address().unwrap().to_string()).unwrap();
-                server::run(served, vec![listener], async { drop(stopped.await) }).await;
-            });
-        });
-        let (timers, reader) = (node.clone(), node.clone());
-        let threads = vec![
-            serving,
-            std::thread::spawn(move || timers.timers().work()),
-            std::thread::spawn(move || reader.loader().work()),
-        ];
-        let vhost = node.vhost("/").expect("the virtual host that every broker has");
-        let address = told.recv().expect("an address");
-        Self { node, vhost, address, stop: Some(stop), threads }
-    }
-
-    fn connect(&self) -> Conn {
-        Conn::login(&self.address, &Login::default())
-    }
-
     fn set(&self, name: &str, pattern: &str, definition: Value) {
         let (name, pattern, apply_to) = (name.to_owned(), pattern.to_owned(), String::new());
         let spec = PolicySpec { name, pattern, apply_to, priority: 3, definition };
         self.vhost.set_policy("operator", &self.node, Kind::User, spec).expect("a valid policy");
-    }
-
-    fn end(&mut self) {
-        let Some(stop) = self.stop.take() else { return };
-        let _ = stop.send(());
-        self.node.timers().stop();
-        self.node.loader().stop();
-        for thread in self.threads.drain(..) {
-            thread.join().expect("no panic");
-        }
-        self.node.store().close().expect("a store that is closed well");
-    }
-}
-
-impl Drop for Here {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 
@@ -118,10 +37,7 @@ fn what_was_set_survives_a_restart() {
     here.end();
     drop(here);
 
-    // Its queues keep a broker, and with it its files, to the process's end.
-    let copy = Directory::new();
-    let copied = Command::new("cp").arg("-r").arg(&directory.0).arg(&copy.0).status();
-    assert!(copied.expect("cp").success());
+    let copy = directory.copy();
     let here = Here::start(&copy.0);
     let applied = here.vhost.queue_policies("q").expect("the queue");
     let effective = applied.effective().map(Value::Object);

@@ -414,11 +414,9 @@ impl Link {
     }
 
     fn open(&mut self, name: &str) -> Result<(), Stop> {
-        let Some(vhost) = self.node.vhost(name) else {
-            let text = format_args!("vhost {name} not found");
-            let id = MethodId { class: 10, method: 40 };
-            return Err(Refusal::new(ReplyCode::NotAllowed, text).with_method(id).into());
-        };
+        let id = MethodId { class: 10, method: 40 };
+        let place = self.node.enter(self.connection, &self.user, name);
+        let place = place.map_err(|refusal| refusal.with_method(id))?;
         tracing::info!(connection = self.connection, from = %self.from, user = %self.user, vhost = name, "connected");
         self.send(AMQPMethod::OpenOk(OpenOk {}));
         self.deadline = None;
@@ -427,7 +425,8 @@ impl Link {
         self.phase = Phase::Running(Box::new(Session::new(Peer {
             name: self.facts.name(),
             node: self.node.clone(),
-            vhost,
+            vhost: place.vhost().clone(),
+            place,
             connection: self.connection,
             mailbox: self.mailbox.clone(),
             user: self.user.clone(),

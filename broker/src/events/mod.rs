@@ -11,7 +11,7 @@ use amq_protocol::types::{AMQPValue, FieldTable};
 use crate::message::Message;
 use crate::node::Node;
 use crate::vhost::Vhost;
-pub use terms::{address, fields, json};
+pub use terms::{address, fields, json, texts};
 
 /// The exchange, in the default virtual host.
 pub const EXCHANGE: &str = "amq.rabbitmq.event";

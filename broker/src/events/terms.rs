@@ -60,6 +60,13 @@ pub fn address(address: IpAddr) -> String {
     format!("{{{}}}", parts.join(","))
 }
 
+/// An array of texts.
+pub fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> AMQPValue {
+    let mut array = FieldArray::default();
+    texts.for_each(|text| array.push(AMQPValue::LongString(text.into())));
+    AMQPValue::FieldArray(array)
+}
+
 /// What a policy says.
 pub fn json(value: &Value) -> AMQPValue {
     match value {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// A value as Erlang prints it.
-pub(super) fn term(value: &Value) -> String {
+pub(crate) fn term(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => flag.to_string(),
@@ -21,7 +21,7 @@ pub(super) fn term(value: &Value) -> String {
 }
 
 /// A list of keys with their values.
-pub(super) fn pairs<'a>(pairs: impl Iterator<Item = (&'a String, &'a Value)>) -> String {
+pub(crate) fn pairs<'a>(pairs: impl Iterator<Item = (&'a String, &'a Value)>) -> String {
     let pair =
         |(key, value): (&'a String, &'a Value)| format!("{{{},{}}}", binary(key), term(value));
     format!("[{}]", list(pairs.map(pair)))

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use crate::events::{self, Event};
 pub use definition::Definition;
+pub(crate) use erlang::{pairs as terms_of, term as term_of};
 pub use merge::{Applied, Flow};
 
 /// Octets that a compiled pattern may have.

@@ -84,6 +84,7 @@ impl Session {
             );
             return Err(Refusal::new(ReplyCode::NotAllowed, text).without_method());
         }
+        self.peer.place.open_channel().map_err(Refusal::without_method)?;
         self.open_channel(number);
         self.tell_channel_created(number);
         let ok = amqp_channel::AMQPMethod::OpenOk(amqp_channel::OpenOk {});

@@ -38,7 +38,7 @@ use crate::error::Refusal;
 use crate::events::INTERNAL_USER;
 use crate::limits::{CONNECTION_WINDOW, CONSUMER_WINDOW_MAX, CONSUMER_WINDOW_MIN};
 use crate::mailbox::Mailbox;
-use crate::node::Node;
+use crate::node::{Node, Place};
 use crate::out::Out;
 use crate::queue::state::{Command, ConsumerKey};
 use crate::queue::{Queue, Receipt};
@@ -55,6 +55,8 @@ pub struct Peer {
     pub node: Arc<Node>,
     /// The virtual host that connection.open named.
     pub vhost: Arc<Vhost>,
+    /// The connection's place there.
+    pub place: Place,
     /// The connection's id.
     pub connection: u64,
     /// The connection's name, of the addresses of both ends.
@@ -221,6 +223,7 @@ impl Session {
             && place.take().is_some()
         {
             self.open_channels -= 1;
+            self.peer.place.close_channel();
             self.tell_channel_closed(number);
         }
     }

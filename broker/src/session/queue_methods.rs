@@ -78,7 +78,7 @@ impl Session {
                 name
             }
         };
-        let spec = QueueSpec {
+        let mut spec = QueueSpec {
             name: name.clone(),
             // An exclusive queue goes with its connection, whatever was asked for.
             durable: declare.durable && !declare.exclusive,
@@ -87,6 +87,7 @@ impl Session {
             arguments: declare.arguments.clone(),
         };
         let peer = &self.peer;
+        peer.vhost.complete(&peer.node, &mut spec);
         let queue = peer.vhost.declare_queue_by(&peer.user, &peer.node, &spec)?;
         Ok((name, queue.counts()))
     }

@@ -228,7 +228,7 @@ impl Recovery {
                 self.bindings.insert((source, routing_key, destination));
             }
             // The clients of a simulation set none.
-            Record::Policy { .. } | Record::Tracing { .. } => {}
+            _ => {}
         }
     }
 }

@@ -133,6 +133,15 @@ pub fn is_quorum(arguments: &FieldTable) -> bool {
     matches!(found, Some(AMQPValue::LongString(name)) if name.as_bytes() == b"quorum")
 }
 
+/// Adds a type to a queue that has none, if such a queue can be of that type.
+pub fn add_type(spec: &mut QueueSpec, name: &str) {
+    const TYPE: &str = "x-queue-type";
+    let suits = name != "quorum" || (spec.durable && spec.owner.is_none() && !spec.auto_delete);
+    if suits && !spec.arguments.contains_key(TYPE) {
+        spec.arguments.insert(TYPE.into(), AMQPValue::LongString(name.into()));
+    }
+}
+
 /// An argument that names an exchange.
 pub fn exchange_name(
     arguments: &FieldTable,

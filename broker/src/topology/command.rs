@@ -66,6 +66,7 @@ impl<H: Clone> Topology<H> {
         command: Command<'_>,
         make: impl FnOnce(Arc<QueueRecord>) -> H,
     ) -> Result<Outcome<H>, Refusal> {
+        self.check_open()?;
         match command {
             Command::DeclareExchange(spec) => {
                 let name = spec.name.clone();

@@ -2,6 +2,8 @@
 //! without clock, lock or I/O. Changes go in, ids of what came and went come out.
 
 pub mod arguments;
+mod census;
+mod closing;
 mod command;
 mod exchange;
 mod happened;
@@ -18,6 +20,8 @@ use std::sync::Arc;
 
 use amq_protocol::types::FieldTable;
 
+pub use census::Census;
+pub use closing::deleted;
 pub use command::{Command, Outcome};
 pub use exchange::{Exchange, ExchangeSpec};
 pub use policies::Rerule;
@@ -119,7 +123,11 @@ pub struct Route<H> {
 /// The exchanges, queues and bindings of a virtual host. `H` is what the outside knows a queue by.
 pub struct Topology<H> {
     vhost: String,
-    next_id: u64,
+    census: Arc<Census>,
+    /// The most queues that there may be here.
+    queues_max: Option<usize>,
+    /// The virtual host is gone.
+    closed: bool,
     exchanges: HashMap<Arc<str>, ExchangeId>,
     exchange: HashMap<ExchangeId, Exchange>,
     queues: HashMap<Arc<str>, QueueId>,
@@ -146,9 +154,6 @@ pub struct Topology<H> {
     /// What exchanges that are gone have held back, and not been collected yet.
     gone: Vec<H>,
 }
-
-/// Ids of what is declared begin here; those of predeclared exchanges stand before.
-const FIRST_ID: u64 = 1000;
 
 struct Entry<H> {
     record: Arc<QueueRecord>,
@@ -177,10 +182,12 @@ impl<H> ExchangeGraph for Topology<H> {
 
 impl<H: Clone> Topology<H> {
     /// A virtual host with the exchanges that every one has.
-    pub fn new(vhost: &str) -> Self {
+    pub fn new(vhost: &str, census: Arc<Census>) -> Self {
         let mut topology = Self {
             vhost: vhost.to_owned(),
-            next_id: 1,
+            census,
+            queues_max: None,
+            closed: false,
             exchanges: HashMap::new(),
             exchange: HashMap::new(),
             queues: HashMap::new(),
@@ -197,26 +204,19 @@ impl<H: Clone> Topology<H> {
             changes: Vec::new(),
             gone: Vec::new(),
         };
-        for (name, kind) in [
-            ("amq.direct", ExchangeKind::Direct),
-            ("amq.fanout", ExchangeKind::Fanout),
-            ("amq.topic", ExchangeKind::Topic),
-            ("amq.headers", ExchangeKind::Headers),
-            ("amq.match", ExchangeKind::Headers),
-        ] {
-            topology.insert_exchange(predeclared(name, kind, false));
+        for (id, name, kind, internal) in PREDECLARED {
+            if name != events::EXCHANGE || vhost == Vhost::DEFAULT {
+                topology.predeclare(ExchangeId(id), predeclared(name, kind, internal));
+            }
         }
-        topology.insert_exchange(predeclared("amq.rabbitmq.trace", ExchangeKind::Topic, true));
-        if vhost == Vhost::DEFAULT {
-            topology.insert_exchange(predeclared(events::EXCHANGE, ExchangeKind::Topic, true));
-        }
-        topology.next_id = FIRST_ID;
         topology
     }
 
-    fn insert_exchange(&mut self, spec: ExchangeSpec) {
+    fn predeclare(&mut self, id: ExchangeId, spec: ExchangeSpec) {
         // A predeclared exchange has no arguments that could be refused.
-        let _ = self.create_exchange(spec);
+        if let Ok(exchange) = Exchange::new(id, spec, "") {
+            self.keep_exchange(exchange);
+        }
     }
 
     /// Takes what was done, since the last call, to things that survive a restart.
@@ -231,11 +231,6 @@ impl<H: Clone> Topology<H> {
 
     fn what(&self, kind: &str, name: &str) -> String {
         format!("{kind} '{name}' in vhost '{}'", self.vhost)
-    }
-
-    fn new_id(&mut self) -> u64 {
-        self.next_id += 1;
-        self.next_id
     }
 
     /// Finds an exchange.
@@ -290,7 +285,7 @@ impl<H: Clone> Topology<H> {
 
     fn create_exchange(&mut self, spec: ExchangeSpec) -> Result<(), Refusal> {
         let what = self.what("exchange", &spec.name);
-        let exchange = Exchange::new(ExchangeId(self.new_id()), spec, &what)?;
+        let exchange = Exchange::new(ExchangeId(self.census.new_id()), spec, &what)?;
         self.changes.extend(record::put_exchange(&self.vhost, &exchange));
         self.note(|| Happened::ExchangeCreated(exchange.spec.clone()));
         self.keep_exchange(exchange);
@@ -406,12 +401,13 @@ impl<H: Clone> Topology<H> {
         if let Some(declared) = self.declared_queue(&spec) {
             return declared.map(|handle| (handle, false));
         }
+        self.check_queue_limits(&spec.name)?;
         let what = self.what("queue", &spec.name);
         arguments::check_queue(&spec, &what)?;
         if self.queue.len() >= QUEUES_MAX {
             return Err(Refusal::precondition("limit of queues reached"));
         }
-        let id = QueueId(self.new_id());
+        let id = QueueId(self.census.new_id());
         let name: Arc<str> = spec.name.as_str().into();
         if let Some(owner) = spec.owner {
             self.owned.entry(owner).or_default().insert(id);
@@ -420,6 +416,21 @@ impl<H: Clone> Topology<H> {
         self.changes.extend(record::put_queue(&self.vhost, &record, Flow::default()));
         self.note(|| Happened::QueueCreated(record));
         Ok((handle, true))
+    }
+
+    /// From now on there may be so many queues; those that there are stay.
+    pub fn set_queues_max(&mut self, max: Option<usize>) {
+        self.queues_max = max;
+    }
+
+    fn check_queue_limits(&self, name: &str) -> Result<(), Refusal> {
+        match self.queues_max {
+            Some(max) if self.queues.len() >= max => Err(Refusal::precondition(format_args!(
+                "cannot declare queue '{name}': queue limit in vhost '{}' ({max}) is reached",
+                self.vhost
+            ))),
+            _ => self.census.check_queues(name),
+        }
     }
 
     fn check_equivalent_queue(&self, old: &QueueRecord, new: &QueueSpec) -> Result<(), Refusal> {
@@ -443,6 +454,7 @@ impl<H: Clone> Topology<H> {
         let Entry { record, handle, .. } = self.queue.remove(&id)?;
         self.changes.extend(record::remove_queue(&self.vhost, &record));
         self.queues.remove(&record.name);
+        self.census.queue_went();
         if let Some(owner) = record.spec.owner
             && let Some(owned) = self.owned.get_mut(&owner)
         {
@@ -608,6 +620,18 @@ impl<H: Clone> Topology<H> {
         owned.filter_map(|id| self.queue.get(id)).map(|entry| entry.handle.clone()).collect()
     }
 }
+
+/// The exchanges that a virtual host always has, by ids that never change; the last one is there
+/// in the default one only.
+const PREDECLARED: [(u64, &str, ExchangeKind, bool); 7] = [
+    (2, "amq.direct", ExchangeKind::Direct, false),
+    (3, "amq.fanout", ExchangeKind::Fanout, false),
+    (4, "amq.topic", ExchangeKind::Topic, false),
+    (5, "amq.headers", ExchangeKind::Headers, false),
+    (6, "amq.match", ExchangeKind::Headers, false),
+    (7, "amq.rabbitmq.trace", ExchangeKind::Topic, true),
+    (8, events::EXCHANGE, ExchangeKind::Topic, true),
+];
 
 fn predeclared(name: &str, kind: ExchangeKind, internal: bool) -> ExchangeSpec {
     let (durable, auto_delete) = (true, false);

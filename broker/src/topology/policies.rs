@@ -54,6 +54,7 @@ impl<H: Clone> Topology<H> {
         self.queues.insert(record.name.clone(), record.id);
         let entry = Entry { record: record.clone(), handle: handle.clone(), applied, flow };
         self.queue.insert(record.id, entry);
+        self.census.queue_came();
         (handle, record)
     }
 

@@ -10,11 +10,14 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use lepus_protocol::table;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{BindingSpec, Exchange, QueueRecord, Target};
 use crate::declared::Change;
+use crate::parameters::ParameterId;
 use crate::policy::{Definition, Flow, Kind, Policy};
 use crate::routing::{BindingRef, Destination, ExchangeId};
+use crate::vhost::VhostSpec;
 
 /// The version of the values.
 const VERSION: u8 = 1;
@@ -82,6 +85,45 @@ pub enum Record {
         /// What it says.
         definition: Definition,
     },
+    /// A virtual host.
+    Vhost {
+        /// The version of the value.
+        v: u8,
+        /// Its name.
+        vhost: String,
+        /// What it is for.
+        description: String,
+        /// What kind of virtual host it is.
+        tags: Vec<String>,
+        /// The type of the queues that are declared without one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        default_queue_type: Option<String>,
+        /// It cannot be deleted.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        protected: bool,
+    },
+    /// A parameter of a virtual host.
+    Parameter {
+        /// The version of the value.
+        v: u8,
+        /// The virtual host.
+        vhost: String,
+        /// What it is for.
+        component: String,
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Value,
+    },
+    /// A parameter of the broker.
+    GlobalParameter {
+        /// The version of the value.
+        v: u8,
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Value,
+    },
     /// The firehose is on.
     Tracing {
         /// The version of the value.
@@ -119,6 +161,9 @@ impl Record {
         | Self::Queue { v, .. }
         | Self::Policy { v, .. }
         | Self::Tracing { v, .. }
+        | Self::Vhost { v, .. }
+        | Self::Parameter { v, .. }
+        | Self::GlobalParameter { v, .. }
         | Self::Binding { v, .. }) = &record;
         if *v > VERSION {
             return Err(format!("version {v}, of which only {VERSION} is known"));
@@ -126,14 +171,17 @@ impl Record {
         Ok(record)
     }
 
-    /// The virtual host that it belongs to.
-    pub fn vhost(&self) -> &str {
+    /// The virtual host that it belongs to, if it belongs to one.
+    pub fn vhost(&self) -> Option<&str> {
         match self {
+            Self::GlobalParameter { .. } => None,
             Self::Exchange { vhost, .. }
             | Self::Queue { vhost, .. }
             | Self::Policy { vhost, .. }
             | Self::Tracing { vhost, .. }
-            | Self::Binding { vhost, .. } => vhost,
+            | Self::Vhost { vhost, .. }
+            | Self::Parameter { vhost, .. }
+            | Self::Binding { vhost, .. } => Some(vhost),
         }
     }
 }
@@ -223,6 +271,51 @@ pub fn put_tracing(vhost: &str, on: bool) -> Change {
     (key(b't', vhost, &[]), on.then(|| value(&record)).flatten())
 }
 
+/// A virtual host was made, or something that is said of it has changed.
+pub fn put_vhost(spec: &VhostSpec) -> Change {
+    let record = Record::Vhost {
+        v: VERSION,
+        vhost: spec.name.clone(),
+        description: spec.description.clone(),
+        tags: spec.tags.clone(),
+        default_queue_type: spec.default_queue_type.clone(),
+        protected: spec.protected,
+    };
+    (key(b'v', &spec.name, &[]), value(&record))
+}
+
+/// A virtual host is gone.
+pub fn remove_vhost(name: &str) -> Change {
+    (key(b'v', name, &[]), None)
+}
+
+/// A parameter was set.
+pub fn put_parameter(id: &ParameterId, content: &Value) -> Change {
+    let record = Record::Parameter {
+        v: VERSION,
+        vhost: id.vhost.clone(),
+        component: id.component.clone(),
+        name: id.name.clone(),
+        value: content.clone(),
+    };
+    (parameter_key(id), value(&record))
+}
+
+/// A parameter is gone.
+pub fn remove_parameter(id: &ParameterId) -> Change {
+    (parameter_key(id), None)
+}
+
+/// A parameter of the broker was set, or without a value is gone.
+pub fn global_parameter(name: &str, content: Option<&Value>) -> Change {
+    let record = |content: &Value| Record::GlobalParameter {
+        v: VERSION,
+        name: name.to_owned(),
+        value: content.clone(),
+    };
+    (key(b'g', "", &[name.as_bytes()]), content.and_then(|content| value(&record(content))))
+}
+
 /// A binding between durable things was made.
 pub fn put_binding(
     vhost: &str,
@@ -269,6 +362,12 @@ fn queue_key(vhost: &str, queue: &QueueRecord) -> Bytes {
 fn policy_key(vhost: &str, kind: Kind, name: &str) -> Bytes {
     let kind = if kind == Kind::Operator { b'o' } else { b'p' };
     key(kind, vhost, &[name.as_bytes()])
+}
+
+fn parameter_key(id: &ParameterId) -> Bytes {
+    let component = id.component.as_bytes();
+    let len = u16::try_from(component.len()).unwrap_or(u16::MAX).to_be_bytes();
+    key(b'm', &id.vhost, &[&len, component, id.name.as_bytes()])
 }
 
 fn binding_key(vhost: &str, source: ExchangeId, binding: &BindingRef<'_>) -> Bytes {

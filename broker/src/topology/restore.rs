@@ -9,17 +9,14 @@ use crate::routing::{ExchangeId, ExchangeKind, QueueId};
 
 impl<H: Clone> Topology<H> {
     /// Brings back what [`Topology::take_changes`] has recorded; `make` makes the handles of queues.
-    /// Ids from `next_id` on are free.
     ///
     /// # Errors
     /// Which record cannot be understood, and why.
     pub fn restore(
         &mut self,
-        records: &[Record],
-        next_id: u64,
+        records: &[&Record],
         mut make: impl FnMut(Arc<QueueRecord>) -> H,
     ) -> Result<(), String> {
-        self.next_id = self.next_id.max(next_id);
         // Things are made by the policies that count for them.
         for record in records {
             self.restore_policy(record).map_err(|why| format!("{record:?}: {why}"))?;
@@ -57,7 +54,7 @@ impl<H: Clone> Topology<H> {
                 let what = self.what("exchange", name);
                 let exchange = Exchange::new(ExchangeId(*id), spec, &what);
                 self.keep_exchange(exchange.map_err(|refusal| refusal.text)?);
-                self.next_id = self.next_id.max(*id);
+                self.census.id_is_known(*id);
                 self.add_schedule(name, make);
             }
             Record::Queue { name, id, auto_delete, arguments, paused, max_rate, .. } => {
@@ -69,11 +66,11 @@ impl<H: Clone> Topology<H> {
                     arguments: record::arguments(arguments)?,
                 };
                 let (id, name) = (QueueId(*id), name.as_str().into());
-                self.next_id = self.next_id.max(id.0);
+                self.census.id_is_known(id.0);
                 let flow = Flow { paused: *paused, max_rate: *max_rate };
                 self.keep_queue(id, name, spec, flow, make);
             }
-            Record::Binding { .. } | Record::Policy { .. } | Record::Tracing { .. } => {}
+            _ => {}
         }
         Ok(())
     }

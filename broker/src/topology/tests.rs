@@ -13,7 +13,7 @@ use super::*;
 const ANYONE: u64 = 7;
 
 fn topology() -> Topology<u32> {
-    Topology::new("/")
+    Topology::new("/", Arc::default())
 }
 
 fn exchange(name: &str, kind: ExchangeKind) -> ExchangeSpec {

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::Vhost;
 use crate::error::Refusal;
-use crate::events::Event;
-use crate::node::Node;
+use crate::events::{Event, json};
+use crate::node::{Node, as_parameter, parameter_cleared, parameter_set};
+use crate::parameters::{OPERATOR_POLICY, ParameterId};
 use crate::policy::{Applied, Flow, Kind, Policy, PolicySpec};
 use crate::topology::{Command, Outcome};
 
@@ -27,6 +28,10 @@ impl Vhost {
         let policy = Arc::new(Policy::new(kind, spec)?);
         let done = self.apply_by(user, node, Command::SetPolicy(kind, policy.clone()));
         done.map_err(|refusal| refusal.text)?;
+        if kind == Kind::Operator {
+            let id = self.operator_policy(&policy.name);
+            node.tell(|| parameter_set(&id, json(&as_parameter(&policy)), user));
+        }
         node.tell(|| policy.event().text("name", &policy.name).by(&self.name, user));
         Ok(())
     }
@@ -40,9 +45,17 @@ impl Vhost {
                 Kind::User => "policy.cleared",
                 Kind::Operator => "operator.policy.cleared",
             };
+            if kind == Kind::Operator {
+                node.tell(|| parameter_cleared(&self.operator_policy(name), user));
+            }
             node.tell(|| Event::new(key).text("name", name).by(&self.name, user));
         }
         cleared
+    }
+
+    /// What RabbitMQ calls an operator's policy.
+    fn operator_policy(&self, name: &str) -> ParameterId {
+        ParameterId::new(OPERATOR_POLICY, &self.name, name)
     }
 
     /// Switches the firehose on or off; it stays so over a restart.

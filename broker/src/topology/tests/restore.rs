@@ -142,8 +142,8 @@ proptest! {
         }
         let records: Vec<Record> =
             catalog.values().map(|value| Record::decode(value).unwrap()).collect();
-        let mut restored = Topology::new("/");
-        restored.restore(&records, 0, |_| 0).unwrap();
+        let mut restored = Topology::new("/", Arc::default());
+        restored.restore(&records.iter().collect::<Vec<_>>(), |_| 0).unwrap();
         prop_assert_eq!(keys(&restored), keys(&topology));
         for (id, entry) in &restored.queue {
             let before = &topology.queue[id];
@@ -152,7 +152,7 @@ proptest! {
         for (id, exchange) in &restored.exchange {
             prop_assert_eq!(&exchange.applied, &topology.exchange[id].applied);
         }
-        prop_assert!(restored.next_id <= topology.next_id);
+        prop_assert!(restored.census.last_id() <= topology.census.last_id());
         // Once more from what the second life would record.
         for (key, value) in &catalog {
             let record = Record::decode(value).unwrap();
@@ -173,6 +173,6 @@ fn what_is_not_understood_is_refused() {
     }
     let binding = r#"{"kind":"binding","v":1,"vhost":"/","source":"no","destination":"q","to_queue":true,"routing_key":"","arguments":""}"#;
     let record = Record::decode(binding.as_bytes()).unwrap();
-    let refused = Topology::<u32>::new("/").restore(&[record], 0, |_| 0);
+    let refused = Topology::<u32>::new("/", Arc::default()).restore(&[&record], |_| 0);
     assert!(refused.unwrap_err().contains("no exchange 'no' in vhost '/'"));
 }

@@ -309,7 +309,7 @@ fn a_binding_that_makes_no_sense_changes_nothing() {
 #[test]
 fn commands_give_the_same_ids_to_whoever_carries_them_out() {
     let run = || {
-        let mut topology = Topology::<u64>::new("/");
+        let mut topology = Topology::<u64>::new("/", Arc::default());
         let mut outcomes = Vec::new();
         for name in ["a", "b", "a"] {
             let spec = QueueSpec {

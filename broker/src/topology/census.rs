@@ -1,0 +1,70 @@
+//! What the topologies of all virtual hosts have in common.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::error::Refusal;
+
+/// Ids below are those of predeclared exchanges, the same ones in each virtual host: they never have
+/// messages in the store, and bindings of a former life name them.
+const FIRST_ID: u64 = 1000;
+
+/// The ids of queues and exchanges, which name their messages in the store, and how many queues there
+/// are.
+#[derive(Debug)]
+pub struct Census {
+    last_id: AtomicU64,
+    queues: AtomicUsize,
+    queues_max: Option<u32>,
+}
+
+impl Default for Census {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl Census {
+    /// Of a broker that may have so many queues.
+    pub fn new(queues_max: Option<u32>) -> Self {
+        Self { last_id: AtomicU64::new(FIRST_ID), queues: AtomicUsize::new(0), queues_max }
+    }
+
+    /// An id that nothing has.
+    pub(super) fn new_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Something has, or had, an id.
+    pub fn id_is_known(&self, id: u64) {
+        self.last_id.fetch_max(id, Ordering::Relaxed);
+    }
+
+    /// The last id that anything has got.
+    #[cfg(test)]
+    pub(super) fn last_id(&self) -> u64 {
+        self.last_id.load(Ordering::Relaxed)
+    }
+
+    /// How many queues there are.
+    pub fn queues(&self) -> usize {
+        self.queues.load(Ordering::Relaxed)
+    }
+
+    /// Refuses one more queue than there may be.
+    pub(super) fn check_queues(&self, name: &str) -> Result<(), Refusal> {
+        match self.queues_max {
+            Some(max) if self.queues() >= max as usize => Err(Refusal::precondition(format_args!(
+                "cannot declare queue '{name}': queue limit in cluster ({max}) is reached"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn queue_came(&self) {
+        self.queues.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn queue_went(&self) {
+        self.queues.fetch_sub(1, Ordering::Relaxed);
+    }
+}
