@@ -448,6 +448,32 @@ fn without_a_listener_without_tls_nobody_logs_in_in_the_clear() {
     plain.expect_eof();
 }
 
+/// Keys encrypted by OpenSSL, as it does by default; the tests have no other way to make one.
+#[test]
+fn a_key_may_be_encrypted() {
+    lepus_only!("no certificates there");
+    let (authority, files) = prepare();
+    let encrypted = files.path("encrypted.key");
+    let made = std::process::Command::new("openssl")
+        .args(["pkcs8", "-topk8", "-passout", "pass:s3cret", "-in", &files.path("server.key")])
+        .args(["-out", &encrypted])
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        println!("skipped: there is no openssl");
+        return;
+    }
+    let config = settings(&files) + &format!("ssl_options.keyfile = {encrypted}\n");
+    let broker = Broker::with_config(&(config.clone() + "ssl_options.password = s3cret\n"));
+    authority.client().start(&broker.tls_address()).unwrap();
+    for (password, why) in [
+        ("", "no password is set"),
+        ("ssl_options.password = wrong-one\n", "the password is not right"),
+    ] {
+        let refused = Broker::as_configured(&(config.clone() + password)).expect_err("a refusal");
+        assert!(refused.contains(why) && !refused.contains("wrong-one"), "{refused}");
+    }
+}
+
 #[test]
 fn what_is_not_in_order_is_refused_at_the_start() {
     lepus_only!("no certificates there");

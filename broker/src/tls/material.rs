@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use pkcs8::{EncryptedPrivateKeyInfoRef, SecretDocument};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
@@ -14,6 +15,9 @@ use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use super::hosts::Hosts;
 use super::verifier::Verifier;
 use crate::config::tls::{TlsOptions, TlsVersion};
+
+/// How an encrypted private key begins (PKCS #8).
+const ENCRYPTED_KEY: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
 
 /// As in Erlang.
 const DEPTH: u8 = 10;
@@ -106,7 +110,20 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     Ok(found)
 }
 
-fn private_key(file: &Path, _password: Option<&str>) -> Result<PrivateKeyDer<'static>> {
-    PrivateKeyDer::from_pem_file(file)
-        .with_context(|| format!("cannot read a private key from {}", file.display()))
+fn private_key(file: &Path, password: Option<&str>) -> Result<PrivateKeyDer<'static>> {
+    let place = || format!("cannot read a private key from {}", file.display());
+    let text = std::fs::read_to_string(file).with_context(place)?;
+    match text.find(ENCRYPTED_KEY).and_then(|at| text.get(at..)) {
+        Some(encrypted) => decrypted(encrypted, password).with_context(place),
+        None => PrivateKeyDer::from_pem_slice(text.as_bytes()).with_context(place),
+    }
+}
+
+fn decrypted(pem: &str, password: Option<&str>) -> Result<PrivateKeyDer<'static>> {
+    let password = password.context("it is encrypted, and no password is set")?;
+    let (_, encrypted) = SecretDocument::from_pem(pem).map_err(anyhow::Error::msg)?;
+    let encrypted = EncryptedPrivateKeyInfoRef::try_from(encrypted.as_bytes());
+    let encrypted = encrypted.map_err(|error| anyhow!("how it is encrypted: {error}"))?;
+    let key = encrypted.decrypt(password).map_err(|_| anyhow!("the password is not right"))?;
+    Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into())
 }
