@@ -2,15 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
+use crate::config::listeners::SocketOptions;
 use crate::connection;
 use crate::node::Node;
 use crate::tls::Acceptor;
@@ -19,8 +21,8 @@ use crate::watch;
 /// How long connections get to take leave at a stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Connections that wait to be accepted.
-const ACCEPT_BACKLOG: u32 = 1024;
+/// How long the catalog may take at the end.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A port that clients come to.
 pub struct Listener {
@@ -34,12 +36,20 @@ impl Listener {
     ///
     /// # Errors
     /// The address is taken, or not this machine's.
-    pub fn open(address: SocketAddr, acceptor: Option<Arc<Acceptor>>) -> Result<Self> {
+    pub fn open(
+        address: SocketAddr,
+        options: &SocketOptions,
+        acceptor: Option<Arc<Acceptor>>,
+    ) -> Result<Self> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         let socket = socket.context("cannot make a socket")?;
         socket.set_reuseaddr(true)?;
+        // Accepted sockets have them from the one that listens.
+        socket.set_keepalive(options.keepalive)?;
+        options.sndbuf.map(|octets| socket.set_send_buffer_size(octets)).transpose()?;
+        options.recbuf.map(|octets| socket.set_recv_buffer_size(octets)).transpose()?;
         socket.bind(address).with_context(|| format!("cannot listen on {address}"))?;
-        Ok(Self { socket: socket.listen(ACCEPT_BACKLOG)?, acceptor })
+        Ok(Self { socket: socket.listen(options.backlog)?, acceptor })
     }
 
     /// Where it is.
@@ -61,15 +71,15 @@ impl Listener {
 /// # Errors
 /// One cannot be opened, or a certificate is not in order.
 pub fn listen(config: &Config) -> Result<Vec<Listener>> {
-    let plain = config.listeners.tcp_addresses();
-    let mut listeners: Vec<Listener> =
-        plain.into_iter().map(|address| Listener::open(address, None)).collect::<Result<_>>()?;
+    let open = |address, acceptor| Listener::open(address, &config.socket, acceptor);
+    let plain = config.listeners.tcp_addresses().into_iter();
+    let mut listeners = plain.map(|address| open(address, None)).collect::<Result<Vec<_>>>()?;
     let encrypted = config.listeners.tls_addresses();
     if !encrypted.is_empty() {
         let acceptor = Acceptor::new(config.tls.clone(), &[], config.ssl_handshake_timeout);
         let acceptor = acceptor.context("ssl_options")?;
         for address in encrypted {
-            listeners.push(Listener::open(address, Some(acceptor.clone()))?);
+            listeners.push(open(address, Some(acceptor.clone()))?);
         }
     }
     Ok(listeners)
@@ -84,8 +94,7 @@ pub async fn run(node: Arc<Node>, listeners: Vec<Listener>, stop: impl Future<Ou
     if let Some(acceptor) = listeners.iter().find_map(|listener| listener.acceptor.clone()) {
         tasks.spawn(acceptor.watch());
     }
-    let most = node.config.connections_max.min(Semaphore::MAX_PERMITS);
-    let places = Arc::new(Semaphore::new(most));
+    let places = Arc::new(Places::new(&node.config()));
     for listener in listeners {
         // On a worker: a connection accepted there is served there, without waking another thread.
         tasks.spawn(accept(node.clone(), listener, places.clone()));
@@ -103,17 +112,31 @@ pub async fn run(node: Arc<Node>, listeners: Vec<Listener>, stop: impl Future<Ou
     }
 }
 
-async fn accept(node: Arc<Node>, listener: Listener, places: Arc<Semaphore>) {
-    let most = node.config.connections_max;
-    let mut were_free = true;
-    loop {
-        let are_free = places.available_permits() > 0;
-        if were_free && !are_free {
-            tracing::error!("{most} connections are open: others wait until some end");
+/// How many more connections there may be.
+struct Places {
+    free: Arc<Semaphore>,
+    most: usize,
+    were_free: AtomicBool,
+}
+
+impl Places {
+    fn new(config: &Config) -> Self {
+        let most = config.connections_max.min(Semaphore::MAX_PERMITS);
+        Self { free: Arc::new(Semaphore::new(most)), most, were_free: AtomicBool::new(true) }
+    }
+
+    /// Waits for one. An error would mean that there are none any more, which never is.
+    async fn take(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let are_free = self.free.available_permits() > 0;
+        if self.were_free.swap(are_free, Ordering::Relaxed) && !are_free {
+            tracing::error!("{} connections are open: others wait until some end", self.most);
         }
-        were_free = are_free;
-        // An error would mean that it is closed, which it never is.
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        self.free.clone().acquire_owned().await
+    }
+}
+
+async fn accept(node: Arc<Node>, listener: Listener, places: Arc<Places>) {
+    while let Ok(place) = places.take().await {
         match listener.socket.accept().await {
             Ok((stream, _)) => {
                 let (node, acceptor) = (node.clone(), listener.acceptor.clone());
@@ -129,4 +152,15 @@ async fn accept(node: Arc<Node>, listener: Listener, places: Arc<Semaphore>) {
             }
         }
     }
+}
+
+/// Ends the stores. A disk that takes nothing more must not keep the process: of what it has not
+/// taken nobody was told that it is durable.
+pub async fn close(node: &Node) -> Result<()> {
+    if timeout(SETTLE_TIMEOUT, node.declared().settled()).await.is_err() {
+        tracing::error!("the latest declarations could not be written to the catalog");
+    }
+    let pending = node.store().status().pending_bytes;
+    let lost = || format!("the message store was not closed well: {pending} octets not confirmed");
+    node.store().close().with_context(lost)
 }

@@ -55,6 +55,12 @@ impl Broker {
         Broker::spawn("0.0.0.0", config, None)
     }
 
+    /// Starts a broker that listens where its configuration says.
+    #[must_use]
+    pub fn with_listeners(config: &str) -> Broker {
+        Broker::as_configured(config).unwrap_or_else(|why| panic!("{why}"))
+    }
+
     /// Starts a broker that listens as its configuration says, and nowhere else.
     ///
     /// # Errors
@@ -148,9 +154,9 @@ impl Broker {
         self.process.take().expect("a broker started here").end(name)
     }
 
-    /// Sends it a signal that does not end it (`HUP`).
-    pub fn tell(&mut self, signal: &str) {
-        self.process.as_mut().expect("a broker started here").tell(signal);
+    /// Sends it a signal (`HUP`) that it lives on after.
+    pub fn tell(&mut self, name: &str) {
+        self.process.as_mut().expect("a broker started here").signal(name);
     }
 
     /// Waits until it has logged this, so many times.
@@ -165,6 +171,12 @@ impl Broker {
             );
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Where its configuration is, if it was given one.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.setup.as_ref().expect("a broker started here").dir.join("rabbitmq.conf")
     }
 
     /// Ends it at once (SIGKILL) and starts it again on its directory.

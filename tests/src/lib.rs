@@ -35,6 +35,7 @@ pub use ask::*;
 pub use broker::{Broker, can_restart, on_target, shared, unique};
 pub use chan::{Chan, Message};
 pub use conn::{Conn, DEADLINE, Login};
+pub use process::binary as lepus_binary;
 pub use random::Random;
 pub use tls::{Authority, Files, Issued, TlsClient, named, server};
 pub use values::*;

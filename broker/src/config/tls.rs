@@ -1,9 +1,6 @@
 //! What can be set about TLS, for listeners and for clients of our own.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-
-use anyhow::{Context, Result, bail};
 
 /// The options below `ssl_options`, `management.ssl` and the like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,22 +26,10 @@ pub struct TlsOptions {
     pub ciphers: Vec<String>,
     /// `honor_cipher_order`: whether ours counts.
     pub honor_cipher_order: Option<bool>,
-    /// `sni.HOST.certfile` and `sni.HOST.keyfile`, of listeners: certificates for clients that ask for
-    /// that host.
-    pub hosts: BTreeMap<String, HostCertificate>,
     /// `sni`, of clients: the name to ask for.
     pub sni: Option<String>,
     /// `hostname_verification`, of clients: whether the name in the certificate counts.
     pub hostname_verification: Option<bool>,
-}
-
-/// The certificate for one host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HostCertificate {
-    /// `certfile`: PEM.
-    pub certfile: Option<PathBuf>,
-    /// `keyfile`: PEM; the key is in `certfile` if it is not given.
-    pub keyfile: Option<PathBuf>,
 }
 
 /// A version of TLS.
@@ -54,50 +39,4 @@ pub enum TlsVersion {
     V1_2,
     /// `tlsv1.3`.
     V1_3,
-}
-
-impl TlsOptions {
-    /// Sets an option of a listener by what follows `ssl_options.`.
-    pub(super) fn set(&mut self, key: &str, value: &str) -> Result<()> {
-        let path = || Some(PathBuf::from(value));
-        match key {
-            "cacertfile" => self.cacertfile = path(),
-            "certfile" => self.certfile = path(),
-            "keyfile" => self.keyfile = path(),
-            "password" => self.password = Some(value.to_owned()),
-            "verify" => {
-                self.verify_peer = Some(match value {
-                    "verify_peer" => true,
-                    "verify_none" => false,
-                    _ => bail!("the value must be verify_peer or verify_none"),
-                });
-            }
-            "fail_if_no_peer_cert" => self.fail_if_no_peer_cert = value.parse()?,
-            "depth" => self.depth = Some(value.parse()?),
-            "honor_cipher_order" => self.honor_cipher_order = Some(value.parse()?),
-            _ => {
-                let (key, last) = key.rsplit_once('.').context("unknown key")?;
-                match (key.strip_prefix("sni."), last) {
-                    (Some(host), "certfile") => self.host(host).certfile = path(),
-                    (Some(host), "keyfile") => self.host(host).keyfile = path(),
-                    (None, _) if key == "versions" => self.versions.push(version(value)?),
-                    (None, _) if key == "ciphers" => self.ciphers.push(value.to_owned()),
-                    _ => bail!("unknown key"),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn host(&mut self, host: &str) -> &mut HostCertificate {
-        self.hosts.entry(host.to_ascii_lowercase()).or_default()
-    }
-}
-
-fn version(value: &str) -> Result<TlsVersion> {
-    match value {
-        "tlsv1.2" => Ok(TlsVersion::V1_2),
-        "tlsv1.3" => Ok(TlsVersion::V1_3),
-        _ => bail!("the value must be tlsv1.2 or tlsv1.3"),
-    }
 }

@@ -35,8 +35,8 @@ impl Ends {
 pub async fn serve(node: Arc<Node>, mut stream: TcpStream, acceptor: Option<Arc<Acceptor>>) {
     let Ok(mut ends) = Ends::of(&stream) else { return };
     let _ = stream.set_nodelay(true);
-    if node.config.proxy_protocol {
-        match timeout(node.config.handshake_timeout, proxy_header::read(&mut stream)).await {
+    if node.config().proxy_protocol {
+        match timeout(node.config().handshake_timeout, proxy_header::read(&mut stream)).await {
             Ok(Ok(told)) => ends = told.unwrap_or(ends),
             Ok(Err(error)) => {
                 tracing::warn!(from = %ends.peer, "no PROXY header, closing: {error}");

@@ -57,7 +57,6 @@ impl Vhosts {
     }
 
     /// Lets go of them.
-    #[cfg(test)]
     pub fn dismantle(&self) {
         self.all.write().clear();
     }
@@ -122,6 +121,7 @@ impl Node {
             return Err(VhostError::Protected(name.to_owned()));
         }
         self.vhosts.all.write().remove(name);
+        self.access().forget_vhost(user, self, name);
         let parameters = self.parameters.forget_vhost(name);
         let mut changes = vec![record::remove_vhost(name)];
         changes.extend(parameters.iter().map(record::remove_parameter));
@@ -135,7 +135,7 @@ impl Node {
     }
 
     fn check_vhosts(&self, name: &str) -> Result<(), VhostError> {
-        match self.config.vhost_max {
+        match self.config().vhost_max {
             Some(max) if self.vhosts.all.read().len() >= max as usize => {
                 Err(VhostError::TooMany(name.to_owned(), max))
             }
@@ -152,7 +152,7 @@ impl Node {
             specs.entry(name.to_owned()).or_insert_with(|| VhostSpec::first(name));
         }
         if specs.is_empty() {
-            let name = &self.config.default_vhost;
+            let name = &self.config().default_vhost;
             specs.insert(name.clone(), VhostSpec::first(name));
         }
         if !records.iter().any(recorded) {

@@ -539,13 +539,20 @@ impl<H: Clone> Topology<H> {
 
     /// The queues that a message goes to which was published to `exchange`.
     pub fn route(&self, exchange: &str, input: &RouteInput<'_>) -> Result<Route<H>, Refusal> {
-        if let Ok(start) = self.exchange(exchange)
-            && start.spec.internal
-        {
+        if !exchange.is_empty() {
+            self.publishable(exchange)?;
+        }
+        self.route_inside(exchange, input)
+    }
+
+    /// The kind of an exchange that clients may publish to; not the default one.
+    pub fn publishable(&self, exchange: &str) -> Result<ExchangeKind, Refusal> {
+        let start = self.exchange(exchange)?;
+        if start.spec.internal {
             let what = self.what("exchange", exchange);
             return Err(Refusal::access(format_args!("cannot publish to internal {what}")));
         }
-        self.route_inside(exchange, input)
+        Ok(start.spec.kind)
     }
 
     /// As [`Self::route`], for the broker itself: internal exchanges are open to it.
