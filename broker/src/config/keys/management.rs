@@ -112,13 +112,13 @@ fn api() -> Vec<Key> {
 /// Words that RabbitMQ has for times; others are seconds, or are passed over.
 fn retain(config: &mut Config, names: &Names<'_>, between: u64) {
     let [section, kept] = names else { return };
-    let kept = match *kept {
+    let kept = match &**kept {
         "minute" => 60,
         "hour" => 60 * 60,
         "day" => 24 * 60 * 60,
         seconds => seconds.parse().unwrap_or(0),
     };
-    config.management.retention.entry((*section).to_owned()).or_default().insert(kept, between);
+    config.management.retention.entry(section.to_string()).or_default().insert(kept, between);
 }
 
 fn headers() -> Vec<Key> {
