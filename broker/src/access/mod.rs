@@ -5,11 +5,13 @@
 
 mod authority;
 mod changes;
+mod distinguished_name;
 mod failures;
 mod internal;
 pub mod limits;
 mod login;
 pub mod password;
+pub mod peer_certificate;
 pub mod record;
 pub mod sasl;
 #[cfg(test)]

@@ -24,6 +24,7 @@ use lepus_protocol::method::{self, Method, MethodError, MethodId};
 use lepus_protocol::octets;
 use lepus_protocol::reply::ReplyCode;
 
+use super::entry;
 use super::facts::Facts;
 use super::identity::{self, ClientCapabilities};
 use crate::access::{Answer, Identity};
@@ -353,7 +354,7 @@ impl Link {
                 PROTOCOL_HEADER.len()
             }
             FirstOctets::Other => {
-                tracing::info!(connection = self.connection, from = %self.from, "not AMQP 0-9-1");
+                entry::log_stranger(self.connection, self.from, input);
                 self.out.tail().extend_from_slice(&PROTOCOL_HEADER);
                 self.end(now);
                 input.len()

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use lepus::config::Config;
 use lepus::config::listeners::Listeners;
 use lepus::node::Node;
-use lepus::server;
+use lepus::server::{self, Listener};
 use lepus::stores::Stores;
 use lepus::vhost::Vhost;
 use lepus_tests::*;
@@ -67,7 +67,7 @@ impl Here {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listeners = server::listen(&served.config()).unwrap();
-                tell.send(listeners[0].local_addr().unwrap().to_string()).unwrap();
+                tell.send(listeners[0].address().unwrap().to_string()).unwrap();
                 server::run(served, listeners, async { drop(stopped.await) }).await;
             });
         });
