@@ -3,8 +3,6 @@
 use amq_protocol::protocol::connection::Start;
 use amq_protocol::types::{AMQPValue, FieldTable, LongString};
 
-use crate::access::sasl::MECHANISMS;
-
 /// The version of RabbitMQ whose behaviour clients may expect. Celery's kombu only uses
 /// channel-wide prefetch limits, and with them fetches ahead of delayed tasks, below 4.0.
 const VERSION: &str = "3.13.7";
@@ -22,8 +20,8 @@ const CAPABILITIES: &[&str] = &[
     "direct_reply_to",
 ];
 
-/// connection.start.
-pub fn start() -> Start {
+/// connection.start, with the SASL mechanisms that are offered.
+pub fn start(mechanisms: &str) -> Start {
     let mut capabilities = FieldTable::default();
     for name in CAPABILITIES {
         capabilities.insert((*name).into(), AMQPValue::Boolean(true));
@@ -46,7 +44,7 @@ pub fn start() -> Start {
         version_major: 0,
         version_minor: 9,
         server_properties: properties,
-        mechanisms: LongString::from(MECHANISMS),
+        mechanisms: LongString::from(mechanisms),
         locales: LongString::from("en_US"),
     }
 }
