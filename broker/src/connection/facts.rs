@@ -46,6 +46,11 @@ impl Facts {
         self.tls = Some(tls);
     }
 
+    /// Whether it is over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// The certificate that the client has proved to be its own.
     pub fn peer_certificate(&self) -> Option<&PeerCertificate> {
         self.tls.as_ref()?.certificate.as_ref()
