@@ -250,6 +250,12 @@ impl Queue {
                 }
             }
         }
+        // What is read meanwhile is dead soon itself, in a backlog whose time is over.
+        for notice in &effects.notices {
+            if let Notice::Load(from, octets) = notice {
+                self.node.loader().submit(self.clone(), *from, *octets);
+            }
+        }
         for dead in effects.dead {
             self.send_dead_after(dead, transactions.clone());
         }
@@ -270,7 +276,8 @@ impl Queue {
                     self.tell(key, Mail::TimedOut(self.clone(), key, late));
                 }
                 Notice::Deleted => self.node.forget_queue(&self.vhost, self.record.id),
-                Notice::Load(from, octets) => self.node.loader().submit(self.clone(), from, octets),
+                // Submitted above.
+                Notice::Load(..) => {}
                 Notice::Loaded(connection) => drop(self.node.post(connection, Mail::Loaded)),
             }
         }
