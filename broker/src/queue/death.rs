@@ -30,13 +30,16 @@ struct Origin {
     route: Vec<u8>,
     headers: Option<Vec<u8>>,
     expiration: Option<Vec<u8>>,
+    hidden: Vec<u8>,
 }
 
 /// What a letter has not from its message as it is.
 #[derive(Default)]
 pub struct Cover {
-    /// The keys that it is routed by: the queue's, or else the message's own and those of CC.
+    /// The keys that it is routed by: the queue's, or else the message's own, those of CC and hidden ones.
     pub keys: Vec<Vec<u8>>,
+    /// How many of them are hidden; they are the last ones.
+    hidden: usize,
     /// Its headers.
     pub headers: FieldTable,
     /// The same as octets.
@@ -71,6 +74,7 @@ impl<'a> Letters<'a> {
             origin.route != message.route()
                 || origin.headers.as_deref() != headers
                 || origin.expiration.as_deref() != expiration
+                || origin.hidden != message.hidden()
         });
         if is_new {
             self.cover = self.cover_for(message, headers, expiration);
@@ -78,6 +82,7 @@ impl<'a> Letters<'a> {
                 route: message.route().to_vec(),
                 headers: headers.map(<[u8]>::to_vec),
                 expiration: expiration.map(<[u8]>::to_vec),
+                hidden: message.hidden().to_vec(),
             });
         }
         self.properties.clear();
@@ -89,6 +94,8 @@ impl<'a> Letters<'a> {
         let body = message.body();
         self.builder.header(&self.properties, body.len() as u64, message.persistent());
         self.builder.body(body);
+        let shown = self.cover.keys.len() - self.cover.hidden;
+        self.builder.hide(self.cover.keys.iter().skip(shown).map(Vec::as_slice));
         Letter { message: self.builder.finish(), cover: &self.cover, is_new }
     }
 
@@ -111,16 +118,22 @@ impl<'a> Letters<'a> {
             seconds: self.now / 1000,
         };
         event.enter(&mut headers);
-        let keys = match &self.to.key {
+        let mut hidden = Vec::new();
+        let mut keys: Vec<_> = match &self.to.key {
             Some(key) => {
                 headers = envelope::without(&headers, "CC");
                 vec![key.clone().into_bytes()]
             }
-            None => std::iter::once(own).chain(copies).collect(),
+            None => {
+                hidden = message.hidden_keys();
+                std::iter::once(own).chain(copies).collect()
+            }
         };
         let key = keys.first().map_or(&[][..], Vec::as_slice);
         let route = [short(self.to.exchange.as_bytes()), short(key)].concat();
-        Cover { table: table::encode(&headers), keys, headers, route }
+        let (table, hidden_keys) = (table::encode(&headers), hidden.len());
+        keys.append(&mut hidden);
+        Cover { keys, hidden: hidden_keys, headers, table, route }
     }
 }
 
