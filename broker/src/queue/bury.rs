@@ -64,17 +64,25 @@ impl Queue {
             return self.send_dead_later(dead);
         }
         let targets = self.targets(dead.reason, &dead.entries, to);
+        if targets.need_storing() && !self.node.stores() {
+            return self.send_dead_later(dead);
+        }
         let Ok(tx) = self.leave_for(&targets, ops) else { return self.send_dead_later(dead) };
         for (queue, messages) in targets {
             queue.apply_for(Command::PublishDead(messages), None, tx.as_ref());
         }
+        if dead.held {
+            self.apply(Command::Buried(dead.footprint()));
+        }
     }
 
     /// While the store takes nothing: in it they are where they were.
-    fn send_dead_later(self: &Arc<Self>, dead: Dead) {
+    fn send_dead_later(self: &Arc<Self>, mut dead: Dead) {
         let until = self.node.now_ms() + RETRY_MS;
+        let octets = if dead.held { 0 } else { dead.footprint() };
+        dead.held = true;
         self.node.timers().send_at(until, self.clone(), dead);
-        self.apply(Command::Hold(until));
+        self.apply(Command::Hold(until, octets));
     }
 
     /// Where the letters go.

@@ -34,6 +34,13 @@ impl Targets {
         self.add_one(last, message);
     }
 
+    /// Whether the store is to have any of them.
+    pub fn need_storing(&self) -> bool {
+        self.0.iter().any(|(queue, messages)| {
+            queue.stored_as().is_some() && messages.iter().any(Message::persistent)
+        })
+    }
+
     fn add_one(&mut self, queue: &Arc<Queue>, message: Message) {
         match self.0.iter_mut().find(|(known, _)| Arc::ptr_eq(known, queue)) {
             Some((_, messages)) => messages.push(message),

@@ -95,7 +95,8 @@ impl State {
             let mut entries = entries.into_iter();
             while entries.len() > 0 {
                 let entries = entries.by_ref().take(BURIED_AT_ONCE).collect();
-                effects.dead.push(Dead { reason, entries, rules: self.rules.clone() });
+                let rules = self.rules.clone();
+                effects.dead.push(Dead { reason, entries, rules, held: false });
             }
         } else if let Some(queue) = self.config.durable {
             Spans::of(&entries).settle(queue, &mut effects.store);

@@ -227,7 +227,11 @@ impl State {
             Command::Credit(key, octets) => self.consumers.credit(key, octets),
             Command::Touch => self.last_used = now,
             Command::Tick => self.leave_if_unused(now, effects),
-            Command::Hold(until) => self.held_until = until,
+            Command::Hold(until, octets) => {
+                self.held_until = until;
+                self.flow.hold(octets);
+            }
+            Command::Buried(octets) => self.flow.let_go(octets),
             Command::SetRules(rules, version) => self.set_rules(now, rules, version),
             // They have answers.
             Command::Publish(_)
