@@ -86,7 +86,7 @@ impl Queue {
             auto_delete: record.spec.auto_delete,
             durable: record.spec.durable.then_some(QueueId(record.id.0)),
             hot_max: node.hot_max(),
-            priorities: rules::priorities(&record.spec.arguments),
+            priorities: rules::priorities(record.arguments()),
         };
         let rules = Arc::new(rules_of(&record, record.arguments()));
         let refuses = AtomicBool::new(rules.refuses());

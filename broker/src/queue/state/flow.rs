@@ -105,6 +105,9 @@ impl State {
         if rules.max_rate != self.rules.max_rate {
             self.flow = Flow { held: self.flow.held, ..Flow::new(&rules, now) };
         }
+        if rules.priority_mode != self.rules.priority_mode {
+            self.ready.set_mode(rules.priority_mode);
+        }
         self.rules = rules;
     }
 
