@@ -3,13 +3,18 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use amq_protocol::types::AMQPValue;
 
 use super::Vhost;
 use crate::error::Refusal;
 use crate::events::Event;
 use crate::node::Node;
 use crate::policy::{Applied, Flow, Kind, Policy, PolicySpec};
+use crate::queue::Queue;
+use crate::topology::Rerule;
 use crate::topology::{Command, Outcome};
 
 impl Vhost {
@@ -25,16 +30,38 @@ impl Vhost {
         spec: PolicySpec,
     ) -> Result<(), String> {
         let policy = Arc::new(Policy::new(kind, spec)?);
-        let done = self.apply_by(user, node, Command::SetPolicy(kind, policy.clone()));
-        done.map_err(|refusal| refusal.text)?;
-        node.tell(|| policy.event().text("name", &policy.name).by(&self.name, user));
+        if self.policies(kind).contains(&policy) {
+            return Ok(());
+        }
+        if kind == Kind::Operator {
+            let value = || policy.told().map(|(name, value)| (name.into(), value));
+            let value = || AMQPValue::FieldTable(BTreeMap::from(value()).into());
+            node.tell(|| {
+                self.parameter("parameter.set", user, &policy.name).with("value", value())
+            });
+        }
+        let command = Command::SetPolicy(kind, policy.clone());
+        self.change_policies(node, command, |queue| {
+            self.of_queue("queue.policy.updated", user, queue).all(policy.told())
+        })
+        .map_err(|refusal| refusal.text)?;
+        let set = || Event::new("policy.set").text("name", &policy.name).by(&self.name, user);
+        node.tell(|| set().all(policy.told()));
         Ok(())
     }
 
     /// Takes a policy away; `false` if there is none of that name.
     pub fn clear_policy(&self, user: &str, node: &Arc<Node>, kind: Kind, name: &str) -> bool {
-        let done = self.apply_by(user, node, Command::ClearPolicy(kind, name));
-        let cleared = !matches!(done, Ok(Outcome::Missing) | Err(_));
+        if !self.policies(kind).iter().any(|policy| policy.name == name) {
+            return false;
+        }
+        if kind == Kind::Operator {
+            node.tell(|| self.parameter("parameter.cleared", user, name));
+        }
+        let done = self.change_policies(node, Command::ClearPolicy(kind, name), |queue| {
+            self.of_queue("queue.policy.cleared", user, queue)
+        });
+        let cleared = done.unwrap_or_default();
         if cleared {
             let key = match kind {
                 Kind::User => "policy.cleared",
@@ -43,6 +70,35 @@ impl Vhost {
             node.tell(|| Event::new(key).text("name", name).by(&self.name, user));
         }
         cleared
+    }
+
+    /// Changes a policy, and tells of each queue before it has its other rules. `false` if there is no
+    /// such policy.
+    fn change_policies(
+        &self,
+        node: &Arc<Node>,
+        command: Command<'_>,
+        event: impl Fn(&Queue) -> Event,
+    ) -> Result<bool, Refusal> {
+        let Outcome::Reruled(changed) = self.apply_locked(node, command).outcome? else {
+            return Ok(false);
+        };
+        for Rerule { queue, arguments, version } in changed {
+            node.tell(|| event(&queue));
+            queue.set_rules(&arguments, version);
+        }
+        Ok(true)
+    }
+
+    /// To RabbitMQ an operator policy is a parameter, too.
+    fn parameter(&self, key: &'static str, user: &str, name: &str) -> Event {
+        let event = Event::new(key).text("component", "operator_policy").text("name", name);
+        event.by(&self.name, user)
+    }
+
+    fn of_queue(&self, key: &'static str, user: &str, queue: &Queue) -> Event {
+        let kind = if queue.is_quorum() { "rabbit_quorum_queue" } else { "rabbit_classic_queue" };
+        Event::new(key).text("name", queue.name()).text("type", kind).by(&self.name, user)
     }
 
     /// Switches the firehose on or off; it stays so over a restart.
