@@ -204,19 +204,13 @@ impl<H: Clone> Topology<H> {
             changes: Vec::new(),
             gone: Vec::new(),
         };
-        for (id, name, kind, internal) in PREDECLARED {
-            if name != events::EXCHANGE || vhost == Vhost::DEFAULT {
-                topology.predeclare(ExchangeId(id), predeclared(name, kind, internal));
+        for (id, spec) in (FIRST_PREDECLARED..).zip(predeclared(vhost)) {
+            // It has no arguments that could be refused.
+            if let Ok(exchange) = Exchange::new(ExchangeId(id), spec, "") {
+                topology.keep_exchange(exchange);
             }
         }
         topology
-    }
-
-    fn predeclare(&mut self, id: ExchangeId, spec: ExchangeSpec) {
-        // A predeclared exchange has no arguments that could be refused.
-        if let Ok(exchange) = Exchange::new(id, spec, "") {
-            self.keep_exchange(exchange);
-        }
     }
 
     /// Takes what was done, since the last call, to things that survive a restart.
@@ -621,22 +615,34 @@ impl<H: Clone> Topology<H> {
     }
 }
 
-/// The exchanges that a virtual host always has, by ids that never change; the last one is there
-/// in the default one only.
-const PREDECLARED: [(u64, &str, ExchangeKind, bool); 7] = [
-    (2, "amq.direct", ExchangeKind::Direct, false),
-    (3, "amq.fanout", ExchangeKind::Fanout, false),
-    (4, "amq.topic", ExchangeKind::Topic, false),
-    (5, "amq.headers", ExchangeKind::Headers, false),
-    (6, "amq.match", ExchangeKind::Headers, false),
-    (7, "amq.rabbitmq.trace", ExchangeKind::Topic, true),
-    (8, events::EXCHANGE, ExchangeKind::Topic, true),
-];
+/// The id of the first predeclared exchange. Ids of these never change, as bindings of a former life
+/// name them.
+const FIRST_PREDECLARED: u64 = 2;
 
-fn predeclared(name: &str, kind: ExchangeKind, internal: bool) -> ExchangeSpec {
-    let (durable, auto_delete) = (true, false);
-    let arguments = FieldTable::default();
-    ExchangeSpec { name: name.to_owned(), kind, durable, auto_delete, internal, arguments }
+/// The exchanges that a virtual host always has.
+pub fn predeclared(vhost: &str) -> impl Iterator<Item = ExchangeSpec> {
+    let all = [
+        ("amq.direct", ExchangeKind::Direct, false),
+        ("amq.fanout", ExchangeKind::Fanout, false),
+        ("amq.topic", ExchangeKind::Topic, false),
+        ("amq.headers", ExchangeKind::Headers, false),
+        ("amq.match", ExchangeKind::Headers, false),
+        ("amq.rabbitmq.trace", ExchangeKind::Topic, true),
+        (events::EXCHANGE, ExchangeKind::Topic, true),
+    ];
+    let default = vhost == Vhost::DEFAULT;
+    let here = all.into_iter().filter(move |(name, ..)| default || *name != events::EXCHANGE);
+    here.map(|(name, kind, internal)| {
+        let (name, durable, auto_delete) = (name.to_owned(), true, false);
+        ExchangeSpec {
+            name,
+            kind,
+            durable,
+            auto_delete,
+            internal,
+            arguments: FieldTable::default(),
+        }
+    })
 }
 
 fn refuse_default(exchange: &str) -> Result<(), Refusal> {

@@ -41,16 +41,21 @@ impl Vhost {
         let done = self.apply_by(user, node, Command::ClearPolicy(kind, name));
         let cleared = !matches!(done, Ok(Outcome::Missing) | Err(_));
         if cleared {
-            let key = match kind {
-                Kind::User => "policy.cleared",
-                Kind::Operator => "operator.policy.cleared",
-            };
-            if kind == Kind::Operator {
-                node.tell(|| parameter_cleared(&self.operator_policy(name), user));
-            }
-            node.tell(|| Event::new(key).text("name", name).by(&self.name, user));
+            self.tell_policy_cleared(user, node, kind, name);
         }
         cleared
+    }
+
+    /// A policy is gone.
+    pub(crate) fn tell_policy_cleared(&self, user: &str, node: &Node, kind: Kind, name: &str) {
+        let key = match kind {
+            Kind::User => "policy.cleared",
+            Kind::Operator => "operator.policy.cleared",
+        };
+        if kind == Kind::Operator {
+            node.tell(|| parameter_cleared(&self.operator_policy(name), user));
+        }
+        node.tell(|| Event::new(key).text("name", name).by(&self.name, user));
     }
 
     /// What RabbitMQ calls an operator's policy.
@@ -66,6 +71,12 @@ impl Vhost {
     /// The policies of a kind, the first to count first.
     pub fn policies(&self, kind: Kind) -> Vec<Arc<Policy>> {
         self.read(|topology| topology.policies().of(kind).to_vec())
+    }
+
+    /// The policies of both kinds.
+    pub(crate) fn all_policies(&self) -> Vec<(Kind, Arc<Policy>)> {
+        let of = |kind| self.policies(kind).into_iter().map(move |policy| (kind, policy));
+        of(Kind::User).chain(of(Kind::Operator)).collect()
     }
 
     /// The policies that count for a queue.
