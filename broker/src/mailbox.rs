@@ -33,6 +33,8 @@ pub enum Mail {
     },
     /// The broker closes the connection.
     Close(Refusal),
+    /// A user, by name, is deleted.
+    UserGone(Arc<str>),
     /// Publishers are held back, or no longer.
     Alarm,
     /// The store has got further: something that was awaited may be durable.

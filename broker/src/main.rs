@@ -1,24 +1,31 @@
 //! The `lepus` command.
 
-use std::io::IsTerminal;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use lepus::bench::{self, BenchArgs};
 use lepus::config::Config;
+use lepus::config::cli::{self, ConfigArgs, Flags};
+use lepus::config::load::{Loaded, Settings, load};
+use lepus::config::sources::Sources;
 use lepus::descriptors;
+use lepus::logging::Log;
 use lepus::node::Node;
+use lepus::reload::Reloader;
 use lepus::server;
 use lepus::store_cli::{self, StoreArgs};
 use lepus::stores::Stores;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::timeout;
+use tokio::task::block_in_place;
 
 /// Knows how much is allocated, which is what the memory alarm goes by, and keeps freed pages for a
 /// while, so that large bodies do not cost page faults.
@@ -32,9 +39,6 @@ const EVENT_INTERVAL: u32 = 4;
 /// Threads that read long backlogs from the store.
 const READERS: usize = 2;
 
-/// How long the catalog may take at the end.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// An AMQP 0-9-1 message broker that RabbitMQ's clients work against unchanged.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
@@ -42,92 +46,88 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    server: ServerArgs,
+    flags: Flags,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Start the broker (also without a command).
-    Server(ServerArgs),
+    Server(Flags),
+    /// Check a configuration file, or show what holds.
+    Config(ConfigArgs),
     /// Drive an AMQP 0-9-1 broker with load and measure it.
     Bench(BenchArgs),
     /// Look into the data directory of a stopped broker, or repair it.
     Store(StoreArgs),
 }
 
-#[derive(Args)]
-struct ServerArgs {
-    /// Address to listen on.
-    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    bind: IpAddr,
-    /// Port for AMQP; 0 picks a free one.
-    #[arg(long, default_value_t = 5672)]
-    amqp_port: u16,
-    /// Where messages and declarations are kept; made if need be.
-    #[arg(long, default_value = "./lepus-data")]
-    data_dir: PathBuf,
-    /// Configuration in RabbitMQ's format (`key = value`).
-    #[arg(long)]
-    config: Option<PathBuf>,
-    /// error, warn, info, debug or trace, or a filter such as `lepus=debug`.
-    #[arg(long, default_value = "info")]
-    log_level: String,
-}
-
 fn main() -> Result<ExitCode> {
-    let Cli { command, server } = Cli::parse();
+    let Cli { command, flags } = Cli::parse();
     let done = match command {
+        Some(Command::Config(args)) => return Ok(cli::run(args)),
         Some(Command::Store(args)) => return Ok(store_cli::run(args)),
         Some(Command::Bench(args)) => bench::run(args),
-        Some(Command::Server(args)) => serve(&args),
-        None => serve(&server),
+        Some(Command::Server(flags)) => serve(&flags),
+        None => serve(&flags),
     };
     done.map(|()| ExitCode::SUCCESS)
 }
 
-fn serve(args: &ServerArgs) -> Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&args.log_level)
-        .with_context(|| format!("--log-level {}", args.log_level))?;
-    // A log that nobody reads must not stop the broker: what does not fit is dropped.
-    let (log, _flushed_at_exit) = tracing_appender::non_blocking(std::io::stderr());
-    let colour = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(log).init();
-    let mut config = match &args.config {
-        Some(path) => Config::load(path)?,
-        None => Config::default(),
-    };
-    config.data_dir = Some(args.data_dir.clone());
+fn serve(flags: &Flags) -> Result<()> {
+    let sources = flags.sources();
+    let Loaded { mut config, settings, warnings } = load(&sources)?;
+    let data_dir = config.data_dir.get_or_insert_with(|| PathBuf::from("./lepus-data")).clone();
+    let open = keep_private(&data_dir);
+    let (log, _written_at_exit) = Log::start(&config.log)?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if let Err(error) = open {
+        tracing::warn!("{} is open to others: {error}", data_dir.display());
+    }
     config.connections_max = descriptors::raise();
+    write_pid(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL)
         .build()?;
     runtime.block_on(async {
         let stop = stop_signal()?;
-        let (stores, found) = Stores::open(&args.data_dir, &config)?;
+        let (stores, found) = Stores::open(&data_dir, &config)?;
         let node = Node::new(config, stores);
         node.restore(found)?;
-        let listener = server::listen(SocketAddr::new(args.bind, args.amqp_port))?;
+        node.set_up().context("default_permissions")?;
+        let listeners = server::listen(&node.config())?;
         let readers = start_readers(&node)?;
-        println!("listening amqp {}", listener.local_addr()?);
+        for listener in &listeners {
+            println!("listening amqp {}", listener.local_addr()?);
+        }
+        // Before it is said that all is ready, so that the signal never ends it from then on.
+        let reloading = tokio::spawn(reload_at_hangup(node.clone(), sources, settings, log)?);
         println!("ready");
-        server::run(node.clone(), listener, stop).await;
+        server::run(node.clone(), listeners, stop).await;
+        reloading.abort();
         node.loader().stop();
         node.timers().stop();
         readers.into_iter().for_each(|reader| drop(reader.join()));
-        close(&node).await
+        server::close(&node).await
     })
 }
 
-/// Ends the stores. A disk that takes nothing more must not keep the process: of what it has not
-/// taken nobody was told that it is durable.
-async fn close(node: &Node) -> Result<()> {
-    if timeout(SETTLE_TIMEOUT, node.declared().settled()).await.is_err() {
-        tracing::error!("the latest declarations could not be written to the catalog");
+/// What is written from now on is for nobody else, nor is what was written before.
+fn keep_private(data_dir: &Path) -> std::io::Result<()> {
+    umask(Mode::RWXG | Mode::RWXO);
+    match std::fs::set_permissions(data_dir, Permissions::from_mode(0o700)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    let pending = node.store().status().pending_bytes;
-    let lost = || format!("the message store was not closed well: {pending} octets not confirmed");
-    node.store().close().with_context(lost)
+}
+
+/// Leaves the number of this process where others look for it.
+fn write_pid(config: &Config) -> Result<()> {
+    let Some(path) = &config.pid_file else { return Ok(()) };
+    let pid = format!("{}\n", std::process::id());
+    let written = std::fs::write(path, pid)
+        .and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(0o644)));
+    written.with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The threads that read long backlogs, and the one that tells queues that a time has come.
@@ -143,6 +143,22 @@ fn start_readers(node: &Arc<Node>) -> Result<Vec<JoinHandle<()>>> {
     };
     let readers = (0..READERS).map(start).chain([timers]);
     readers.collect::<std::io::Result<_>>().context("cannot start a thread")
+}
+
+/// Reads the configuration again at each SIGHUP.
+fn reload_at_hangup(
+    node: Arc<Node>,
+    sources: Sources,
+    settings: Settings,
+    log: Log,
+) -> Result<impl Future<Output = ()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut reloader = Reloader::new(sources, settings, log);
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            block_in_place(|| reloader.reload(&node));
+        }
+    })
 }
 
 /// Resolves at SIGTERM or SIGINT.

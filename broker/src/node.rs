@@ -1,5 +1,6 @@
 //! The broker as a whole: virtual hosts, who is connected, alarms.
 
+mod defaults;
 mod entrance;
 mod parameters;
 mod vhosts;
@@ -7,12 +8,16 @@ mod vhosts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use arc_swap::Guard;
 use dashmap::DashMap;
+use tokio::sync::watch;
 
 use crate::access::limits::Usage;
+use crate::access::{Access, SetError};
 use crate::alarm::{Alarm, Alarms};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::live::Live;
 use crate::declared::Declared;
 use crate::durability::Durability;
 use crate::error::Refusal;
@@ -33,8 +38,9 @@ use vhosts::Vhosts;
 
 /// The broker.
 pub struct Node {
-    /// Its settings.
-    pub config: Config,
+    config: Live,
+    /// How often the configuration was read again.
+    reloads: watch::Sender<u64>,
     vhosts: Vhosts,
     usage: Arc<Usage>,
     channels: AtomicU64,
@@ -51,6 +57,7 @@ pub struct Node {
     hot_max: AtomicUsize,
     events: Events,
     clock: Clock,
+    access: Arc<Access>,
 }
 
 impl Node {
@@ -64,9 +71,11 @@ impl Node {
         let vhosts = Vhosts::new(&config);
         let hot_max = AtomicUsize::new(config.hot_max());
         Arc::new(Self {
-            config,
+            config: Live::new(config),
+            reloads: watch::Sender::new(0),
             stores,
             clock,
+            access: Arc::default(),
             loader: Loader::default(),
             timers: Timers::default(),
             hot_max,
@@ -85,7 +94,57 @@ impl Node {
 
     /// A broker that forgets everything when it ends.
     pub fn in_memory(config: Config) -> Arc<Self> {
-        Self::new(config, Stores::in_memory())
+        let node = Self::new(config, Stores::in_memory());
+        if let Err(error) = node.set_up() {
+            tracing::error!("no default user: {error}");
+        }
+        node
+    }
+
+    /// Makes what there is at the first start of all, unless something else was made before.
+    ///
+    /// # Errors
+    /// What is configured for the default user makes no sense.
+    pub fn set_up(&self) -> Result<(), SetError> {
+        self.access.set_up(self)
+    }
+
+    /// Users and what they may do.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
+    }
+
+    /// Its settings as they are now; not to be kept.
+    pub fn config(&self) -> Guard<Arc<Config>> {
+        self.config.load()
+    }
+
+    /// `max_message_size`, for each message.
+    #[inline]
+    pub fn max_message_size(&self) -> u64 {
+        self.config.max_message_size()
+    }
+
+    /// Has other settings hold, as far as they are looked at again.
+    pub fn reconfigure(self: &Arc<Self>, mut config: Config) {
+        let before = self.config();
+        config.data_dir.clone_from(&before.data_dir);
+        config.connections_max = before.connections_max;
+        let rules = config.consumer_timeout != before.consumer_timeout;
+        drop(before);
+        self.census().set_queues_max(config.queue_max);
+        self.config.replace(config);
+        for vhost in self.vhosts().iter().filter(|_| rules) {
+            // It cannot be refused.
+            let _ = vhost.apply(self, crate::topology::Command::RemakeRules);
+        }
+        self.reloads.send_modify(|times| *times += 1);
+    }
+
+    /// Changes whenever the configuration was read again, if nothing is different in it, too: then
+    /// files that it names may be.
+    pub fn reloads(&self) -> watch::Receiver<u64> {
+        self.reloads.subscribe()
     }
 
     /// The time, in ms since 1970.
@@ -237,12 +296,12 @@ impl Node {
     }
 
     /// Lets go of the queues, which hold on to the broker: what is left is freed with its users.
-    #[cfg(test)]
     pub fn dismantle(&self) {
         self.vhosts.dismantle();
     }
 
-    fn tell_all(&self, mail: impl Fn() -> Mail) {
+    /// Leaves mail for all connections.
+    pub fn tell_all(&self, mail: impl Fn() -> Mail) {
         let all: Vec<_> = self.mailboxes.iter().map(|entry| entry.value().clone()).collect();
         for mailbox in all {
             // A connection that closes at this moment needs to hear nothing any more.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 use lepus_storage::{Batch, Op, QueueId, QueueStats, ReadMax, Seq};
 
+use crate::access;
+use crate::events::INTERNAL_USER;
 use crate::message::Waiting;
 use crate::node::Node;
 use crate::queue::state::place::{is_keys, level_of, lowest_level};
@@ -23,14 +25,18 @@ impl Node {
     /// # Errors
     /// A record of the catalog that makes no sense.
     pub fn restore(self: &Arc<Self>, found: stores::Found) -> Result<()> {
-        let decode = |value| Record::decode(value).map_err(|why| anyhow!("{why}"));
-        let records: Vec<Record> =
-            found.entries.values().map(|value| decode(value)).collect::<Result<_>>()?;
+        let why = |why: String| anyhow!("the catalog: {why}");
+        let of_vhosts = found.entries.iter().filter(|(key, _)| !access::record::is_key(key));
+        let records = of_vhosts.map(|(_, value)| Record::decode(value));
+        let records: Vec<Record> = records.collect::<Result<_, _>>().map_err(why)?;
         let holders: HashMap<u64, &str> = records.iter().filter_map(holder).collect();
         let last_stored = found.queues.keys().map(|id| lowest_level(*id).0).max();
         self.census().id_is_known(last_stored.unwrap_or_default());
-        self.restore_declared(&records, &found.queues)
-            .map_err(|why| anyhow!("the catalog: {why}"))?;
+        self.restore_declared(&records, &found.queues).map_err(why)?;
+        self.access().restore(&found.entries).map_err(why)?;
+        for user in self.access().users() {
+            self.usage().set_limits(&user.name, user.limits);
+        }
         let orphans: Vec<&QueueId> =
             found.queues.keys().filter(|id| !holders.contains_key(&lowest_level(**id).0)).collect();
         if !orphans.is_empty() {
@@ -65,7 +71,7 @@ impl Node {
         records: &[Record],
         stored: &HashMap<QueueId, QueueStats>,
     ) -> Result<(), String> {
-        self.restore_vhosts(records);
+        let first = self.restore_vhosts(records);
         let past = pasts(stored);
         let mut of_vhosts: HashMap<&str, Vec<&Record>> = HashMap::new();
         for record in records {
@@ -79,7 +85,11 @@ impl Node {
                 past.get(&QueueId(id.0)).cloned().unwrap_or_default()
             })?;
         }
-        self.restore_parameters(records)
+        self.restore_parameters(records)?;
+        if let Some(first) = first {
+            self.apply_defaults(INTERNAL_USER, &first);
+        }
+        Ok(())
     }
 
     /// What waits for a time, by whose it is.

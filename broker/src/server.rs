@@ -2,13 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::config::Config;
+use crate::config::listeners::SocketOptions;
 use crate::connection;
 use crate::node::Node;
 use crate::watch;
@@ -16,26 +20,39 @@ use crate::watch;
 /// How long connections get to take leave at a stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Connections that wait to be accepted.
-const ACCEPT_BACKLOG: u32 = 1024;
+/// How long the catalog may take at the end.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Opens the AMQP listener.
-pub fn listen(address: SocketAddr) -> Result<TcpListener> {
+/// Opens the listeners for AMQP.
+pub fn listen(config: &Config) -> Result<Vec<TcpListener>> {
+    let addresses = config.listeners.tcp_addresses();
+    addresses.into_iter().map(|address| open(address, &config.socket)).collect()
+}
+
+fn open(address: SocketAddr, options: &SocketOptions) -> Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
     let socket = socket.context("cannot make a socket")?;
     socket.set_reuseaddr(true)?;
+    // Accepted sockets have them from the one that listens.
+    socket.set_keepalive(options.keepalive)?;
+    options.sndbuf.map(|octets| socket.set_send_buffer_size(octets)).transpose()?;
+    options.recbuf.map(|octets| socket.set_recv_buffer_size(octets)).transpose()?;
     socket.bind(address).with_context(|| format!("cannot listen on {address}"))?;
-    Ok(socket.listen(ACCEPT_BACKLOG)?)
+    Ok(socket.listen(options.backlog)?)
 }
 
 /// Serves until `stop` resolves; then takes leave of all connections.
-pub async fn run(node: Arc<Node>, listener: TcpListener, stop: impl Future<Output = ()>) {
+pub async fn run(node: Arc<Node>, listeners: Vec<TcpListener>, stop: impl Future<Output = ()>) {
     watch::check(&node);
     let watching = tokio::spawn(watch::watch(node.clone()));
     // On a worker: a connection accepted there is served there, without waking another thread.
-    let accepting = tokio::spawn(accept(node.clone(), listener));
+    let places = Arc::new(Places::new(&node.config()));
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn(accept(node.clone(), listener, places.clone()));
+    }
     stop.await;
-    accepting.abort();
+    accepting.abort_all();
     watching.abort();
     node.close_all("broker forced connection closure with reason 'shutdown'");
     let all_gone = async {
@@ -48,18 +65,31 @@ pub async fn run(node: Arc<Node>, listener: TcpListener, stop: impl Future<Outpu
     }
 }
 
-async fn accept(node: Arc<Node>, listener: TcpListener) {
-    let most = node.config.connections_max.min(Semaphore::MAX_PERMITS);
-    let places = Arc::new(Semaphore::new(most));
-    let mut were_free = true;
-    loop {
-        let are_free = places.available_permits() > 0;
-        if were_free && !are_free {
-            tracing::error!("{most} connections are open: others wait until some end");
+/// How many more connections there may be.
+struct Places {
+    free: Arc<Semaphore>,
+    most: usize,
+    were_free: AtomicBool,
+}
+
+impl Places {
+    fn new(config: &Config) -> Self {
+        let most = config.connections_max.min(Semaphore::MAX_PERMITS);
+        Self { free: Arc::new(Semaphore::new(most)), most, were_free: AtomicBool::new(true) }
+    }
+
+    /// Waits for one. An error would mean that there are none any more, which never is.
+    async fn take(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let are_free = self.free.available_permits() > 0;
+        if self.were_free.swap(are_free, Ordering::Relaxed) && !are_free {
+            tracing::error!("{} connections are open: others wait until some end", self.most);
         }
-        were_free = are_free;
-        // An error would mean that it is closed, which it never is.
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        self.free.clone().acquire_owned().await
+    }
+}
+
+async fn accept(node: Arc<Node>, listener: TcpListener, places: Arc<Places>) {
+    while let Ok(place) = places.take().await {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let node = node.clone();
@@ -75,4 +105,15 @@ async fn accept(node: Arc<Node>, listener: TcpListener) {
             }
         }
     }
+}
+
+/// Ends the stores. A disk that takes nothing more must not keep the process: of what it has not
+/// taken nobody was told that it is durable.
+pub async fn close(node: &Node) -> Result<()> {
+    if timeout(SETTLE_TIMEOUT, node.declared().settled()).await.is_err() {
+        tracing::error!("the latest declarations could not be written to the catalog");
+    }
+    let pending = node.store().status().pending_bytes;
+    let lost = || format!("the message store was not closed well: {pending} octets not confirmed");
+    node.store().close().with_context(lost)
 }

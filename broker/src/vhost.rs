@@ -76,7 +76,7 @@ impl Vhost {
 
     /// Adds the type that a queue without one gets here, if it can be of that type.
     pub fn complete(&self, node: &Node, spec: &mut QueueSpec) {
-        match (&self.spec().default_queue_type, node.config.default_queue_type.as_str()) {
+        match (&self.spec().default_queue_type, node.config().default_queue_type.as_str()) {
             (Some(name), _) => arguments::add_type(spec, name),
             // That is what a queue without a type is.
             (None, "classic") => {}

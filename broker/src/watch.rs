@@ -32,13 +32,13 @@ pub fn check(node: &Node) {
 }
 
 fn check_memory(node: &Node) {
-    let watermark = node.config.memory_watermark;
+    let watermark = node.config().memory_watermark;
     let Some(allocated) = memory::allocated() else { return };
     // Backlogs leave memory before publishers have to wait.
     if allocated > watermark / 2 {
         node.set_hot_max(HOT_MIN);
     } else if allocated < watermark / 10 * 4 {
-        node.set_hot_max(node.config.hot_max());
+        node.set_hot_max(node.config().hot_max());
     }
     if node.set_alarm(Alarm::Memory, allocated > watermark) {
         let what = state(allocated > watermark);
@@ -48,8 +48,9 @@ fn check_memory(node: &Node) {
 
 /// Compares the room on the disk with its limit.
 pub fn check_disk(node: &Node, disk: &dyn Disk) {
-    let limit = node.config.disk_free_limit;
-    let Some(directory) = &node.config.data_dir else { return };
+    let limit = node.config().disk_free_limit;
+    let config = node.config();
+    let Some(directory) = &config.data_dir else { return };
     let Ok(free) = disk.free_bytes(directory) else { return };
     if node.set_alarm(Alarm::Disk, free < limit) {
         tracing::warn!(free, limit, "disk alarm {}", state(free < limit));

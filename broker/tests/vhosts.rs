@@ -4,7 +4,8 @@
 mod here;
 
 use here::{Directory, Here};
-use lepus::config::Config;
+use lepus::access::Permission;
+use lepus::config::{Config, DefaultLimits, DefaultPolicy};
 use lepus::node::VhostError;
 use lepus::parameters::{ParameterError, ParameterId};
 use lepus::policy::Kind;
@@ -16,7 +17,16 @@ const CONNECTION_OPEN: (u16, u16) = (10, 40);
 
 impl Here {
     fn create(&self, name: &str) {
-        self.node.create_vhost("operator", VhostSpec::new(name)).expect("a new virtual host");
+        self.create_with("operator", VhostSpec::new(name));
+    }
+
+    /// A virtual host where guest may do everything.
+    fn create_with(&self, by: &str, spec: VhostSpec) {
+        let vhost = spec.name.clone();
+        self.node.create_vhost(by, spec).expect("a new virtual host");
+        let [configure, write, read] = std::array::from_fn(|_| ".*".to_owned());
+        let all = Permission { user: "guest".to_owned(), vhost, configure, write, read };
+        self.node.access().set_permission(by, &self.node, all).expect("a permission");
     }
 
     fn connect_to(&self, vhost: &'static str) -> Conn {
@@ -146,6 +156,8 @@ fn a_virtual_host_goes_with_all_that_it_has() {
         conn.expect_close(320, "CONNECTION_FORCED - vhost 'v' is deleted", (0, 0));
     }
     here.refused("v", "vhost v not found");
+    let of_guest = here.node.access().permissions();
+    assert!(of_guest.iter().all(|permission| permission.vhost == "/"), "{of_guest:?}");
     assert_eq!(kept.channel(2).got("q").text(), "of /");
     // One of the same name has nothing of it.
     here.create("v");
@@ -259,7 +271,7 @@ fn queues_get_the_type_of_their_virtual_host() {
     let here = Here::start(&directory.0);
     let quorum = Some("quorum".to_owned());
     let spec = VhostSpec { default_queue_type: quorum, ..VhostSpec::new("v") };
-    here.node.create_vhost("operator", spec.clone()).expect("done");
+    here.create_with("operator", spec.clone());
     let mut conn = here.connect_to("v");
     let mut ch = conn.channel(1);
     let typed = |name: &str, kind: &str| queue::Declare {
@@ -344,7 +356,7 @@ fn what_happens_to_virtual_hosts_is_told() {
     }
     let description = "d".to_owned();
     let spec = VhostSpec { description, tags: vec!["t".to_owned()], ..VhostSpec::new("v") };
-    here.node.create_vhost("me", spec).expect("done");
+    here.create_with("me", spec);
     here.connect_to("v").channel(1).declare(durable("q"));
     let limits = ParameterId::limits("v");
     for _ in 0..2 {
@@ -392,4 +404,35 @@ fn what_happens_to_virtual_hosts_is_told() {
     assert_eq!(headers(12), table([("name", text("v")), me.clone()]));
     assert_eq!(headers(13), table([vhost, component, name.clone(), me.clone()]));
     assert_eq!(headers(14), table([name, me]));
+}
+
+#[test]
+fn virtual_hosts_begin_with_what_the_configuration_has_for_them() {
+    let limits = |pattern: Option<&str>, max_queues| DefaultLimits {
+        pattern: pattern.map(str::to_owned),
+        max_connections: None,
+        max_queues: Some(max_queues),
+    };
+    let policy = DefaultPolicy {
+        vhost_pattern: Some("^(v|/)$".to_owned()),
+        queue_pattern: None,
+        definition: [("max-length".to_owned(), 3)].into(),
+    };
+    let config = Config {
+        default_limits: [
+            ("a".to_owned(), limits(Some("^v"), 1)),
+            ("b".to_owned(), limits(None, 2)),
+        ]
+        .into(),
+        default_policies: [("op".to_owned(), policy)].into(),
+        ..Config::default()
+    };
+    let directory = Directory::new();
+    let here = Here::start_with(&directory.0, config);
+    ["v", "v2", "w"].into_iter().for_each(|name| here.create(name));
+    let max = |name: &str| here.node.vhost_limits(name).map(|limits| limits["max-queues"].clone());
+    let maxima = ["/", "v", "v2", "w"].map(max);
+    assert_eq!(maxima, [2, 1, 1, 2].map(|max| Some(json!(max))));
+    let policies = |name: &str| here.node.vhost(name).expect("it").policies(Kind::Operator).len();
+    assert_eq!(["/", "v", "v2", "w"].map(policies), [1, 1, 0, 0]);
 }

@@ -55,10 +55,20 @@ impl Broker {
         Broker::spawn("0.0.0.0", config, None)
     }
 
+    /// Starts a broker that listens where its configuration says.
+    #[must_use]
+    pub fn with_listeners(config: &str) -> Broker {
+        Broker::spawn_with(Vec::new(), config, None)
+    }
+
     fn spawn(bind: &str, config: &str, descriptors: Option<u32>) -> Broker {
+        let args = ["--bind", bind, "--amqp-port", "0"].map(String::from).to_vec();
+        Broker::spawn_with(args, config, descriptors)
+    }
+
+    fn spawn_with(mut args: Vec<String>, config: &str, descriptors: Option<u32>) -> Broker {
         let dir = std::env::temp_dir().join(unique("broker"));
         std::fs::create_dir_all(&dir).expect("a temporary directory");
-        let mut args = ["--bind", bind, "--amqp-port", "0"].map(String::from).to_vec();
         if !config.is_empty() {
             std::fs::write(dir.join("rabbitmq.conf"), config).expect("write the configuration");
             args.extend(["--config".into(), dir.join("rabbitmq.conf").display().to_string()]);
@@ -119,6 +129,17 @@ impl Broker {
     #[must_use]
     pub fn signal(mut self, name: &str) -> ExitStatus {
         self.process.take().expect("a broker started here").end(name)
+    }
+
+    /// Sends it a signal (`HUP`) that it lives on after.
+    pub fn tell(&mut self, name: &str) {
+        self.process.as_mut().expect("a broker started here").signal(name);
+    }
+
+    /// Where its configuration is, if it was given one.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.setup.as_ref().expect("a broker started here").dir.join("rabbitmq.conf")
     }
 
     /// Ends it at once (SIGKILL) and starts it again on its directory.

@@ -33,6 +33,7 @@ pub use ask::*;
 pub use broker::{Broker, can_restart, on_target, shared, unique};
 pub use chan::{Chan, Message};
 pub use conn::{Conn, DEADLINE, Login};
+pub use process::binary as lepus_binary;
 pub use random::Random;
 pub use values::*;
 pub use wire::{

@@ -73,10 +73,17 @@ impl Process {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Sends it a signal that it lives on after.
+    pub fn signal(&mut self, signal: &str) {
+        let stdin = self.child.stdin.as_mut().expect("a piped stdin");
+        writeln!(stdin, "{signal}").expect("tell the wrapper");
+    }
+
     /// Sends it a signal (`TERM`, `INT`, `KILL`) and waits for its end.
     pub fn end(mut self, signal: &str) -> ExitStatus {
-        let mut stdin = self.child.stdin.take().expect("a piped stdin");
-        writeln!(stdin, "{signal}").expect("tell the wrapper");
+        self.signal(signal);
+        // Kept open: the wrapper takes its end for the end of this process.
+        let _stdin = self.child.stdin.take();
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("wait for the broker") {
@@ -125,7 +132,9 @@ fn read_lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-pub(crate) fn binary() -> &'static Path {
+/// The broker's program.
+#[must_use]
+pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         if let Some(path) = std::env::var_os("LEPUS_BIN") {

@@ -33,9 +33,10 @@ pub(crate) struct DifferentialArgs {
 }
 
 impl DifferentialArgs {
-    /// A run that fits into `cargo xtask test`.
+    /// A run that fits into `cargo xtask test`: the same traces each time, so that a change is told
+    /// of what it has changed, and of nothing else.
     pub(crate) fn few() -> Self {
-        Self { seeds: 20, seed: None, requests: 150, keep: None }
+        Self { seeds: 20, seed: Some(4), requests: 150, keep: None }
     }
 }
 

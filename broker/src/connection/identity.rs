@@ -3,7 +3,7 @@
 use amq_protocol::protocol::connection::Start;
 use amq_protocol::types::{AMQPValue, FieldTable, LongString};
 
-use crate::access::MECHANISMS;
+use crate::access::sasl::MECHANISMS;
 
 /// The version of RabbitMQ whose behaviour clients may expect. Celery's kombu only uses
 /// channel-wide prefetch limits, and with them fetches ahead of delayed tasks, below 4.0.

@@ -242,7 +242,11 @@ impl Driver {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: u64) -> Progress {
+        let was_empty = self.link.out.is_empty();
         let mut wanted = self.link.tick(now)?;
+        if was_empty && !self.link.out.is_empty() {
+            return Ok(true);
+        }
         if now < self.paused_until {
             wanted = wanted.into_iter().chain([self.paused_until]).min();
         }

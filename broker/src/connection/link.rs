@@ -3,12 +3,14 @@
 //! A [`Link`] owns the order of things: protocol header, handshake, the open connection with its
 //! [`Session`], the closing handshake. It knows no socket; the driver in [`super::io`] does.
 
+mod login;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use amq_protocol::protocol::AMQPClass;
 use amq_protocol::protocol::connection::{
-    AMQPMethod, Blocked, Close, CloseOk, OpenOk, Tune, Unblocked, UpdateSecretOk,
+    AMQPMethod, Blocked, Close, CloseOk, OpenOk, Unblocked, UpdateSecretOk,
 };
 use bytes::BytesMut;
 use bytes::buf::Limit;
@@ -24,13 +26,14 @@ use lepus_protocol::reply::ReplyCode;
 
 use super::facts::Facts;
 use super::identity::{self, ClientCapabilities};
-use crate::access;
+use crate::access::{Answer, Identity};
 use crate::error::Refusal;
 use crate::limits::{BODY_IN_PLACE, CLOSE_TIMEOUT, SILENT_CLOSE_DELAY, WRITE_BACKLOG};
 use crate::mailbox::{Mail, Mailbox};
 use crate::node::Node;
 use crate::out::Out;
 use crate::session::{Peer, Session, reply_text, short, undecodable};
+use login::Login;
 
 /// How far a connection is.
 enum Phase {
@@ -65,6 +68,9 @@ pub struct Link {
     /// End of the handshake or of the closing, milliseconds.
     deadline: Option<u64>,
     user: String,
+    /// From the login to the opening.
+    identity: Option<Identity>,
+    login: Login,
     capabilities: ClientCapabilities,
     tuning: Tuning,
     /// The connection has published under an alarm and is not read until it ends.
@@ -91,7 +97,7 @@ impl Link {
     /// A connection that has just been accepted.
     pub fn new(node: Arc<Node>, from: IpAddr, now: u64) -> Self {
         let (connection, mailbox) = node.connect();
-        let config = &node.config;
+        let config = node.config();
         let tuning = Tuning {
             channel_max: config.channel_max,
             frame_max: config.frame_max,
@@ -110,6 +116,8 @@ impl Link {
             heartbeat: Heartbeat::new(0, now),
             deadline,
             user: String::new(),
+            identity: None,
+            login: Login::default(),
             capabilities: ClientCapabilities::default(),
             tuning,
             blocked: false,
@@ -126,6 +134,7 @@ impl Link {
         match self.phase {
             Phase::Ended { .. } => false,
             Phase::Closing => true,
+            Phase::Handshake(_) if self.is_logging_in() => false,
             _ => !self.blocked && !self.is_holding() && self.out.len() < WRITE_BACKLOG,
         }
     }
@@ -253,6 +262,12 @@ impl Link {
             (Mail::Close(refusal), Phase::Running(_)) => self.stop(refusal.into(), now),
             (Mail::Close(_), Phase::Closing | Phase::Ended { .. }) => {}
             (Mail::Close(_), _) => self.end(now),
+            (Mail::UserGone(user), Phase::Running(_)) if *user == self.user => {
+                let text = format_args!("user '{user}' is deleted");
+                let forced = Refusal::new(ReplyCode::ConnectionForced, text).without_method();
+                self.stop(forced.into(), now);
+            }
+            (Mail::UserGone(user), Phase::Handshake(_)) if *user == self.user => self.end(now),
             (Mail::Alarm, Phase::Running(_)) => self.unblock_if_due(),
             (Mail::Durable | Mail::Loaded, Phase::Running(session)) => {
                 if let Err(refusal) = session.resume(&mut self.out) {
@@ -294,6 +309,11 @@ impl Link {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             return Err(Gone);
         }
+        if self.login_due().is_some_and(|due| now >= due)
+            && let Err(stop) = self.answer_login()
+        {
+            self.stop(stop, now);
+        }
         if self.blocked || self.is_holding() {
             // A peer that is not being read can't show that it lives.
             self.heartbeat.received(now);
@@ -319,7 +339,7 @@ impl Link {
             }
             Due::Nothing { until } => until,
         };
-        Ok(due.into_iter().chain(self.deadline).min())
+        Ok(due.into_iter().chain(self.deadline).chain(self.login_due()).min())
     }
 
     /// Octets used.
@@ -373,7 +393,7 @@ impl Link {
             Step::Authenticate(start) => {
                 self.capabilities = ClientCapabilities::of(&start.client_properties);
                 self.facts.introduce(start.mechanism.as_str(), start.client_properties);
-                self.log_in(start.mechanism.as_str(), start.response.as_bytes())
+                self.log_in(start.mechanism.as_str(), start.response.as_bytes(), now)
             }
             // No mechanism offered here sends a challenge.
             Step::Response(_) => Err(Stop::Silently("secure-ok without a challenge".to_owned())),
@@ -387,35 +407,19 @@ impl Link {
         }
     }
 
-    fn log_in(&mut self, mechanism: &str, response: &[u8]) -> Result<(), Stop> {
-        let Some(credentials) = access::credentials(mechanism, response) else {
-            return Err(Stop::Silently(format!("no login by mechanism '{mechanism}'")));
-        };
-        if !access::may_log_in(&self.node.config, &credentials, self.from) {
-            let text = format!(
-                "Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
-            );
-            tracing::warn!(connection = self.connection, from = %self.from, user = %credentials.user, "login refused");
-            let error = format!("user '{}' - invalid credentials", credentials.user);
-            self.facts.tell_login(&self.node, &credentials.user, Some(&error));
-            return Err(match self.capabilities.authentication_failure_close {
-                true => Refusal::access(text).hard().without_method().into(),
-                false => Stop::Silently(text),
-            });
-        }
-        self.user = credentials.user;
-        self.facts.tell_login(&self.node, &self.user, None);
-        let Phase::Handshake(handshake) = &mut self.phase else { return Ok(()) };
-        handshake.authenticated();
-        let Tuning { channel_max, frame_max, heartbeat } = handshake.offer();
-        self.send(AMQPMethod::Tune(Tune { channel_max, frame_max, heartbeat }));
-        Ok(())
-    }
-
     fn open(&mut self, name: &str) -> Result<(), Stop> {
         let id = MethodId { class: 10, method: 40 };
         let place = self.node.enter(self.connection, &self.user, name);
         let place = place.map_err(|refusal| refusal.with_method(id))?;
+        let Some(identity) = self.identity.take() else {
+            return Err(Stop::Silently("open without a login".to_owned()));
+        };
+        let answer = identity.ask(|authority| authority.vhost(name, self.from));
+        if answer != Answer::Allow {
+            let text = format!("access to vhost '{name}' refused for user '{}'", self.user);
+            let refusal = Refusal::new(ReplyCode::NotAllowed, answer.explain(text));
+            return Err(refusal.with_method(id).into());
+        }
         tracing::info!(connection = self.connection, from = %self.from, user = %self.user, vhost = name, "connected");
         self.send(AMQPMethod::OpenOk(OpenOk {}));
         self.deadline = None;
@@ -429,6 +433,7 @@ impl Link {
             connection: self.connection,
             mailbox: self.mailbox.clone(),
             user: self.user.clone(),
+            identity,
             tuning: self.tuning,
             cancel_notify: self.capabilities.cancel_notify,
         })));

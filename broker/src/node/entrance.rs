@@ -26,7 +26,7 @@ impl Node {
         user: &str,
         vhost: &str,
     ) -> Result<Place, Refusal> {
-        if let Some(max) = self.config.connection_max
+        if let Some(max) = self.config().connection_max
             && self.connection_count() > max as usize
         {
             return Err(refused(format_args!(
@@ -99,7 +99,7 @@ impl Drop for Place {
 impl Node {
     /// One more channel, unless that is more than the number returned.
     fn count_channel(&self) -> Result<(), u64> {
-        let max = self.config.channel_max_per_node.map(u64::from);
+        let max = self.config().channel_max_per_node.map(u64::from);
         let one_more = |open| (max.is_none_or(|max| open < max)).then_some(open + 1);
         let counted = self.channels.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         counted.map(drop).map_err(|_| max.unwrap_or_default())

@@ -22,6 +22,9 @@ pub(super) struct Vhosts {
     changing: Mutex<()>,
 }
 
+/// A virtual host is there that was not.
+const CREATED: &str = "vhost.created";
+
 /// Why a virtual host was not made or deleted, in RabbitMQ's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VhostError {
@@ -58,7 +61,6 @@ impl Vhosts {
     }
 
     /// Lets go of them.
-    #[cfg(test)]
     pub fn dismantle(&self) {
         self.all.write().clear();
     }
@@ -104,12 +106,15 @@ impl Node {
                 let vhost = Arc::new(Vhost::new(spec.clone(), self.vhosts.census.clone()));
                 self.vhosts.all.write().insert(spec.name.clone(), vhost.clone());
                 vhost.tell_predeclared(user, self);
-                "vhost.created"
+                CREATED
             }
         };
         drop(changing);
         tracing::info!(vhost = spec.name, user, "{key}");
         self.tell(|| event(key, &spec, user));
+        if key == CREATED {
+            self.apply_defaults(user, &spec.name);
+        }
         Ok(())
     }
 
@@ -125,7 +130,8 @@ impl Node {
         }
         self.vhosts.all.write().remove(name);
         let (policies, parameters) = (vhost.all_policies(), self.parameters.forget_vhost(name));
-        let mut changes = vec![record::remove_vhost(name)];
+        let mut changes = self.access().forget_vhost(user, self, name);
+        changes.push(record::remove_vhost(name));
         changes.extend(parameters.iter().map(record::remove_parameter));
         vhost.close(user, self, changes);
         drop(changing);
@@ -141,7 +147,7 @@ impl Node {
     }
 
     fn check_vhosts(&self, name: &str) -> Result<(), VhostError> {
-        match self.config.vhost_max {
+        match self.config().vhost_max {
             Some(max) if self.vhosts.all.read().len() >= max as usize => {
                 Err(VhostError::TooMany(name.to_owned(), max))
             }
@@ -150,15 +156,16 @@ impl Node {
     }
 
     /// Has the virtual hosts be those of a former life. A data directory without records of any is new,
-    /// or of a time when there was only one.
-    pub(crate) fn restore_vhosts(&self, records: &[Record]) {
+    /// or of a time when there was only one. Returns the name of the first one of a new directory.
+    pub(crate) fn restore_vhosts(&self, records: &[Record]) -> Option<String> {
         let recorded = |record: &Record| matches!(record, Record::Vhost { .. });
         let mut specs: BTreeMap<String, VhostSpec> = BTreeMap::new();
         for name in records.iter().filter_map(Record::vhost) {
             specs.entry(name.to_owned()).or_insert_with(|| VhostSpec::first(name));
         }
-        if specs.is_empty() {
-            let name = &self.config.default_vhost;
+        let is_new = specs.is_empty();
+        if is_new {
+            let name = &self.config().default_vhost;
             specs.insert(name.clone(), VhostSpec::first(name));
         }
         if !records.iter().any(recorded) {
@@ -173,6 +180,7 @@ impl Node {
         let vhost = |spec| Arc::new(Vhost::new(spec, self.vhosts.census.clone()));
         let all = specs.into_iter().map(|(name, spec)| (name, vhost(spec))).collect();
         *self.vhosts.all.write() = all;
+        is_new.then(|| self.config().default_vhost.clone())
     }
 }
 

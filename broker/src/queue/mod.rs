@@ -86,7 +86,7 @@ impl Queue {
             hot_max: node.hot_max(),
             priorities: rules::priorities(&record.spec.arguments),
         };
-        let rules = Arc::new(rules_of(&record, record.arguments()));
+        let rules = Arc::new(rules_of(&node, &record, record.arguments()));
         let refuses = AtomicBool::new(rules.refuses());
         let inner = Inner {
             state: State::new(config, rules, past, node.now_ms()),
@@ -135,7 +135,10 @@ impl Queue {
 
     /// Has other rules hold, made from these arguments; the newest ones by `version` count.
     pub fn set_rules(self: &Arc<Self>, arguments: &FieldTable, version: u64) {
-        self.apply(Command::SetRules(Arc::new(rules_of(&self.record, arguments)), version));
+        self.apply(Command::SetRules(
+            Arc::new(rules_of(&self.node, &self.record, arguments)),
+            version,
+        ));
         // Of two changes at a time the older one may come last: as the state has it now.
         let inner = self.inner.lock();
         self.refuses.store(inner.state.refuses(), Ordering::Relaxed);
@@ -299,8 +302,9 @@ impl Queue {
     }
 }
 
-fn rules_of(record: &QueueRecord, arguments: &FieldTable) -> Rules {
+fn rules_of(node: &Node, record: &QueueRecord, arguments: &FieldTable) -> Rules {
     let mut rules = rules::rules(arguments);
+    rules.consumer_timeout = rules.consumer_timeout.or(node.config().consumer_timeout);
     rules.delays |= record.holds_back;
     rules.passes = record.holds_back && rules.unique.is_some();
     rules

@@ -11,6 +11,7 @@ use super::channel::{Held, ReplyConsumer};
 use super::hold::Hold;
 use super::reply_to::{REPLY_PREFIX, REPLY_TO};
 use super::{Consumer, Session, short};
+use crate::access::{Kind, Resource};
 use crate::envelope;
 use crate::error::Refusal;
 use crate::limits::CONSUMERS_PER_CHANNEL_MAX;
@@ -81,6 +82,7 @@ impl Session {
         tag: &str,
         name: &str,
     ) -> Result<(), Refusal> {
+        self.permit(Resource::Queue(name), Kind::Read)?;
         let queue = self.usable_queue(name)?;
         let priority = priority(&consume.arguments, name, &self.peer.vhost.name)?;
         let timeout = timeout(&consume.arguments, name, &self.peer.vhost.name)?;
@@ -213,6 +215,7 @@ impl Session {
         out: &mut Out,
     ) -> Result<(), Refusal> {
         let name = self.queue_name(number, get.queue.as_str())?;
+        self.permit(Resource::Queue(&name), Kind::Read)?;
         let queue = self.usable_queue(&name)?;
         let connection = self.peer.connection;
         match queue.apply(Command::Get { no_ack: get.no_ack, connection }) {

@@ -37,7 +37,7 @@ impl Session {
         out: &mut Out,
     ) -> Result<(), Refusal> {
         self.has_published = true;
-        let max = self.peer.node.config.max_message_size;
+        let max = self.peer.node.max_message_size();
         let Some(channel) = self.channel_mut(number) else { return Err(non_method_frame()) };
         if channel.closing {
             return Ok(());

@@ -14,6 +14,7 @@ mod gather;
 mod hold;
 mod late;
 mod method;
+mod permit;
 mod publish;
 mod qos;
 mod queue_methods;
@@ -34,6 +35,7 @@ use lepus_protocol::handshake::Tuning;
 use lepus_protocol::limits::SHORT_STRING_MAX;
 use lepus_protocol::method::{MethodId, Verdict};
 
+use crate::access::Identity;
 use crate::error::Refusal;
 use crate::events::INTERNAL_USER;
 use crate::limits::{CONNECTION_WINDOW, CONSUMER_WINDOW_MAX, CONSUMER_WINDOW_MIN};
@@ -47,6 +49,7 @@ use channel::Channel;
 use gather::Gather;
 use hold::Hold;
 pub use method::undecodable;
+use permit::Allowed;
 use queues::QueueTable;
 
 /// Who is connected, and to what.
@@ -65,6 +68,8 @@ pub struct Peer {
     pub mailbox: Arc<Mailbox>,
     /// The authenticated user.
     pub user: String,
+    /// What the user may do.
+    pub identity: Identity,
     /// What was negotiated.
     pub tuning: Tuning,
     /// The client can be told that a queue went away (`consumer_cancel_notify`).
@@ -110,6 +115,7 @@ pub struct Session {
     hold: Option<Hold>,
     backlog: usize,
     has_published: bool,
+    allowed: Allowed,
     /// When what is taken in now has arrived, ms since 1970.
     now: u64,
 }
@@ -133,6 +139,7 @@ impl Session {
             hold: None,
             backlog: 0,
             has_published: false,
+            allowed: Allowed::default(),
             now: 0,
         }
     }

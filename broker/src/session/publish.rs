@@ -11,11 +11,13 @@ use super::channel::{Marks, RouteCache};
 use super::confirms::Confirms;
 use super::reply_to::is_reply_key;
 use super::tx::Tx;
+use crate::access::{Kind, Resource, Topic};
 use crate::envelope;
 use crate::error::Refusal;
 use crate::message::Message;
 use crate::out::Out;
 use crate::queue::Queue;
+use crate::routing::ExchangeKind;
 use crate::topology::Topology;
 use crate::topology::arguments::MAX_EXPIRY_MS;
 
@@ -38,14 +40,14 @@ impl Session {
         marks: Marks,
         out: &mut Out,
     ) -> Result<(), Refusal> {
-        let version = self.peer.vhost.version();
+        let version = self.route_version();
         let Some(channel) = self.channel_mut(number) else { return Ok(()) };
         // Only routes that the routing key alone decides on are cached.
         let RouteCache { route, queues, version: known } = &channel.route;
         let cached = *known == version && route == channel.builder.route();
         let known_route = cached && !marks.extra_keys && !(mandatory && queues.is_empty());
         let message = channel.builder.finish();
-        if marks.validate {
+        if known_route && marks.validate {
             self.validate(&message)?;
         }
         let traced = self.peer.vhost.is_traced().then(|| message.clone());
@@ -59,6 +61,28 @@ impl Session {
         }
         // Only now: a message that was refused must not be confirmed.
         self.count_for_confirm(number, accepted);
+        Ok(())
+    }
+
+    /// What a cached route goes by: both versions only rise, and so their sum is another one after any
+    /// change of the topology, or of what the user may do.
+    #[inline]
+    fn route_version(&self) -> u64 {
+        self.peer.vhost.version().wrapping_add(self.peer.node.access().version())
+    }
+
+    /// Whether the user may publish a message to its exchange.
+    fn permit_publish(&mut self, message: &Message) -> Result<(), Refusal> {
+        let exchange = str::from_utf8(message.exchange()).unwrap_or("\u{fffd}");
+        self.permit(Resource::Exchange(exchange), Kind::Write)?;
+        if exchange.is_empty() {
+            return Ok(());
+        }
+        let kind = self.peer.vhost.read(|topology| topology.publishable(exchange))?;
+        if kind == ExchangeKind::Topic {
+            let key = String::from_utf8_lossy(message.routing_key());
+            self.permit_topic(Topic { exchange, key: &key }, Kind::Write)?;
+        }
         Ok(())
     }
 
@@ -124,6 +148,10 @@ impl Session {
         version: u64,
         out: &mut Out,
     ) -> Result<bool, Refusal> {
+        self.permit_publish(&message)?;
+        if marks.validate {
+            self.validate(&message)?;
+        }
         let Found { message, queues, stable, replied } = self.find_queues(message, marks)?;
         // A message that is held back leads nowhere yet, as with RabbitMQ's plugin.
         let unroutable = queues.iter().all(|queue| queue.record.delays()) && !replied;
@@ -179,6 +207,7 @@ impl Session {
         let Ok(found) = Properties::decode(message.properties()) else { return Ok(()) };
         if let Some(claimed) = found.user_id
             && claimed != self.peer.user.as_bytes()
+            && !self.peer.identity.is_impersonator()
         {
             let claimed = String::from_utf8_lossy(claimed);
             return Err(Refusal::precondition(format_args!(

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use amq_protocol::protocol::{AMQPClass, queue};
+use amq_protocol::types::AMQPValue;
 use lepus_protocol::reply::ReplyCode;
 
 use super::consume::generated;
 use super::exchange_methods::printable_name;
 use super::reply_to::{REPLY_PREFIX, REPLY_TO};
 use super::{Peer, Session, short};
+use crate::access::{Kind, Resource};
 use crate::error::Refusal;
 use crate::out::Out;
 use crate::queue::Queue;
@@ -67,7 +69,7 @@ impl Session {
         Ok((name.to_owned(), self.usable_queue(name)?.counts()))
     }
 
-    fn create_queue(&self, declare: &queue::Declare) -> Result<(String, Counts), Refusal> {
+    fn create_queue(&mut self, declare: &queue::Declare) -> Result<(String, Counts), Refusal> {
         let name = match printable_name(declare.queue.as_str()) {
             name if name.is_empty() => generated("amq.gen-"),
             name if name == REPLY_TO || name.starts_with(REPLY_PREFIX) => {
@@ -86,10 +88,25 @@ impl Session {
             auto_delete: declare.auto_delete,
             arguments: declare.arguments.clone(),
         };
+        self.permit_queue(&spec)?;
         let peer = &self.peer;
         peer.vhost.complete(&peer.node, &mut spec);
         let queue = peer.vhost.declare_queue_by(&peer.user, &peer.node, &spec)?;
         Ok((name, queue.counts()))
+    }
+
+    /// Whether the user may declare a queue. One that is new may only have a dead letter exchange that the
+    /// user could publish to what could be read from the queue.
+    fn permit_queue(&mut self, spec: &QueueSpec) -> Result<(), Refusal> {
+        let queue = Resource::Queue(&spec.name);
+        self.permit(queue, Kind::Configure)?;
+        let exchange = spec.arguments.inner().get("x-dead-letter-exchange");
+        let Some(AMQPValue::LongString(exchange)) = exchange else { return Ok(()) };
+        if self.peer.vhost.read(|topology| topology.declared_queue(spec)).is_some() {
+            return Ok(());
+        }
+        self.permit(queue, Kind::Read)?;
+        self.permit(Resource::Exchange(&exchange.to_string()), Kind::Write)
     }
 
     pub(super) fn bind_queue(
@@ -107,6 +124,7 @@ impl Session {
             key: if default_key { &name } else { bind.routing_key.as_str() },
             arguments: &bind.arguments,
         };
+        self.permit_binding(&spec)?;
         let connection = self.peer.connection;
         self.change_topology(topology::Command::Bind(spec, connection))?;
         if !bind.nowait {
@@ -131,6 +149,7 @@ impl Session {
             key: if default_key { &name } else { unbind.routing_key.as_str() },
             arguments: &unbind.arguments,
         };
+        self.permit_binding(&spec)?;
         let connection = self.peer.connection;
         self.change_topology(topology::Command::Unbind(spec, connection))?;
         let ok = queue::AMQPMethod::UnbindOk(queue::UnbindOk {});
@@ -145,6 +164,7 @@ impl Session {
         out: &mut Out,
     ) -> Result<(), Refusal> {
         let name = self.queue_name(number, purge.queue.as_str())?;
+        self.permit(Resource::Queue(&name), Kind::Read)?;
         let dropped = match self.usable_queue(&name)?.apply(Command::Purge) {
             Outcome::Dropped(dropped) => dropped,
             _ => 0,
@@ -163,6 +183,7 @@ impl Session {
         out: &mut Out,
     ) -> Result<(), Refusal> {
         let name = self.queue_name(number, delete.queue.as_str())?;
+        self.permit(Resource::Queue(&name), Kind::Configure)?;
         let dropped = self.try_delete(&name, delete.if_unused, delete.if_empty)?;
         if !delete.nowait {
             let ok = queue::DeleteOk { message_count: dropped as u32 };

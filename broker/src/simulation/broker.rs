@@ -15,6 +15,7 @@ use lepus_storage::{
 use super::laws::{self, Owner};
 use super::letter::{HIGH, id_of, queue_name};
 use super::watched::Watched;
+use crate::access::record::is_key;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::durability::Durability;
@@ -112,7 +113,8 @@ impl Broker {
             owners: BTreeMap::new(),
             names,
         };
-        for value in found.entries.values() {
+        let entries = found.entries.iter().filter(|(key, _)| !is_key(key));
+        for (_, value) in entries {
             recovery.add(Record::decode(value).expect("a record"));
         }
         store.set_ruled(recovery.owners.keys().copied());
@@ -127,6 +129,7 @@ impl Broker {
         let node = Node::with_clock(config, stores, Clock::Set(clock.clone()));
         node.set_hot_max(setup.hot_max);
         node.restore(found).expect("a broker as it was");
+        node.set_up().expect("the default user");
         (Self { node, store, catalog: steps, clock }, recovery)
     }
 

@@ -34,6 +34,8 @@ pub enum Command<'a> {
     ClearPolicy(Kind, &'a str),
     /// An operator changes how the messages of a queue, by its name, flow.
     SetFlow(&'a str, Flow),
+    /// What the broker says of all queues has changed: their rules are made anew.
+    RemakeRules,
     /// The firehose is switched on or off.
     SetTracing(bool),
 }
@@ -101,6 +103,7 @@ impl<H: Clone> Topology<H> {
                 self.set_tracing(on);
                 Ok(Outcome::Done)
             }
+            Command::RemakeRules => Ok(Outcome::Reruled(self.remake_rules())),
             Command::SetFlow(queue, flow) => {
                 self.set_flow(queue, flow).map(|changed| Outcome::Reruled(vec![changed]))
             }

@@ -118,6 +118,16 @@ impl<H: Clone> Topology<H> {
         changed.into_iter().map(|(_, changed)| changed).collect()
     }
 
+    /// The rules of all queues, under a new version.
+    pub(super) fn remake_rules(&mut self) -> Vec<Rerule<H>> {
+        self.rules_version += 1;
+        let version = self.rules_version;
+        let entries = self.queue.values().filter(|entry| !entry.record.holds_back);
+        let mut entries: Vec<_> = entries.collect();
+        entries.sort_by_key(|entry| entry.record.id);
+        entries.into_iter().map(|entry| rerule(entry, version)).collect()
+    }
+
     pub(super) fn restore_policy(&mut self, record: &Record) -> Result<(), String> {
         self.traced |= matches!(record, Record::Tracing { .. });
         let Record::Policy { name, operator, pattern, apply_to, priority, definition, .. } = record

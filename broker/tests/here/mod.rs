@@ -1,12 +1,12 @@
 //! A broker in this process: real connections, real files.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use lepus::config::Config;
+use lepus::config::listeners::Listeners;
 use lepus::node::Node;
 use lepus::server;
 use lepus::stores::Stores;
@@ -54,19 +54,21 @@ impl Here {
     }
 
     pub fn start_with(directory: &Path, config: Config) -> Self {
-        let config = Config { disk_free_limit: 0, segment_bytes: 1 << 20, ..config };
+        let listeners = Listeners { amqp_port: Some(0), ..Listeners::default() };
+        let config = Config { listeners, disk_free_limit: 0, segment_bytes: 1 << 20, ..config };
         let (stores, found) = Stores::open(directory, &config).expect("stores");
         let node = Node::new(config, stores);
         node.restore(found).expect("what was declared");
+        node.set_up().expect("the default user");
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
         let served = node.clone();
         let serving = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let listener = server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-                tell.send(listener.local_addr().unwrap().to_string()).unwrap();
-                server::run(served, listener, async { drop(stopped.await) }).await;
+                let listeners = server::listen(&served.config()).unwrap();
+                tell.send(listeners[0].local_addr().unwrap().to_string()).unwrap();
+                server::run(served, listeners, async { drop(stopped.await) }).await;
             });
         });
         let (timers, reader) = (node.clone(), node.clone());

@@ -1,0 +1,217 @@
+//! What can be set about who may log in and what they may do.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::tls::TlsOptions;
+
+/// `auth_*` and what belongs to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Auth {
+    /// `auth_mechanisms.N`; empty means all that the rest of the configuration asks for.
+    pub mechanisms: Vec<String>,
+    /// `auth_backends.N`, asked in order; empty means the internal one.
+    pub backends: BTreeMap<u32, Backend>,
+    /// `auth_http.*`.
+    pub http: AuthHttp,
+    /// `auth_oauth2.*`.
+    pub oauth2: OAuth2,
+    /// `auth_cache.*`.
+    pub cache: AuthCache,
+    /// `anonymous_login_user`: `None`: nobody logs in without a name.
+    pub anonymous_user: Option<String>,
+    /// `anonymous_login_pass`.
+    pub anonymous_pass: String,
+    /// `ssl_cert_login_from`: what of a client's certificate is its user.
+    pub cert_login: CertLogin,
+    /// `ssl_cert_login_san_type`: which kind of alternative name.
+    pub san_type: SanType,
+    /// `ssl_cert_login_san_index`: which of them, from 0.
+    pub san_index: u32,
+    /// `credential_validator.*`.
+    pub validator: CredentialValidator,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            mechanisms: Vec::new(),
+            backends: BTreeMap::new(),
+            http: AuthHttp::default(),
+            oauth2: OAuth2::default(),
+            cache: AuthCache::default(),
+            anonymous_user: None,
+            anonymous_pass: "guest".to_owned(),
+            cert_login: CertLogin::DistinguishedName,
+            san_type: SanType::Dns,
+            san_index: 0,
+            validator: CredentialValidator::default(),
+        }
+    }
+}
+
+/// Who says who somebody is, and what that one may do. At least one of the two is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backend {
+    /// `auth_backends.N.authn`.
+    pub authn: Option<BackendKind>,
+    /// `auth_backends.N.authz`.
+    pub authz: Option<BackendKind>,
+}
+
+/// A kind of backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendKind {
+    /// Our own users.
+    Internal,
+    /// RabbitMQ's protocol over HTTP.
+    Http,
+    /// Tokens.
+    OAuth2,
+    /// Another one, remembered for a while.
+    Cache,
+}
+
+/// `auth_http.*`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuthHttp {
+    /// `http_method` is `post`.
+    pub post: bool,
+    /// `user_path`.
+    pub user_path: String,
+    /// `vhost_path`.
+    pub vhost_path: String,
+    /// `resource_path`.
+    pub resource_path: String,
+    /// `topic_path`.
+    pub topic_path: String,
+    /// `request_timeout`.
+    pub request_timeout: Duration,
+    /// `connection_timeout`.
+    pub connection_timeout: Duration,
+    /// `ssl_options.*`.
+    pub tls: TlsOptions,
+}
+
+impl Default for AuthHttp {
+    fn default() -> Self {
+        let path = |last| format!("http://localhost:8000/auth/{last}");
+        Self {
+            post: false,
+            user_path: path("user"),
+            vhost_path: path("vhost"),
+            resource_path: path("resource"),
+            topic_path: path("topic"),
+            request_timeout: Duration::from_secs(15),
+            connection_timeout: Duration::from_secs(15),
+            tls: TlsOptions::default(),
+        }
+    }
+}
+
+/// `auth_oauth2.*`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OAuth2 {
+    /// `resource_server_id`.
+    pub resource_server_id: Option<String>,
+    /// `resource_server_type`.
+    pub resource_server_type: Option<String>,
+    /// `scope_prefix`; `None`: the resource server's id and a dot.
+    pub scope_prefix: Option<String>,
+    /// `additional_scopes_key`: claims with further scopes, in order.
+    pub additional_scopes_keys: Vec<String>,
+    /// `scope_aliases.$alias`: the scopes that an alias stands for.
+    pub scope_aliases: BTreeMap<String, Vec<String>>,
+    /// `preferred_username_claims.N`, in order.
+    pub username_claims: Vec<String>,
+    /// `verify_aud`.
+    pub verify_aud: bool,
+    /// `issuer`.
+    pub issuer: Option<String>,
+    /// `jwks_url`, `jwks_uri`.
+    pub jwks_url: Option<String>,
+    /// `default_key`.
+    pub default_key: Option<String>,
+    /// `signing_keys.$id`: PEM files.
+    pub signing_keys: BTreeMap<String, PathBuf>,
+    /// `algorithms.N`; empty means all.
+    pub algorithms: Vec<String>,
+    /// `https.*`.
+    pub tls: TlsOptions,
+}
+
+impl Default for OAuth2 {
+    fn default() -> Self {
+        Self {
+            resource_server_id: None,
+            resource_server_type: None,
+            scope_prefix: None,
+            additional_scopes_keys: Vec::new(),
+            scope_aliases: BTreeMap::new(),
+            username_claims: Vec::new(),
+            verify_aud: true,
+            issuer: None,
+            jwks_url: None,
+            default_key: None,
+            signing_keys: BTreeMap::new(),
+            algorithms: Vec::new(),
+            tls: TlsOptions::default(),
+        }
+    }
+}
+
+/// `auth_cache.*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthCache {
+    /// `cached_backend`.
+    pub backend: Backend,
+    /// `cache_ttl`.
+    pub ttl: Duration,
+    /// `cache_refusals`.
+    pub refusals: bool,
+}
+
+impl Default for AuthCache {
+    fn default() -> Self {
+        Self { backend: Backend::default(), ttl: Duration::from_secs(15), refusals: false }
+    }
+}
+
+/// What of a client's certificate is its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertLogin {
+    /// The whole distinguished name.
+    DistinguishedName,
+    /// Its common name.
+    CommonName,
+    /// An alternative name.
+    SubjectAlternativeName,
+}
+
+/// A kind of alternative name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SanType {
+    /// A host's name.
+    Dns,
+    /// An address.
+    Ip,
+    /// Of electronic mail.
+    Email,
+    /// A URI.
+    Uri,
+    /// Another one.
+    OtherName,
+}
+
+/// `credential_validator.*`: what new names and passwords must be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CredentialValidator {
+    /// `rabbit_credential_validator_accept_everything`.
+    #[default]
+    Everything,
+    /// `rabbit_credential_validator_min_password_length`.
+    MinLength(u32),
+    /// `rabbit_credential_validator_password_regexp`.
+    Pattern(String),
+}

@@ -1,0 +1,113 @@
+//! The log.
+
+use tracing::level_filters::LevelFilter;
+
+use super::{Key, keys};
+use crate::config::logging::{Formatter, Rotation};
+use crate::config::value::{Reader, number, one_of, or_word, path, text, truth};
+
+pub(super) fn keys() -> Vec<Key> {
+    let mut keys = levels();
+    keys.extend(console());
+    keys.extend(file());
+    keys
+}
+
+/// RabbitMQ's words; what is graver than an error is one here.
+fn level() -> Reader<LevelFilter> {
+    one_of(&[
+        ("debug", LevelFilter::DEBUG),
+        ("info", LevelFilter::INFO),
+        ("notice", LevelFilter::INFO),
+        ("warning", LevelFilter::WARN),
+        ("error", LevelFilter::ERROR),
+        ("critical", LevelFilter::ERROR),
+        ("alert", LevelFilter::ERROR),
+        ("emergency", LevelFilter::ERROR),
+        ("none", LevelFilter::OFF),
+    ])
+}
+
+fn formatter() -> Reader<Formatter> {
+    one_of(&[("plaintext", Formatter::Plaintext), ("json", Formatter::Json)])
+}
+
+fn levels() -> Vec<Key> {
+    keys! {
+        "log_level", "", filter(),
+            "instead of all other levels: error, warn, info, debug, trace, off, or a filter by module such as `lepus=debug`",
+            live, outside
+            => |c, _, filter| c.log.filter = Some(filter);
+        "log.default.level", "info", level(),
+            "how much is logged where nothing else is said", live
+            => |c, _, level| c.log.level = level;
+        "log.connection.level", "", level(),
+            "how much of connections is logged", live
+            => |c, _, level| { c.log.categories.insert("connection".to_owned(), level); };
+        "log.channel.level", "", level(),
+            "how much of channels is logged", live
+            => |c, _, level| { c.log.categories.insert("channel".to_owned(), level); };
+        "log.queue.level", "", level(),
+            "how much of queues is logged", live
+            => |c, _, level| { c.log.categories.insert("queue".to_owned(), level); };
+    }
+}
+
+fn filter() -> Reader<String> {
+    text().filter("a level or a filter by module", |filter| {
+        tracing_subscriber::EnvFilter::try_new(filter).is_ok()
+    })
+}
+
+fn console() -> Vec<Key> {
+    keys! {
+        "log.console", "true", truth(),
+            "the log goes to standard error"
+            => |c, _, yes| c.log.console.enabled = yes;
+        "log.console.level", "", level(),
+            "how much of it, at most", live
+            => |c, _, level| c.log.console.level = Some(level);
+        "log.console.formatter", "plaintext", formatter(),
+            "lines for people, or JSON objects"
+            => |c, _, formatter| c.log.console.formatter = formatter;
+    }
+}
+
+fn file() -> Vec<Key> {
+    let date = one_of(&[
+        ("", None),
+        ("$H0", Some(Rotation::Hourly)),
+        ("$H00", Some(Rotation::Hourly)),
+        ("$D0", Some(Rotation::Daily)),
+        ("$D00", Some(Rotation::Daily)),
+    ]);
+    keys! {
+        "log.dir", "", path(),
+            "where the log's file is; one is written if this or `log.file` is set"
+            => |c, _, path| c.log.dir = Some(path);
+        "log.file", "", or_word("false", path()),
+            "its name; `lepus.log` if only `log.dir` is set"
+            => |c, _, name| {
+                c.log.file.enabled = name.is_some();
+                c.log.file_name = name;
+            };
+        "log.file.level", "", level(),
+            "how much of the log goes there, at most", live
+            => |c, _, level| c.log.file.level = Some(level);
+        "log.file.formatter", "plaintext", formatter(),
+            "lines for people, or JSON objects"
+            => |c, _, formatter| c.log.file.formatter = formatter;
+        "log.file.rotation.size", "10485760", number(0..=u64::MAX),
+            "octets from which on it is put aside, if no date is set; 0 for any size"
+            => |c, _, octets| c.log.rotation_size = octets;
+        "log.file.rotation.date", "", date,
+            "when it is put aside: every hour, or at midnight (UTC)"
+            => |c, _, rotation| c.log.rotation_date = rotation;
+        "log.file.rotation.count", "7", number(0..=10_000),
+            "how many old ones are kept"
+            => |c, _, n| c.log.rotation_count = n;
+        "log.file.rotation.compress", "false", truth(),
+            "old ones are compressed"
+            => |c, _, yes| c.log.rotation_compress = yes;
+    }
+}

@@ -1,0 +1,159 @@
+//! The HTTP API and the metrics.
+
+use super::{Key, Names, keys, tls};
+use crate::config::management::RatesMode;
+use crate::config::value::{ip, number, one_of, path, text, truth};
+use crate::config::{Config, value::Reader};
+use std::time::Duration;
+
+pub(super) fn keys() -> Vec<Key> {
+    let mut keys = listeners();
+    keys.extend(api());
+    keys.extend(headers());
+    keys.extend(metrics());
+    keys.extend(tls::listener("management.ssl", "the HTTP API over TLS", |c| {
+        &mut c.management.tls
+    }));
+    keys.extend(tls::listener("prometheus.ssl", "metrics over TLS", |c| &mut c.prometheus.tls));
+    keys
+}
+
+fn port() -> Reader<u16> {
+    number(0..=u16::MAX)
+}
+
+fn listeners() -> Vec<Key> {
+    keys! {
+        "management.listener.port", "", port(),
+            "the old name of `management.tcp.port`"
+            => |c, _, port| c.management.port = port;
+        "management.listener.ip", "", ip(),
+            "the old name of `management.tcp.ip`"
+            => |c, _, ip| c.management.ip = Some(ip);
+        "management.tcp.port", "15672", port(),
+            "the port of the HTTP API"
+            => |c, _, port| c.management.port = port;
+        "management.tcp.ip", "", ip(),
+            "its address"
+            => |c, _, ip| c.management.ip = Some(ip);
+        "management.ssl.port", "", port(),
+            "the port of the HTTP API over TLS; without it: none"
+            => |c, _, port| c.management.tls_port = Some(port);
+        "management.ssl.ip", "", ip(),
+            "its address"
+            => |c, _, ip| c.management.tls_ip = Some(ip);
+        "http_port", "", port(),
+            "the port of the HTTP API, instead of `management.tcp.port`; 0 picks a free one", outside
+            => |c, _, port| c.management.port = port;
+        "prometheus.tcp.port", "15692", port(),
+            "the port of the metrics"
+            => |c, _, port| c.prometheus.port = port;
+        "prometheus.tcp.ip", "", ip(),
+            "its address"
+            => |c, _, ip| c.prometheus.ip = Some(ip);
+        "prometheus.ssl.port", "", port(),
+            "the port of the metrics over TLS; without it: none"
+            => |c, _, port| c.prometheus.tls_port = Some(port);
+        "prometheus.ssl.ip", "", ip(),
+            "its address"
+            => |c, _, ip| c.prometheus.tls_ip = Some(ip);
+        "metrics_port", "", port(),
+            "the port of the metrics, instead of `prometheus.tcp.port`; 0 picks a free one", outside
+            => |c, _, port| c.prometheus.port = port;
+    }
+}
+
+fn api() -> Vec<Key> {
+    let rates = one_of(&[
+        ("basic", RatesMode::Basic),
+        ("detailed", RatesMode::Detailed),
+        ("none", RatesMode::None),
+    ]);
+    keys! {
+        "management.path_prefix", "", text(),
+            "what the paths of the HTTP API begin with"
+            => |c, _, prefix| c.management.path_prefix = prefix;
+        "management.http.max_body_size", "20000000", number(1..=u64::MAX),
+            "octets of the largest request"
+            => |c, _, octets| c.management.max_body_size = octets;
+        "management.http_log_dir", "", path(),
+            "where requests are written down; without it: nowhere"
+            => |c, _, path| c.management.http_log_dir = Some(path);
+        "management.login_session_timeout", "", number(1..=u32::MAX),
+            "minutes after which one must log in again"
+            => |c, _, n| c.management.login_session_timeout = Some(Duration::from_secs(60 * u64::from(n)));
+        "management.rates_mode", "basic", rates,
+            "how much of rates is reckoned"
+            => |c, _, mode| c.management.rates_mode = mode;
+        "management.sample_retention_policies.$section.$interval", "", number(0..=u64::MAX),
+            "seconds between samples of `global`, `basic` or `detailed` that are kept for a `minute`, an `hour`, a `day` or so many seconds"
+            => |c, names, seconds| retain(c, names, seconds);
+        "management.cors.allow_origins.$name", "", text(),
+            "an origin whose pages may ask"
+            => |c, _, origin| c.management.cors_origins.push(origin);
+        "management.cors.max_age", "1800", number(0..=u32::MAX),
+            "seconds for which that is remembered"
+            => |c, _, seconds| c.management.cors_max_age = seconds;
+        "management.disable_basic_auth", "false", truth(),
+            "no passwords"
+            => |c, _, yes| c.management.disable_basic_auth = yes;
+        "management.disable_stats", "false", truth(),
+            "no statistics"
+            => |c, _, yes| c.management.disable_stats = yes;
+        "management.enable_queue_totals", "false", truth(),
+            "how many messages queues have, also without statistics"
+            => |c, _, yes| c.management.enable_queue_totals = yes;
+        "management.restrictions.operator_policy_changes.disabled", "false", truth(),
+            "operator policies cannot be changed by the HTTP API"
+            => |c, _, yes| c.management.operator_policies_locked = yes;
+    }
+}
+
+/// Words that RabbitMQ has for times; others are seconds, or are passed over.
+fn retain(config: &mut Config, names: &Names<'_>, between: u64) {
+    let [section, kept] = names else { return };
+    let kept = match *kept {
+        "minute" => 60,
+        "hour" => 60 * 60,
+        "day" => 24 * 60 * 60,
+        seconds => seconds.parse().unwrap_or(0),
+    };
+    config.management.retention.entry((*section).to_owned()).or_default().insert(kept, between);
+}
+
+fn headers() -> Vec<Key> {
+    fn add(config: &mut Config, header: &'static str, value: String) {
+        config.management.headers.insert(header, value);
+    }
+    keys! {
+        "management.csp.policy", "", text(),
+            "the header Content-Security-Policy"
+            => |c, _, value| add(c, "content-security-policy", value);
+        "management.hsts.policy", "", text(),
+            "the header Strict-Transport-Security"
+            => |c, _, value| add(c, "strict-transport-security", value);
+        "management.headers.content_type_options", "", text(),
+            "the header X-Content-Type-Options"
+            => |c, _, value| add(c, "x-content-type-options", value);
+        "management.headers.xss_protection", "", text(),
+            "the header X-XSS-Protection"
+            => |c, _, value| add(c, "x-xss-protection", value);
+        "management.headers.frame_options", "", text(),
+            "the header X-Frame-Options"
+            => |c, _, value| add(c, "x-frame-options", value);
+    }
+}
+
+fn metrics() -> Vec<Key> {
+    keys! {
+        "prometheus.path", "/metrics", text(),
+            "the path of the metrics"
+            => |c, _, path| c.prometheus.path = path;
+        "prometheus.return_per_object_metrics", "false", truth(),
+            "metrics of each queue and connection, instead of their sums"
+            => |c, _, yes| c.prometheus.per_object = yes;
+        "prometheus.authentication.enabled", "false", truth(),
+            "metrics are for users who may see them"
+            => |c, _, yes| c.prometheus.authentication = yes;
+    }
+}
