@@ -7,7 +7,6 @@ use anyhow::{Result, anyhow};
 use lepus_storage::{Batch, Op, QueueId, QueueStats, ReadMax, Seq};
 
 use crate::access;
-use crate::events::INTERNAL_USER;
 use crate::message::Waiting;
 use crate::node::Node;
 use crate::queue::state::place::{is_keys, level_of, lowest_level};
@@ -71,7 +70,7 @@ impl Node {
         records: &[Record],
         stored: &HashMap<QueueId, QueueStats>,
     ) -> Result<(), String> {
-        let first = self.restore_vhosts(records);
+        let is_new = self.restore_vhosts(records);
         let past = pasts(stored);
         let mut of_vhosts: HashMap<&str, Vec<&Record>> = HashMap::new();
         for record in records {
@@ -86,9 +85,7 @@ impl Node {
             })?;
         }
         self.restore_parameters(records)?;
-        if let Some(first) = first {
-            self.apply_defaults(INTERNAL_USER, &first);
-        }
+        self.vhosts().iter().filter(|_| is_new).for_each(|vhost| self.give_defaults(vhost));
         Ok(())
     }
 

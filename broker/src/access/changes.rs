@@ -162,8 +162,8 @@ impl Access {
     /// together with all others.
     pub fn forget_vhost(&self, by: &str, node: &Node, vhost: &str) -> Vec<Change> {
         let gone: Vec<(String, Granted)> = {
-            let mut state = self.state.write();
-            self.version.fetch_add(1, Ordering::Release);
+            let mut state = self.users.state.write();
+            self.users.version.fetch_add(1, Ordering::Release);
             let users = state.users.iter_mut();
             users
                 .filter_map(|(name, known)| Some((name.clone(), known.granted.remove(vhost)?)))
@@ -230,9 +230,9 @@ impl Access {
         node: &Node,
         change: impl FnOnce(&mut State) -> Result<(R, Vec<Change>), E>,
     ) -> Result<R, E> {
-        let mut state = self.state.write();
+        let mut state = self.users.state.write();
         let (done, changes) = change(&mut state)?;
-        self.version.fetch_add(1, Ordering::Release);
+        self.users.version.fetch_add(1, Ordering::Release);
         // Under the lock, so that changes are recorded in order.
         node.declared().change(node.store(), changes);
         Ok(done)

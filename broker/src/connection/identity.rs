@@ -3,7 +3,7 @@
 use amq_protocol::protocol::connection::Start;
 use amq_protocol::types::{AMQPValue, FieldTable, LongString};
 
-use crate::access::sasl::MECHANISMS;
+use crate::config::Config;
 
 /// The version of RabbitMQ whose behaviour clients may expect. Celery's kombu only uses
 /// channel-wide prefetch limits, and with them fetches ahead of delayed tasks, below 4.0.
@@ -22,8 +22,9 @@ const CAPABILITIES: &[&str] = &[
     "direct_reply_to",
 ];
 
-/// connection.start.
-pub fn start() -> Start {
+/// connection.start, with the SASL mechanisms that are offered.
+pub fn start(config: &Config, mechanisms: &str) -> Start {
+    let cluster_name = config.cluster_name.as_deref().unwrap_or("lepus");
     let mut capabilities = FieldTable::default();
     for name in CAPABILITIES {
         capabilities.insert((*name).into(), AMQPValue::Boolean(true));
@@ -34,7 +35,7 @@ pub fn start() -> Start {
         ("product", "RabbitMQ"),
         ("version", VERSION),
         ("platform", "Lepus"),
-        ("cluster_name", "lepus"),
+        ("cluster_name", cluster_name),
         ("information", "AMQP 0-9-1 message broker"),
         ("copyright", "The Lepus authors"),
         ("broker", "Lepus"),
@@ -46,7 +47,7 @@ pub fn start() -> Start {
         version_major: 0,
         version_minor: 9,
         server_properties: properties,
-        mechanisms: LongString::from(MECHANISMS),
+        mechanisms: LongString::from(mechanisms),
         locales: LongString::from("en_US"),
     }
 }

@@ -1,56 +1,50 @@
-//! What the configuration has for virtual hosts to come.
+//! What each new virtual host begins with.
 
 use std::sync::Arc;
 
 use regex::Regex;
+use serde_json::Value;
 
 use super::Node;
+use crate::events::INTERNAL_USER;
 use crate::policy::{Kind, PolicySpec};
-use crate::vhost::VhostLimits;
+use crate::vhost::{Vhost, VhostLimits};
 
 impl Node {
-    /// Gives a new virtual host its limits, the first that its name matches, and operators' policies.
-    pub(crate) fn apply_defaults(self: &Arc<Self>, user: &str, name: &str) {
-        let config = self.config();
-        let mut limits = config.default_limits.values();
-        let limits = limits.find(|limits| matches(limits.pattern.as_deref(), name)).map(|found| {
-            let max = |max: Option<u32>| max.map(u64::from);
-            VhostLimits {
-                max_connections: max(found.max_connections),
-                max_queues: max(found.max_queues),
+    /// Gives a new virtual host the limits of the first rule for it, and all operator policies for it.
+    pub(crate) fn give_defaults(self: &Arc<Self>, vhost: &Vhost) {
+        let config = Arc::clone(&self.config());
+        let limits = config.default_limits.values();
+        if let Some(limits) = limits.into_iter().find(|rule| is_for(&rule.pattern, &vhost.name)) {
+            let limits = VhostLimits {
+                max_connections: limits.max_connections.map(u64::from),
+                max_queues: limits.max_queues.map(u64::from),
+            };
+            if let Err(error) = self.set_vhost_limits(INTERNAL_USER, &vhost.name, limits) {
+                tracing::error!(vhost = &*vhost.name, "default limits: {error}");
             }
-        });
+        }
         let policies = config.default_policies.iter();
-        let policies = policies.filter(|(_, of)| matches(of.vhost_pattern.as_deref(), name));
-        let policies = policies.map(|(policy, found)| PolicySpec {
-            name: policy.clone(),
-            pattern: found.queue_pattern.clone().unwrap_or_else(|| ".*".to_owned()),
-            apply_to: String::new(),
-            priority: 0,
-            definition: serde_json::json!(found.definition),
-        });
-        let policies: Vec<PolicySpec> = policies.collect();
-        drop(config);
-        let set = limits.filter(|limits| *limits != VhostLimits::default()).map(|limits| {
-            let set = self.set_vhost_limits(user, name, limits);
-            set.map_err(|why| why.to_string())
-        });
-        // It may be gone already.
-        let vhost = self.vhost(name);
-        let set_policy = |policy| {
-            let set =
-                vhost.as_ref().map(|vhost| vhost.set_policy(user, self, Kind::Operator, policy));
-            set.unwrap_or(Ok(()))
-        };
-        for why in
-            set.into_iter().chain(policies.into_iter().map(set_policy)).filter_map(Result::err)
+        for (name, policy) in policies.filter(|(_, rule)| is_for(&rule.vhost_pattern, &vhost.name))
         {
-            tracing::warn!(vhost = name, "a default of the configuration is not set: {why}");
+            let definition = policy.definition.iter();
+            let spec = PolicySpec {
+                name: name.clone(),
+                pattern: policy.queue_pattern.clone().unwrap_or_else(|| ".*".to_owned()),
+                apply_to: "queues".to_owned(),
+                priority: 0,
+                definition: definition
+                    .map(|(key, value)| (key.clone(), Value::from(*value)))
+                    .collect(),
+            };
+            if let Err(error) = vhost.set_policy(INTERNAL_USER, self, Kind::Operator, spec) {
+                tracing::error!(vhost = &*vhost.name, "default policy {name}: {error}");
+            }
         }
     }
 }
 
-/// Without a pattern all do. One that is none matches nothing; the configuration's reader refuses it.
-fn matches(pattern: Option<&str>, name: &str) -> bool {
-    pattern.is_none_or(|pattern| Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(name)))
+fn is_for(pattern: &Option<String>, vhost: &str) -> bool {
+    let pattern = pattern.as_ref().map(|pattern| Regex::new(pattern));
+    pattern.is_none_or(|pattern| pattern.is_ok_and(|pattern| pattern.is_match(vhost)))
 }

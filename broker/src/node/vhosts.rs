@@ -22,9 +22,6 @@ pub(super) struct Vhosts {
     changing: Mutex<()>,
 }
 
-/// A virtual host is there that was not.
-const CREATED: &str = "vhost.created";
-
 /// Why a virtual host was not made or deleted, in RabbitMQ's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VhostError {
@@ -95,6 +92,7 @@ impl Node {
         if existing.is_none() {
             self.check_vhosts(&spec.name)?;
         }
+        let mut new = None;
         // Before anything is declared there.
         self.declared().change(self.store(), vec![record::put_vhost(&spec)]);
         let key = match existing {
@@ -106,14 +104,15 @@ impl Node {
                 let vhost = Arc::new(Vhost::new(spec.clone(), self.vhosts.census.clone()));
                 self.vhosts.all.write().insert(spec.name.clone(), vhost.clone());
                 vhost.tell_predeclared(user, self);
-                CREATED
+                new = Some(vhost);
+                "vhost.created"
             }
         };
         drop(changing);
         tracing::info!(vhost = spec.name, user, "{key}");
         self.tell(|| event(key, &spec, user));
-        if key == CREATED {
-            self.apply_defaults(user, &spec.name);
+        if let Some(vhost) = new {
+            self.give_defaults(&vhost);
         }
         Ok(())
     }
@@ -156,8 +155,8 @@ impl Node {
     }
 
     /// Has the virtual hosts be those of a former life. A data directory without records of any is new,
-    /// or of a time when there was only one. Returns the name of the first one of a new directory.
-    pub(crate) fn restore_vhosts(&self, records: &[Record]) -> Option<String> {
+    /// or of a time when there was only one. `true`: it is new.
+    pub(crate) fn restore_vhosts(&self, records: &[Record]) -> bool {
         let recorded = |record: &Record| matches!(record, Record::Vhost { .. });
         let mut specs: BTreeMap<String, VhostSpec> = BTreeMap::new();
         for name in records.iter().filter_map(Record::vhost) {
@@ -180,7 +179,7 @@ impl Node {
         let vhost = |spec| Arc::new(Vhost::new(spec, self.vhosts.census.clone()));
         let all = specs.into_iter().map(|(name, spec)| (name, vhost(spec))).collect();
         *self.vhosts.all.write() = all;
-        is_new.then(|| self.config().default_vhost.clone())
+        is_new
     }
 }
 
