@@ -57,13 +57,25 @@ impl Vhost {
         });
         let cleared = done.unwrap_or_default();
         if cleared {
-            let key = match kind {
-                Kind::User => "policy.cleared",
-                Kind::Operator => "operator.policy.cleared",
-            };
-            node.tell(|| Event::new(key).text("name", name).by(&self.name, user));
+            self.tell_cleared(user, node, kind, name);
         }
         cleared
+    }
+
+    /// A policy is gone with its virtual host.
+    pub(crate) fn tell_policy_gone(&self, user: &str, node: &Node, kind: Kind, name: &str) {
+        if kind == Kind::Operator {
+            node.tell(|| parameter_cleared(&self.operator_policy(name), user));
+        }
+        self.tell_cleared(user, node, kind, name);
+    }
+
+    fn tell_cleared(&self, user: &str, node: &Node, kind: Kind, name: &str) {
+        let key = match kind {
+            Kind::User => "policy.cleared",
+            Kind::Operator => "operator.policy.cleared",
+        };
+        node.tell(|| Event::new(key).text("name", name).by(&self.name, user));
     }
 
     /// What RabbitMQ calls an operator's policy.
@@ -102,6 +114,12 @@ impl Vhost {
     /// The policies of a kind, the first to count first.
     pub fn policies(&self, kind: Kind) -> Vec<Arc<Policy>> {
         self.read(|topology| topology.policies().of(kind).to_vec())
+    }
+
+    /// The policies of both kinds.
+    pub(crate) fn all_policies(&self) -> Vec<(Kind, Arc<Policy>)> {
+        let of = |kind| self.policies(kind).into_iter().map(move |policy| (kind, policy));
+        of(Kind::User).chain(of(Kind::Operator)).collect()
     }
 
     /// The policies that count for a queue.
