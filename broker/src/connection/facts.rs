@@ -46,6 +46,11 @@ impl Facts {
         self.tls = Some(tls);
     }
 
+    /// Whether it is encrypted.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// The certificate that the client has proved to be its own.
     pub fn peer_certificate(&self) -> Option<&PeerCertificate> {
         self.tls.as_ref()?.certificate.as_ref()
@@ -147,6 +152,6 @@ impl Facts {
             .number("peer_port", u64::from(self.peer.port()))
             .text("protocol", "{0,9,1}")
             .text("auth_mechanism", &self.mechanism)
-            .flag("ssl", self.tls.is_some())
+            .flag("ssl", self.is_tls())
     }
 }
