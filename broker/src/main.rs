@@ -75,11 +75,11 @@ fn main() -> Result<ExitCode> {
 
 fn serve(flags: &Flags) -> Result<()> {
     let sources = flags.sources();
-    let Loaded { mut config, settings, warnings } = load(&sources)?;
+    let Loaded { mut config, settings, notes } = load(&sources)?;
     let data_dir = config.data_dir.get_or_insert_with(|| PathBuf::from("./lepus-data")).clone();
     let open = keep_private(&data_dir);
     let (log, _written_at_exit) = Log::start(&config.log)?;
-    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    notes.iter().for_each(|warning| tracing::warn!("{warning}"));
     if let Err(error) = open {
         tracing::warn!("{} is open to others: {error}", data_dir.display());
     }

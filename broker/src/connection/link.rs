@@ -348,7 +348,8 @@ impl Link {
         match first_octets(input) {
             FirstOctets::NeedMore => 0,
             FirstOctets::Amqp091 => {
-                self.send(AMQPMethod::Start(identity::start()));
+                let start = identity::start(&self.node.config());
+                self.send(AMQPMethod::Start(start));
                 self.phase = Phase::Handshake(Handshake::new(self.tuning));
                 PROTOCOL_HEADER.len()
             }

@@ -87,7 +87,7 @@ fn api() -> Vec<Key> {
             => |c, _, mode| c.management.rates_mode = mode;
         "management.sample_retention_policies.$section.$interval", "", number(0..=u64::MAX),
             "seconds between samples of `global`, `basic` or `detailed` that are kept for a `minute`, an `hour`, a `day` or so many seconds"
-            => |c, names, seconds| retain(c, names, seconds);
+            => retain;
         "management.cors.allow_origins.$name", "", text(),
             "an origin whose pages may ask"
             => |c, _, origin| c.management.cors_origins.push(origin);
