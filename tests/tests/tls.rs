@@ -540,3 +540,29 @@ fn operators_are_told_of_tls() {
         drop(conn);
     }
 }
+
+fn external() -> Login {
+    Login { mechanism: "EXTERNAL", response: Vec::new(), ..Login::default() }
+}
+
+#[test]
+fn a_certificate_is_a_login() {
+    lepus_only!("no certificates there");
+    let mechanisms = "auth_mechanisms.1 = PLAIN\nauth_mechanisms.2 = EXTERNAL\nssl_cert_login_from = common_name\n";
+    let site = Site::new(&format!("ssl_options.verify = verify_peer\n{mechanisms}"));
+    // guest is who the default user is.
+    let known = site.client().with_certificate(&site.authority.issue(&named("guest")));
+    for client in [known.clone().with_tls_1_2(), known.with_tls_1_3()] {
+        let mut conn = client.start(&site.address()).unwrap();
+        conn.open(&external());
+    }
+    let unknown = site.client().with_certificate(&site.authority.issue(&named("nobody")));
+    for client in [unknown, site.client()] {
+        let mut conn = client.start(&site.address()).unwrap();
+        conn.send(0, external().start_ok());
+        assert_eq!(conn.expect_close_frame().reply_code, 403);
+    }
+    // Without TLS it is not offered.
+    let start = site.broker.dial().start();
+    assert!(!start.mechanisms.to_string().contains("EXTERNAL"), "{}", start.mechanisms);
+}
