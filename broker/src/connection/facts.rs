@@ -46,7 +46,7 @@ impl Facts {
         self.tls = Some(tls);
     }
 
-    /// Whether it is encrypted.
+    /// Whether it is over TLS.
     pub fn is_tls(&self) -> bool {
         self.tls.is_some()
     }
@@ -152,6 +152,6 @@ impl Facts {
             .number("peer_port", u64::from(self.peer.port()))
             .text("protocol", "{0,9,1}")
             .text("auth_mechanism", &self.mechanism)
-            .flag("ssl", self.is_tls())
+            .flag("ssl", self.tls.is_some())
     }
 }

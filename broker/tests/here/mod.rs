@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use lepus::config::Config;
 use lepus::config::listeners::Listeners;
 use lepus::node::Node;
-use lepus::server::{self, Listener};
+use lepus::server;
 use lepus::stores::Stores;
 use lepus::vhost::Vhost;
 use lepus_tests::*;

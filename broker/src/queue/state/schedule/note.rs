@@ -4,6 +4,7 @@ use lepus_storage::{Op, QueueId, QueueStats};
 
 use super::super::{Entry, Seq, Spans};
 use super::{Bucket, Pair};
+use crate::dedup::Key;
 use crate::message::{Message, Waiting};
 
 /// What a schedule is told.
@@ -29,7 +30,7 @@ pub enum Note {
     /// Messages whose time has come.
     Arrive(Vec<Message>),
     /// The store has refused messages.
-    Refused(Vec<(Bucket, Seq)>),
+    Refused(Vec<Lost>),
     /// A message is to wait no more.
     Cancel {
         /// Where it is; `None`: in memory.
@@ -38,7 +39,20 @@ pub enum Note {
         at: (u64, Seq),
         /// Octets of its body.
         octets: u64,
+        /// The key that it was not to come again with.
+        key: Option<Key>,
     },
+}
+
+/// A message that its bucket does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The bucket.
+    pub bucket: Bucket,
+    /// Its position there.
+    pub seq: Seq,
+    /// The key that it was not to come again with.
+    pub key: Option<Key>,
 }
 
 /// A bucket that the store has from a former life.
