@@ -6,6 +6,7 @@ use std::task::Waker;
 use atomic_waker::AtomicWaker;
 use parking_lot::Mutex;
 
+use crate::access::{Identity, Refused};
 use crate::error::Refusal;
 use crate::message::Message;
 use crate::queue::Queue;
@@ -35,6 +36,8 @@ pub enum Mail {
     Close(Refusal),
     /// A user, by name, is deleted.
     UserGone(Arc<str>),
+    /// Whether somebody gets in is known.
+    Judged(Box<Result<Identity, Refused>>),
     /// Publishers are held back, or no longer.
     Alarm,
     /// The store has got further: something that was awaited may be durable.

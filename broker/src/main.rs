@@ -98,7 +98,7 @@ fn serve(flags: &Flags) -> Result<()> {
         let listeners = server::listen(&node.config())?;
         let readers = start_readers(&node)?;
         for listener in &listeners {
-            println!("listening amqp {}", listener.local_addr()?);
+            println!("listening {} {}", listener.protocol(), listener.address()?);
         }
         // Before it is said that all is ready, so that the signal never ends it from then on.
         let reloading = tokio::spawn(reload_at_hangup(node.clone(), sources, settings, log)?);

@@ -70,12 +70,13 @@ impl Node {
     pub fn with_clock(config: Config, stores: Stores, clock: Clock) -> Arc<Self> {
         let vhosts = Vhosts::new(&config);
         let hot_max = AtomicUsize::new(config.hot_max());
+        let access = Arc::new(Access::new(&config.auth));
         Arc::new(Self {
             config: Live::new(config),
             reloads: watch::Sender::new(0),
             stores,
             clock,
-            access: Arc::default(),
+            access,
             loader: Loader::default(),
             timers: Timers::default(),
             hot_max,

@@ -221,6 +221,56 @@ fn who_is_deleted_is_sent_away() {
 }
 
 #[test]
+fn users_and_permissions_are_told_as_events() {
+    lepus_only!("users of this process");
+    let directory = Directory::new();
+    let here = Here::start(&directory.0);
+    let mut conn = here.connect();
+    let mut ch = conn.channel(1);
+    let queue = ch.temp_queue();
+    for key in ["user.*", "user.password.*", "user.tags.*", "permission.*", "topic.#"] {
+        ch.bind(&queue, "amq.rabbitmq.event", key);
+    }
+    let (node, access) = (&here.node, here.node.access());
+    make_users(node, &definitions());
+    access.put_user(
+        "ann",
+        node,
+        User { password: None, ..(*access.user("cell").unwrap()).clone() },
+    );
+    access.clear_permission("ann", node, "cell", "/");
+    access.clear_topic_permissions("ann", node, ("topics", "/"), None);
+    access.delete_user("ann", node, "actor");
+    let mut told = Vec::new();
+    while let Some(event) = ch.get(&queue, true) {
+        let headers = event.properties.headers().clone().unwrap();
+        let shown = |name: &str| match headers.inner().get(name) {
+            Some(AMQPValue::LongString(text)) => text.to_string(),
+            Some(AMQPValue::FieldArray(array)) => format!("{} tags", array.as_slice().len()),
+            _ => String::new(),
+        };
+        assert!(!format!("{headers:?}").contains(PASSWORD));
+        let names =
+            ["name", "user", "exchange", "vhost", "write", "tags", "user_who_performed_action"];
+        let shown: Vec<String> =
+            names.map(shown).into_iter().filter(|text| !text.is_empty()).collect();
+        told.push(format!("{} {}", event.method.routing_key, shown.join(" ")));
+    }
+    for expected in [
+        "user.created actor test",
+        "user.tags.set actor 1 tags test",
+        "permission.created topics / .* test",
+        "topic.permission.created topics amq.topic / ^{username}\\.w test",
+        "user.password.cleared cell ann",
+        "permission.deleted cell / ann",
+        "topic.permission.deleted topics / ann",
+        "user.deleted actor ann",
+    ] {
+        assert!(told.iter().any(|one| one == expected), "{expected} is not among {told:#?}");
+    }
+}
+
+#[test]
 fn what_is_taken_away_is_gone_with_the_next_method() {
     lepus_only!("RabbitMQ's channels remember what was allowed");
     let directory = Directory::new();

@@ -4,6 +4,7 @@
 mod here;
 
 use here::{Directory, Here};
+use lepus::access::Permission;
 use lepus::config::Config;
 use lepus::node::VhostError;
 use lepus::policy::Kind;
@@ -15,6 +16,15 @@ const CONNECTION_OPEN: (u16, u16) = (10, 40);
 impl Here {
     fn create(&self, name: &str) {
         self.node.create_vhost("operator", VhostSpec::new(name)).expect("a new virtual host");
+        self.open_to_guest(name);
+    }
+
+    fn open_to_guest(&self, name: &str) {
+        let [user, vhost] = ["guest", name].map(str::to_owned);
+        let [configure, write, read] = [".*"; 3].map(str::to_owned);
+        let permission = Permission { user, vhost, configure, write, read };
+        let access = self.node.access();
+        access.set_permission("operator", &self.node, permission).expect("a permission");
     }
 
     fn connect_to(&self, vhost: &'static str) -> Conn {
@@ -258,6 +268,7 @@ fn queues_get_the_type_of_their_virtual_host() {
     let quorum = Some("quorum".to_owned());
     let spec = VhostSpec { default_queue_type: quorum, ..VhostSpec::new("v") };
     here.node.create_vhost("operator", spec.clone()).expect("done");
+    here.open_to_guest("v");
     let mut conn = here.connect_to("v");
     let mut ch = conn.channel(1);
     let typed = |name: &str, kind: &str| queue::Declare {

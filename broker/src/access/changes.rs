@@ -161,7 +161,7 @@ impl Access {
     /// A virtual host is gone, and with it all permissions in it.
     pub fn forget_vhost(&self, by: &str, node: &Node, vhost: &str) {
         let holders: Vec<String> = {
-            let state = self.state.read();
+            let state = self.users.state.read();
             let holders = state.users.iter().filter(|(_, known)| known.granted.contains_key(vhost));
             holders.map(|(name, _)| name.clone()).collect()
         };
@@ -224,9 +224,9 @@ impl Access {
         node: &Node,
         change: impl FnOnce(&mut State) -> Result<(R, Vec<Change>), E>,
     ) -> Result<R, E> {
-        let mut state = self.state.write();
+        let mut state = self.users.state.write();
         let (done, changes) = change(&mut state)?;
-        self.version.fetch_add(1, Ordering::Release);
+        self.users.version.fetch_add(1, Ordering::Release);
         // Under the lock, so that changes are recorded in order.
         node.declared().change(node.store(), changes);
         Ok(done)

@@ -1,12 +1,15 @@
-//! Logging in.
+//! Logging in: the backends are asked in their order, until one knows the user.
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use super::internal::Internal;
-use super::password::{Algorithm, PasswordHash, Secret};
-use super::{Access, Authority, Identity};
+use tokio::sync::Semaphore;
+
+use super::backend::{Login, Pair};
+use super::password::Secret;
+use super::{Access, Identity};
 use crate::config::Config;
+use crate::config::auth::BackendKind;
 
 /// What a client offers to prove who it is.
 #[derive(Clone, Debug)]
@@ -22,53 +25,63 @@ pub struct Attempt {
 pub struct Refused(pub String);
 
 impl Access {
+    /// Whether judging an attempt may take a while: then it must not be done where others wait.
+    pub fn is_slow(&self, attempt: &Attempt) -> bool {
+        let slow = |pair: &Pair| {
+            let authz = pair.authz.as_ref();
+            pair.authn.is_slow(attempt) || authz.is_some_and(|(authz, _)| authz.is_slow(attempt))
+        };
+        self.chain.iter().any(slow)
+    }
+
+    /// Who judges the attempts that take a while.
+    pub fn judges(&self) -> &Arc<Semaphore> {
+        &self.judges
+    }
+
     /// Judges an attempt to log in from an address.
     ///
     /// # Errors
     /// Why it failed.
     pub fn log_in(
-        self: &Arc<Self>,
+        &self,
         config: &Config,
         attempt: &Attempt,
         from: IpAddr,
     ) -> Result<Identity, Refused> {
-        let identity = self.judge(attempt)?;
-        let user = &identity.user;
-        if config.loopback_users.contains(user) && !from.to_canonical().is_loopback() {
-            return Err(Refused(format!("user '{user}' can only connect via localhost")));
-        }
-        Ok(identity)
-    }
-
-    fn judge(self: &Arc<Self>, Attempt { user, password }: &Attempt) -> Result<Identity, Refused> {
-        let known = self.user(user);
-        if let Some(password) = password {
-            if password.octets().is_empty() {
-                return Err(Refused(format!(
-                    "user '{user}' attempted to log in with a blank password, which is prohibited"
-                )));
-            }
-            let hash = known.as_ref().and_then(|known| known.password.as_ref());
-            // Who does not exist takes as long as who does.
-            if !hash.unwrap_or_else(|| nobody()).matches(password) || hash.is_none() {
-                return Err(Refused(format!("user '{user}' - invalid credentials")));
+        let mut refused = Refused(format!("No modules checked '{}'", attempt.user));
+        for pair in &self.chain {
+            match pair.log_in(attempt) {
+                Ok(identity) => {
+                    let user = &identity.user;
+                    let is_local = from.to_canonical().is_loopback();
+                    if config.loopback_users.contains(user) && !is_local {
+                        return Err(Refused(format!(
+                            "user '{user}' can only connect via localhost"
+                        )));
+                    }
+                    return Ok(identity);
+                }
+                Err(why) => refused = why,
             }
         }
-        let known = known.ok_or_else(|| Refused(format!("user '{user}' - invalid credentials")))?;
-        let internal = Internal { access: self.clone(), user: user.clone() };
-        let authority: Arc<dyn Authority> = Arc::new(internal);
-        Ok(Identity {
-            user: user.clone(),
-            tags: known.tags.clone(),
-            authorities: vec![authority],
-            expires: None,
-        })
+        Err(refused)
     }
 }
 
-/// The hash of a password that nobody has.
-fn nobody() -> &'static PasswordHash {
-    static NOBODY: OnceLock<PasswordHash> = OnceLock::new();
-    let password = || Secret::from(rand::random::<[u8; 32]>());
-    NOBODY.get_or_init(|| PasswordHash::new(Algorithm::Sha256, &password()))
+impl Pair {
+    fn log_in(&self, attempt: &Attempt) -> Result<Identity, Refused> {
+        let Login { user, mut tags, authority, expires } = self.authn.log_in(attempt, false)?;
+        let Some((authz, kind)) = &self.authz else {
+            return Ok(Identity { user, tags, authorities: vec![authority], expires });
+        };
+        let known = Attempt { user: user.clone(), password: attempt.password.clone() };
+        let other = authz.log_in(&known, true)?;
+        // Of the others only those tell tags who say what somebody may do.
+        if *kind == BackendKind::Internal {
+            tags.extend(other.tags);
+        }
+        let expires = other.expires.into_iter().chain(expires).min();
+        Ok(Identity { user, tags, authorities: vec![other.authority], expires })
+    }
 }

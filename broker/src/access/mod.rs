@@ -4,17 +4,24 @@
 //! before each thing that is done.
 
 mod authority;
+mod backend;
 mod changes;
+mod distinguished_name;
 mod failures;
+mod http;
 mod internal;
 pub mod limits;
 mod login;
+mod oauth2;
 pub mod password;
+pub mod peer_certificate;
 pub mod record;
+mod remembered;
 pub mod sasl;
 #[cfg(test)]
 mod tests;
 mod user;
+mod web;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,22 +29,36 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
+use tokio::sync::Semaphore;
 
 pub use authority::{Answer, Authority, Identity, Kind, Renewed, Resource, Topic};
 pub use limits::UserLimits;
 pub use login::{Attempt, Refused};
 pub use user::{Permission, SetError, TopicPermission, User};
 
+use crate::config::auth::Auth;
+use backend::{Backend, Pair};
 pub use failures::Failures;
+use internal::Internal;
 use record::Record;
 use user::Pattern;
 
-/// Users and permissions.
-#[derive(Default)]
+/// Users and permissions, and all that is asked at a login.
 pub struct Access {
+    users: Arc<Users>,
+    chain: Vec<Pair>,
+    failures: Failures,
+    judges: Arc<Semaphore>,
+}
+
+/// Logins that may be judged at a time, of those that take a while.
+const JUDGES: usize = 16;
+
+/// The broker's own users and permissions.
+#[derive(Default)]
+struct Users {
     state: RwLock<State>,
     version: AtomicU64,
-    failures: Failures,
 }
 
 #[derive(Default)]
@@ -102,10 +123,22 @@ impl<P, const N: usize> Compiled<P, N> {
 }
 
 impl Access {
+    /// Without any users, and with the backends that are configured.
+    pub fn new(auth: &Auth) -> Self {
+        let users = Arc::<Users>::default();
+        let internal: Arc<dyn Backend> = Arc::new(Internal::new(users.clone()));
+        Self {
+            users,
+            chain: backend::chain(auth, &internal),
+            failures: Failures::default(),
+            judges: Arc::new(Semaphore::new(JUDGES)),
+        }
+    }
+
     /// Rises with each change: what was answered under an older version may be wrong.
     #[inline]
     pub fn version(&self) -> u64 {
-        self.version.load(Ordering::Acquire)
+        self.users.version.load(Ordering::Acquire)
     }
 
     /// Who has failed to log in lately.
@@ -115,17 +148,17 @@ impl Access {
 
     /// A user.
     pub fn user(&self, name: &str) -> Option<Arc<User>> {
-        self.state.read().users.get(name).map(|known| known.user.clone())
+        self.users.user(name)
     }
 
     /// All users, by name.
     pub fn users(&self) -> Vec<Arc<User>> {
-        self.state.read().users.values().map(|known| known.user.clone()).collect()
+        self.users.state.read().users.values().map(|known| known.user.clone()).collect()
     }
 
     /// All permissions, by user and virtual host.
     pub fn permissions(&self) -> Vec<Permission> {
-        let state = self.state.read();
+        let state = self.users.state.read();
         let granted = state.users.values().flat_map(|known| known.granted.values());
         granted
             .filter_map(|granted| Some(granted.permission.as_ref()?.permission.clone()))
@@ -134,7 +167,7 @@ impl Access {
 
     /// All topic permissions, by user, virtual host and exchange.
     pub fn topic_permissions(&self) -> Vec<TopicPermission> {
-        let state = self.state.read();
+        let state = self.users.state.read();
         let granted = state.users.values().flat_map(|known| known.granted.values());
         let topics = granted.flat_map(|granted| granted.topics.values());
         topics.map(|topic| topic.permission.clone()).collect()
@@ -142,7 +175,7 @@ impl Access {
 
     /// Whether the first users were made, in this life or a former one.
     pub fn is_set(&self) -> bool {
-        self.state.read().set
+        self.users.state.read().set
     }
 
     /// Brings back what was kept of it in the catalog.
@@ -156,12 +189,18 @@ impl Access {
         // Users before what they may do.
         let (users, granted): (Vec<_>, Vec<_>) =
             records.into_iter().partition(|record| matches!(record, Record::User { .. }));
-        let mut state = self.state.write();
+        let mut state = self.users.state.write();
         for record in users.into_iter().chain(granted) {
             state.restore(record)?;
         }
-        self.version.fetch_add(1, Ordering::Release);
+        self.users.version.fetch_add(1, Ordering::Release);
         Ok(())
+    }
+}
+
+impl Users {
+    fn user(&self, name: &str) -> Option<Arc<User>> {
+        self.state.read().users.get(name).map(|known| known.user.clone())
     }
 }
 

@@ -119,6 +119,11 @@ impl PasswordHash {
         STANDARD.encode(&self.octets)
     }
 
+    /// What is kept.
+    pub(super) fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
     /// Whether there is a password at all.
     pub fn is_empty(&self) -> bool {
         self.octets.is_empty()

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::tls::TlsOptions;
+use crate::access::password::Secret;
 
 /// `auth_*` and what belongs to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +23,7 @@ pub struct Auth {
     /// `anonymous_login_user`: `None`: nobody logs in without a name.
     pub anonymous_user: Option<String>,
     /// `anonymous_login_pass`.
-    pub anonymous_pass: String,
+    pub anonymous_pass: Secret,
     /// `ssl_cert_login_from`: what of a client's certificate is its user.
     pub cert_login: CertLogin,
     /// `ssl_cert_login_san_type`: which kind of alternative name.
@@ -42,7 +43,7 @@ impl Default for Auth {
             oauth2: OAuth2::default(),
             cache: AuthCache::default(),
             anonymous_user: None,
-            anonymous_pass: "guest".to_owned(),
+            anonymous_pass: "guest".into(),
             cert_login: CertLogin::DistinguishedName,
             san_type: SanType::Dns,
             san_index: 0,

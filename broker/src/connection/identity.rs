@@ -3,7 +3,6 @@
 use amq_protocol::protocol::connection::Start;
 use amq_protocol::types::{AMQPValue, FieldTable, LongString};
 
-use crate::access::sasl::MECHANISMS;
 use crate::config::Config;
 
 /// The version of RabbitMQ whose behaviour clients may expect. Celery's kombu only uses
@@ -23,8 +22,8 @@ const CAPABILITIES: &[&str] = &[
     "direct_reply_to",
 ];
 
-/// connection.start.
-pub fn start(config: &Config) -> Start {
+/// connection.start, with the SASL mechanisms that are offered.
+pub fn start(config: &Config, mechanisms: &str) -> Start {
     let cluster_name = config.cluster_name.as_deref().unwrap_or("lepus");
     let mut capabilities = FieldTable::default();
     for name in CAPABILITIES {
@@ -48,7 +47,7 @@ pub fn start(config: &Config) -> Start {
         version_major: 0,
         version_minor: 9,
         server_properties: properties,
-        mechanisms: LongString::from(MECHANISMS),
+        mechanisms: LongString::from(mechanisms),
         locales: LongString::from("en_US"),
     }
 }

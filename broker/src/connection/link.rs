@@ -9,9 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use amq_protocol::protocol::AMQPClass;
-use amq_protocol::protocol::connection::{
-    AMQPMethod, Blocked, Close, CloseOk, OpenOk, Unblocked, UpdateSecretOk,
-};
+use amq_protocol::protocol::connection::{AMQPMethod, Blocked, Close, CloseOk, OpenOk, Unblocked};
 use bytes::BytesMut;
 use bytes::buf::Limit;
 use lepus_protocol::frame::{self, Decoder, FrameError, Piece};
@@ -24,6 +22,7 @@ use lepus_protocol::method::{self, Method, MethodError, MethodId};
 use lepus_protocol::octets;
 use lepus_protocol::reply::ReplyCode;
 
+use super::entry;
 use super::facts::Facts;
 use super::identity::{self, ClientCapabilities};
 use crate::access::{Answer, Identity};
@@ -262,6 +261,11 @@ impl Link {
             (Mail::Close(refusal), Phase::Running(_)) => self.stop(refusal.into(), now),
             (Mail::Close(_), Phase::Closing | Phase::Ended { .. }) => {}
             (Mail::Close(_), _) => self.end(now),
+            (Mail::Judged(judged), Phase::Handshake(_)) => {
+                if let Err(stop) = self.judged(*judged, now) {
+                    self.stop(stop, now);
+                }
+            }
             (Mail::UserGone(user), Phase::Running(_)) if *user == self.user => {
                 let text = format_args!("user '{user}' is deleted");
                 let forced = Refusal::new(ReplyCode::ConnectionForced, text).without_method();
@@ -310,7 +314,7 @@ impl Link {
             return Err(Gone);
         }
         if self.login_due().is_some_and(|due| now >= due)
-            && let Err(stop) = self.answer_login()
+            && let Err(stop) = self.answer_login(now)
         {
             self.stop(stop, now);
         }
@@ -347,13 +351,13 @@ impl Link {
         match first_octets(input) {
             FirstOctets::NeedMore => 0,
             FirstOctets::Amqp091 => {
-                let start = identity::start(&self.node.config());
+                let start = identity::start(&self.node.config(), &self.mechanisms());
                 self.send(AMQPMethod::Start(start));
                 self.phase = Phase::Handshake(Handshake::new(self.tuning));
                 PROTOCOL_HEADER.len()
             }
             FirstOctets::Other => {
-                tracing::info!(connection = self.connection, from = %self.from, "not AMQP 0-9-1");
+                entry::log_stranger(self.connection, self.from, input);
                 self.out.tail().extend_from_slice(&PROTOCOL_HEADER);
                 self.end(now);
                 input.len()
@@ -424,6 +428,7 @@ impl Link {
         tracing::info!(connection = self.connection, from = %self.from, user = %self.user, vhost = name, "connected");
         self.send(AMQPMethod::OpenOk(OpenOk {}));
         self.deadline = None;
+        self.login = identity.expires.map_or(Login::None, Login::In);
         let whose = (self.user.as_str(), name);
         self.facts.tell_created(&self.node, self.connection, whose, self.tuning);
         self.phase = Phase::Running(Box::new(Session::new(Peer {
@@ -464,9 +469,8 @@ impl Link {
                 self.end(now);
                 Ok(())
             }
-            Some(AMQPClass::Connection(AMQPMethod::UpdateSecret(_))) => {
-                self.send(AMQPMethod::UpdateSecretOk(UpdateSecretOk {}));
-                Ok(())
+            Some(AMQPClass::Connection(AMQPMethod::UpdateSecret(update))) => {
+                self.update_secret(&update, id, now)
             }
             _ => Err(out_of_state("running", id).into()),
         }
@@ -494,6 +498,7 @@ impl Link {
 
     /// The one place where an error becomes connection.close, or a close without a word.
     fn stop(&mut self, stop: Stop, now: u64) {
+        self.login = Login::None;
         let refusal = match stop {
             Stop::Refused(refusal) => refusal,
             Stop::AtOnce => return self.end(now),
@@ -523,6 +528,7 @@ impl Link {
     }
 
     fn end(&mut self, now: u64) {
+        self.login = Login::None;
         self.phase = Phase::Ended { silently: false };
         self.deadline = Some(now + CLOSE_TIMEOUT.as_millis() as u64);
     }

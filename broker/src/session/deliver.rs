@@ -22,7 +22,12 @@ impl Session {
         for mail in mailbox.collect(Vec::new()) {
             match mail {
                 // A mailbox that was closed meanwhile has no link that would care.
-                Mail::Close(_) | Mail::UserGone(_) | Mail::Alarm | Mail::Durable | Mail::Loaded => {
+                Mail::Close(_)
+                | Mail::UserGone(_)
+                | Mail::Judged(_)
+                | Mail::Alarm
+                | Mail::Durable
+                | Mail::Loaded => {
                     drop(mailbox.post(mail));
                 }
                 mail => self.mail(mail, out),
@@ -40,7 +45,12 @@ impl Session {
             Mail::Reply { channel, key, message } => {
                 self.deliver_reply(channel, &key, &message, out);
             }
-            Mail::Close(_) | Mail::UserGone(_) | Mail::Alarm | Mail::Durable | Mail::Loaded => {}
+            Mail::Close(_)
+            | Mail::UserGone(_)
+            | Mail::Judged(_)
+            | Mail::Alarm
+            | Mail::Durable
+            | Mail::Loaded => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! May this be done? The question before a method is carried out, in RabbitMQ's words.
 
 use super::Session;
+use crate::access::password::Secret;
 use crate::access::{Answer, Authority, Kind, Resource, Topic};
 use crate::error::Refusal;
 
@@ -53,6 +54,16 @@ impl Session {
             let Topic { exchange, key } = topic;
             format!("access to topic '{key}' in exchange '{exchange}' in vhost '{vhost}'")
         })
+    }
+
+    /// Takes a newer proof of who the user is; returns when it ends, ms since 1970.
+    pub fn renew(&mut self, secret: &Secret, now: u64) -> Result<Option<u64>, String> {
+        self.peer.identity.renew(secret, now)?;
+        self.allowed = Allowed::default();
+        for channel in self.channels.iter_mut().flatten() {
+            channel.route.route.clear();
+        }
+        Ok(self.peer.identity.expires)
     }
 
     fn allowed(

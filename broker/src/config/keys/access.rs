@@ -89,7 +89,7 @@ fn mechanisms() -> Vec<Key> {
             => |c, _, user| c.auth.anonymous_user = user;
         "anonymous_login_pass", "guest", text(),
             "that user's password", live, secret
-            => |c, _, word| c.auth.anonymous_pass = word;
+            => |c, _, word| c.auth.anonymous_pass = word.into();
         "password_hashing_module", "rabbit_password_hashing_sha256", one_of(HASHINGS),
             "how passwords that are set from now on are kept", live
             => |c, _, hashing| c.password_hashing = hashing;

@@ -1,0 +1,236 @@
+//! Tokens as they come, and what they are good for.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Seconds since 1970, of the tests.
+const NOW: u64 = 1_800_000_000;
+
+/// What stands before the point of a public key of P-256 in DER.
+const SPKI: [u8; 26] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
+
+/// Somebody who signs tokens.
+struct Signer {
+    key: EncodingKey,
+    point: Vec<u8>,
+}
+
+impl Signer {
+    fn new() -> Self {
+        let random = SystemRandom::new();
+        let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random).unwrap();
+        let key = EncodingKey::from_ec_der(document.as_ref());
+        Self { key, point: pair.public_key().as_ref().to_vec() }
+    }
+
+    fn pem(&self) -> String {
+        let body = STANDARD.encode([&SPKI[..], &self.point].concat());
+        format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n")
+    }
+
+    fn set(&self, id: &str) -> Value {
+        let part = |range| URL_SAFE_NO_PAD.encode(&self.point[range]);
+        json!({"keys": [
+            {"kty": "what is that?", "kid": "odd"},
+            {"kty": "EC", "crv": "P-256", "kid": id, "alg": "ES256",
+                "x": part(1..33), "y": part(33..65)},
+        ]})
+    }
+
+    fn sign(&self, id: Option<&str>, claims: &Value) -> Secret {
+        let header = Header { kid: id.map(str::to_owned), ..Header::new(Algorithm::ES256) };
+        encode(&header, claims, &self.key).unwrap().into()
+    }
+}
+
+/// A directory with key files, and settings that name them.
+struct Scene {
+    signer: Signer,
+    directory: std::path::PathBuf,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let name = format!("lepus-oauth2-{:x}", rand::random::<u64>());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir(&directory).unwrap();
+        let signer = Signer::new();
+        std::fs::write(directory.join("pem"), signer.pem()).unwrap();
+        std::fs::write(directory.join("set"), signer.set("of set").to_string()).unwrap();
+        std::fs::write(directory.join("odd"), "no key").unwrap();
+        Self { signer, directory }
+    }
+
+    fn settings(&self) -> Settings {
+        let file = |name: &str| (format!("of {name}"), self.directory.join(name));
+        Settings {
+            resource_server_id: Some("mq".into()),
+            signing_keys: BTreeMap::from(["pem", "set", "odd"].map(file)),
+            ..Settings::default()
+        }
+    }
+
+    fn read(&self, settings: Settings, claims: &Value) -> Result<Token, String> {
+        let token = self.signer.sign(Some("of pem"), claims);
+        OAuth2::new(&settings).read(&token, "given", NOW * 1000)
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn claims() -> Value {
+    json!({"aud": ["mq"], "sub": "u", "exp": NOW + 60, "scope": "mq.read:*/* mq.tag:monitoring other.write:*/*"})
+}
+
+fn with(name: &str, value: Value) -> Value {
+    let mut claims = claims();
+    claims[name] = value;
+    claims
+}
+
+#[test]
+fn a_token_says_who_its_bearer_is_and_for_how_long() {
+    let scene = Scene::new();
+    let token = scene.read(scene.settings(), &claims()).unwrap();
+    assert_eq!((token.user.as_str(), token.expires), ("u", Some(NOW + 60)));
+    assert_eq!(token.tags, ["monitoring"]);
+    assert!(token.scopes.resource("/", "q", Kind::Read));
+    assert!(!token.scopes.resource("/", "q", Kind::Write));
+}
+
+#[test]
+fn keys_come_from_pem_files_and_from_sets() {
+    let scene = Scene::new();
+    let read = |id: Option<&str>, settings: &Settings| {
+        let token = scene.signer.sign(id, &claims());
+        OAuth2::new(settings).read(&token, "", NOW * 1000).map(|token| token.user)
+    };
+    let settings = scene.settings();
+    assert_eq!(read(Some("of pem"), &settings), Ok("u".into()));
+    assert_eq!(read(Some("of set"), &settings), Ok("u".into()));
+    assert_eq!(read(Some("of odd"), &settings), Err("the key 'of odd' is not known".into()));
+    assert_eq!(read(None, &settings), Err("the token names no key".into()));
+    let settings = Settings { default_key: Some("of pem".into()), ..settings };
+    assert_eq!(read(None, &settings), Ok("u".into()));
+}
+
+#[test]
+fn tokens_of_others_are_not_believed() {
+    let scene = Scene::new();
+    let oauth2 = OAuth2::new(&scene.settings());
+    let believed = |token: Secret| oauth2.read(&token, "", NOW * 1000).is_ok();
+    assert!(!believed(Signer::new().sign(Some("of pem"), &claims())));
+    // The public key is no secret that anybody may sign with.
+    let header = Header { kid: Some("of pem".into()), ..Header::new(Algorithm::HS256) };
+    let key = EncodingKey::from_secret(scene.signer.pem().as_bytes());
+    assert!(!believed(encode(&header, &claims(), &key).unwrap().into()));
+    // Neither is no signature at all.
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let unsigned = format!("{}.{}.", part(json!({"alg": "none", "kid": "of pem"})), part(claims()));
+    assert!(!believed(unsigned.into()));
+    for text in ["", ".", "..", "a.b.c", "no token"] {
+        assert!(!believed(text.into()), "{text}");
+    }
+    assert!(!believed(b"\xff.\xff.\xff".to_vec().into()));
+    let only = Settings { algorithms: vec!["RS256".into()], ..scene.settings() };
+    assert!(scene.read(only, &claims()).is_err());
+}
+
+#[test]
+fn times_and_audience_must_be_right() {
+    let scene = Scene::new();
+    let why = |claims: Value| scene.read(scene.settings(), &claims).err();
+    let late = format!("Provided JWT token has expired at timestamp {NOW} (validated at {NOW})");
+    assert_eq!(why(with("exp", json!(NOW))), Some(late));
+    assert!(why(with("exp", json!("soon"))).unwrap().contains("is no time"));
+    assert!(why(with("nbf", json!(NOW + 3600))).unwrap().contains("not valid yet"));
+    assert!(why(with("aud", json!("other"))).unwrap().contains("audience"));
+    assert!(why(with("aud", Value::Null)).unwrap().contains("audience"));
+    assert_eq!(why(with("aud", json!("other mq"))), None);
+    let trusting = Settings { verify_aud: false, ..scene.settings() };
+    assert!(scene.read(trusting, &with("aud", json!("other"))).is_ok());
+}
+
+#[test]
+fn the_user_is_the_first_name_that_there_is() {
+    let scene = Scene::new();
+    let user = |claims: &[&str], value: &Value| {
+        let username_claims = claims.iter().map(|name| (*name).to_owned()).collect();
+        let settings = Settings { username_claims, ..scene.settings() };
+        scene.read(settings, value).map(|token| token.user)
+    };
+    assert_eq!(user(&["email", "name"], &with("name", json!("n"))), Ok("n".into()));
+    assert_eq!(user(&["email"], &claims()), Ok("u".into()));
+    let mut nameless = claims();
+    nameless["sub"] = Value::Null;
+    assert_eq!(user(&[], &nameless), Ok("given".into()));
+    nameless["client_id"] = json!("c");
+    assert_eq!(user(&[], &nameless), Ok("c".into()));
+}
+
+#[test]
+fn scopes_come_from_several_places() {
+    let scene = Scene::new();
+    let settings = Settings {
+        additional_scopes_keys: vec!["roles".into(), "extra".into()],
+        scope_aliases: BTreeMap::from([(
+            "admin".to_owned(),
+            vec!["mq.tag:administrator".to_owned()],
+        )]),
+        ..scene.settings()
+    };
+    let scopes = |claims: Value, settings: &Settings| {
+        let Value::Object(claims) = claims else { panic!("an object") };
+        Claims(claims).scopes(settings)
+    };
+    let claims = json!({
+        "scope": ["mq.read:a/b", "admin"],
+        "extra": {"mq": ["write:a/b"], "other": ["read:x/y"]},
+        "roles": "mq.configure:a/b nothing",
+        "authorization": {"permissions": [{"scopes": ["mq.tag:management"]}, {"rsid": 1}]},
+    });
+    let expected =
+        ["configure:a/b", "write:a/b", "tag:management", "read:a/b", "tag:administrator"];
+    assert_eq!(scopes(claims, &settings), expected);
+    let prefixed = Settings { scope_prefix: Some("api://".into()), ..settings.clone() };
+    assert_eq!(scopes(json!({"scope": "api://read:a/b mq.read:c/d"}), &prefixed), ["read:a/b"]);
+    let bare = Settings { scope_prefix: Some(String::new()), ..settings };
+    assert_eq!(scopes(json!({"scope": "read:a/b"}), &bare), ["read:a/b"]);
+}
+
+#[test]
+fn scopes_allow_by_their_wildcards() {
+    let of = |scope: &str| Scopes::parse(&[scope.to_owned()]);
+    let name = |pattern: &str, name: &str| {
+        of(&format!("read:v/{pattern}")).resource("v", name, Kind::Read)
+    };
+    assert!(name("*", "") && name("*", "any") && name("a*", "a") && name("a*c", "abc"));
+    assert!(name("*abc", "abcabc") && name("a*b*c", "a-b-c") && name("q", "q"));
+    assert!(!name("a*", "ba") && !name("a*c", "ab") && !name("aba*aba", "aba") && !name("q", "q2"));
+    assert!(name("a%2Ab", "a*b") && !name("a%2Ab", "axb") && name("a+b", "a b"));
+    assert!(of("write:%2F/q").resource("/", "q", Kind::Write) && of("read:%2f/*").vhost("/"));
+    assert!(!of("read:%2F/*").vhost("other"));
+    for scope in ["read:v", "read:v/a/b/c", "look:v/q", "read", "", "tag:administrator"] {
+        assert!(!of(scope).vhost("v"), "{scope}");
+    }
+    let topic = |scope: &str, key| of(scope).topic("v", Topic { exchange: "e", key }, Kind::Write);
+    assert!(topic("write:v/e/a.*", "a.b") && !topic("write:v/e/a.*", "b.a"));
+    assert!(!topic("write:v/e", "a.b") && !topic("read:v/e/*", "a.b"));
+}
