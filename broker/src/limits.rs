@@ -107,3 +107,6 @@ pub const SEGMENT_MIN: u64 = 1024 * 1024;
 
 /// The largest segment of the message log, octets.
 pub const SEGMENT_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Handshakes of TLS that go on at a time on one listener; what a handshake holds is some 20 KiB.
+pub const HANDSHAKES_MAX: usize = 2048;

@@ -75,11 +75,11 @@ fn main() -> Result<ExitCode> {
 
 fn serve(flags: &Flags) -> Result<()> {
     let sources = flags.sources();
-    let Loaded { mut config, settings, warnings } = load(&sources)?;
+    let Loaded { mut config, settings, notes } = load(&sources)?;
     let data_dir = config.data_dir.get_or_insert_with(|| PathBuf::from("./lepus-data")).clone();
     let open = keep_private(&data_dir);
     let (log, _written_at_exit) = Log::start(&config.log)?;
-    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    notes.iter().for_each(|warning| tracing::warn!("{warning}"));
     if let Err(error) = open {
         tracing::warn!("{} is open to others: {error}", data_dir.display());
     }
@@ -98,7 +98,7 @@ fn serve(flags: &Flags) -> Result<()> {
         let listeners = server::listen(&node.config())?;
         let readers = start_readers(&node)?;
         for listener in &listeners {
-            println!("listening amqp {}", listener.local_addr()?);
+            println!("listening {} {}", listener.protocol(), listener.address()?);
         }
         // Before it is said that all is ready, so that the signal never ends it from then on.
         let reloading = tokio::spawn(reload_at_hangup(node.clone(), sources, settings, log)?);

@@ -1,5 +1,6 @@
 //! The broker as a whole: virtual hosts, who is connected, alarms.
 
+mod defaults;
 mod entrance;
 mod parameters;
 mod vhosts;

@@ -23,7 +23,7 @@ impl Reloader {
     /// Reads all sources again. What can change while the broker runs does; of the rest it is said that
     /// it waits for a restart. With any fault nothing changes.
     pub fn reload(&mut self, node: &Arc<Node>) {
-        let Loaded { settings, warnings, .. } = match load(&self.sources) {
+        let Loaded { settings, notes, .. } = match load(&self.sources) {
             Ok(loaded) => loaded,
             Err(Faults(faults)) => {
                 faults.iter().for_each(|fault| tracing::error!("{fault}"));
@@ -31,7 +31,7 @@ impl Reloader {
                 return;
             }
         };
-        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        notes.iter().for_each(|warning| tracing::warn!("{warning}"));
         let (next, changes) = self.settings.changed_to(&settings);
         for change in &changes {
             match change.live {

@@ -70,7 +70,7 @@ impl Node {
         records: &[Record],
         stored: &HashMap<QueueId, QueueStats>,
     ) -> Result<(), String> {
-        self.restore_vhosts(records);
+        let is_new = self.restore_vhosts(records);
         let past = pasts(stored);
         let mut of_vhosts: HashMap<&str, Vec<&Record>> = HashMap::new();
         for record in records {
@@ -84,7 +84,9 @@ impl Node {
                 past.get(&QueueId(id.0)).cloned().unwrap_or_default()
             })?;
         }
-        self.restore_parameters(records)
+        self.restore_parameters(records)?;
+        self.vhosts().iter().filter(|_| is_new).for_each(|vhost| self.give_defaults(vhost));
+        Ok(())
     }
 
     /// What waits for a time, by whose it is.

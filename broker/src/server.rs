@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::config::listeners::SocketOptions;
 use crate::connection;
 use crate::node::Node;
+use crate::tls::Acceptor;
 use crate::watch;
 
 /// How long connections get to take leave at a stop.
@@ -23,37 +24,83 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the catalog may take at the end.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Opens the listeners for AMQP.
-pub fn listen(config: &Config) -> Result<Vec<TcpListener>> {
-    let addresses = config.listeners.tcp_addresses();
-    addresses.into_iter().map(|address| open(address, &config.socket)).collect()
+/// A port that clients come to.
+pub struct Listener {
+    socket: TcpListener,
+    /// What does the handshakes of TLS, if clients are to speak it.
+    acceptor: Option<Arc<Acceptor>>,
 }
 
-fn open(address: SocketAddr, options: &SocketOptions) -> Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-    let socket = socket.context("cannot make a socket")?;
-    socket.set_reuseaddr(true)?;
-    // Accepted sockets have them from the one that listens.
-    socket.set_keepalive(options.keepalive)?;
-    options.sndbuf.map(|octets| socket.set_send_buffer_size(octets)).transpose()?;
-    options.recbuf.map(|octets| socket.set_recv_buffer_size(octets)).transpose()?;
-    socket.bind(address).with_context(|| format!("cannot listen on {address}"))?;
-    Ok(socket.listen(options.backlog)?)
+impl Listener {
+    /// Listens for AMQP; over TLS where there is an acceptor.
+    ///
+    /// # Errors
+    /// The address is taken, or not this machine's.
+    pub fn open(
+        address: SocketAddr,
+        options: &SocketOptions,
+        acceptor: Option<Arc<Acceptor>>,
+    ) -> Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let socket = socket.context("cannot make a socket")?;
+        socket.set_reuseaddr(true)?;
+        // Accepted sockets have them from the one that listens.
+        socket.set_keepalive(options.keepalive)?;
+        options.sndbuf.map(|octets| socket.set_send_buffer_size(octets)).transpose()?;
+        options.recbuf.map(|octets| socket.set_recv_buffer_size(octets)).transpose()?;
+        socket.bind(address).with_context(|| format!("cannot listen on {address}"))?;
+        Ok(Self { socket: socket.listen(options.backlog)?, acceptor })
+    }
+
+    /// Where it is.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn address(&self) -> Result<SocketAddr> {
+        Ok(self.socket.local_addr()?)
+    }
+
+    /// What clients speak there.
+    pub fn protocol(&self) -> &'static str {
+        if self.acceptor.is_some() { "amqps" } else { "amqp" }
+    }
+}
+
+/// Opens all listeners that are configured.
+///
+/// # Errors
+/// One cannot be opened, or a certificate is not in order.
+pub fn listen(config: &Config) -> Result<Vec<Listener>> {
+    let open = |address, acceptor| Listener::open(address, &config.socket, acceptor);
+    let plain = config.listeners.tcp_addresses().into_iter();
+    let mut listeners = plain.map(|address| open(address, None)).collect::<Result<Vec<_>>>()?;
+    let encrypted = config.listeners.tls_addresses();
+    if !encrypted.is_empty() {
+        let acceptor = Acceptor::new(config.tls.clone(), &[], config.ssl_handshake_timeout);
+        let acceptor = acceptor.context("ssl_options")?;
+        for address in encrypted {
+            listeners.push(open(address, Some(acceptor.clone()))?);
+        }
+    }
+    Ok(listeners)
 }
 
 /// Serves until `stop` resolves; then takes leave of all connections.
-pub async fn run(node: Arc<Node>, listeners: Vec<TcpListener>, stop: impl Future<Output = ()>) {
+pub async fn run(node: Arc<Node>, listeners: Vec<Listener>, stop: impl Future<Output = ()>) {
     watch::check(&node);
-    let watching = tokio::spawn(watch::watch(node.clone()));
-    // On a worker: a connection accepted there is served there, without waking another thread.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(watch::watch(node.clone()));
+    // All of them share one acceptor.
+    if let Some(acceptor) = listeners.iter().find_map(|listener| listener.acceptor.clone()) {
+        tasks.spawn(acceptor.watch());
+    }
     let places = Arc::new(Places::new(&node.config()));
-    let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn(accept(node.clone(), listener, places.clone()));
+        // On a worker: a connection accepted there is served there, without waking another thread.
+        tasks.spawn(accept(node.clone(), listener, places.clone()));
     }
     stop.await;
-    accepting.abort_all();
-    watching.abort();
+    tasks.abort_all();
     node.close_all("broker forced connection closure with reason 'shutdown'");
     let all_gone = async {
         while node.connection_count() > 0 {
@@ -88,13 +135,13 @@ impl Places {
     }
 }
 
-async fn accept(node: Arc<Node>, listener: TcpListener, places: Arc<Places>) {
+async fn accept(node: Arc<Node>, listener: Listener, places: Arc<Places>) {
     while let Ok(place) = places.take().await {
-        match listener.accept().await {
+        match listener.socket.accept().await {
             Ok((stream, _)) => {
-                let node = node.clone();
+                let (node, acceptor) = (node.clone(), listener.acceptor.clone());
                 tokio::spawn(async move {
-                    connection::serve(node, stream).await;
+                    connection::serve(node, stream, acceptor).await;
                     drop(place);
                 });
             }

@@ -3,11 +3,18 @@
 import pika
 import pytest
 
-from interop import broker_url, unique, wait_until
+from interop import broker_url, tls_context, unique, wait_until
+
+
+def parameters():
+    found = pika.URLParameters(broker_url())
+    if broker_url().startswith("amqps:"):
+        found.ssl_options = pika.SSLOptions(tls_context(), found.host)
+    return found
 
 
 def connect():
-    return pika.BlockingConnection(pika.URLParameters(broker_url()))
+    return pika.BlockingConnection(parameters())
 
 
 class Inbox:

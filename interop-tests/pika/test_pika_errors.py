@@ -3,8 +3,8 @@
 import pika
 import pytest
 
-from conftest import Inbox, connect, fill, ready
-from interop import broker_url, unique
+from conftest import Inbox, connect, fill, parameters, ready
+from interop import unique
 
 
 def refused(connection, code, action):
@@ -184,6 +184,6 @@ def test_unknown_vhost():
 
 
 def connect_parameters(user, password):
-    parameters = pika.URLParameters(broker_url())
-    parameters.credentials = pika.PlainCredentials(user, password)
-    return parameters
+    wanted = parameters()
+    wanted.credentials = pika.PlainCredentials(user, password)
+    return wanted

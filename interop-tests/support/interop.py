@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import ssl
 import time
 import uuid
 
@@ -16,6 +17,14 @@ def broker_url():
     if not url:
         raise RuntimeError("LEPUS_URL is not set, e.g. LEPUS_URL=amqp://guest:guest@127.0.0.1:5672")
     return url
+
+
+def tls_context():
+    """How to speak TLS to a broker at `amqps://`: whom to trust, and who we are."""
+    folder = os.environ["LEPUS_CERTIFICATES"]
+    context = ssl.create_default_context(cafile=os.path.join(folder, "ca.pem"))
+    context.load_cert_chain(os.path.join(folder, "client.pem"), os.path.join(folder, "client.key"))
+    return context
 
 
 def unique(prefix):

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::conn::{Conn, Login};
+use crate::conn::{Conn, DEADLINE, Login};
 use crate::process::{Process, binary};
 
 /// A running broker.
@@ -58,35 +58,58 @@ impl Broker {
     /// Starts a broker that listens where its configuration says.
     #[must_use]
     pub fn with_listeners(config: &str) -> Broker {
-        Broker::spawn_with(Vec::new(), config, None)
+        Broker::as_configured(config).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// Starts a broker that listens as its configuration says, and nowhere else.
+    ///
+    /// # Errors
+    /// What it said instead of `ready`.
+    pub fn as_configured(config: &str) -> Result<Broker, String> {
+        Broker::prepare(&[], config, None).try_launch()
     }
 
     fn spawn(bind: &str, config: &str, descriptors: Option<u32>) -> Broker {
-        let args = ["--bind", bind, "--amqp-port", "0"].map(String::from).to_vec();
-        Broker::spawn_with(args, config, descriptors)
+        let args = ["--bind", bind, "--amqp-port", "0"];
+        let broker = Broker::prepare(&args, config, descriptors).try_launch();
+        broker.unwrap_or_else(|why| panic!("{why}"))
     }
 
-    fn spawn_with(mut args: Vec<String>, config: &str, descriptors: Option<u32>) -> Broker {
+    fn prepare(args: &[&str], config: &str, descriptors: Option<u32>) -> Broker {
         let dir = std::env::temp_dir().join(unique("broker"));
         std::fs::create_dir_all(&dir).expect("a temporary directory");
+        let mut args: Vec<String> = args.iter().map(ToString::to_string).collect();
         if !config.is_empty() {
             std::fs::write(dir.join("rabbitmq.conf"), config).expect("write the configuration");
             args.extend(["--config".into(), dir.join("rabbitmq.conf").display().to_string()]);
         }
         let setup = Some(Setup { dir, args, descriptors });
-        let mut broker = Broker { address: String::new(), process: None, setup };
-        broker.launch();
-        broker
+        Broker { address: String::new(), process: None, setup }
+    }
+
+    fn launch(&mut self) {
+        let Broker { setup, .. } = self;
+        let broker = Broker { address: String::new(), process: None, setup: setup.take() };
+        *self = broker.try_launch().unwrap_or_else(|why| panic!("{why}"));
     }
 
     /// Each start takes a free port: one that was free before may be taken by now.
-    fn launch(&mut self) {
+    fn try_launch(mut self) -> Result<Broker, String> {
         let setup = self.setup.as_ref().expect("a broker started here");
-        let process = Process::start(&setup.dir, &setup.args, setup.descriptors);
-        let process = process.unwrap_or_else(|why| panic!("{why}"));
-        let address = process.lines().iter().find_map(|line| line.strip_prefix("listening amqp "));
-        self.address = address.expect("a line `listening amqp ADDRESS`").to_string();
-        self.process = Some(process);
+        self.process = Some(Process::start(&setup.dir, &setup.args, setup.descriptors)?);
+        self.address = self.listener("amqp").or(self.listener("amqps")).unwrap_or_default();
+        Ok(self)
+    }
+
+    fn listener(&self, protocol: &str) -> Option<String> {
+        let start = format!("listening {protocol} ");
+        self.lines().iter().find_map(|line| line.strip_prefix(&start)).map(str::to_owned)
+    }
+
+    /// Where it listens for AMQP over TLS.
+    #[must_use]
+    pub fn tls_address(&self) -> String {
+        self.listener("amqps").expect("a line `listening amqps ADDRESS`")
     }
 
     /// Where it listens, `host:port`; another port after each restart.
@@ -134,6 +157,20 @@ impl Broker {
     /// Sends it a signal (`HUP`) that it lives on after.
     pub fn tell(&mut self, name: &str) {
         self.process.as_mut().expect("a broker started here").signal(name);
+    }
+
+    /// Waits until it has logged this, so many times.
+    #[track_caller]
+    pub fn wait_for_log(&self, text: &str, times: usize) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.log().matches(text).count() < times {
+            assert!(
+                Instant::now() < deadline,
+                "no {text:?}, {times} times, in its log:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Where its configuration is, if it was given one.

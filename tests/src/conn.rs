@@ -2,13 +2,16 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use amq_protocol::protocol::{AMQPClass, channel, connection};
 use amq_protocol::types::FieldTable;
 
+use rustls::ClientConnection;
+
 use crate::chan::Chan;
+use crate::socket::Socket;
 use crate::values::{flag, table};
 use crate::wire::{Frame, HEARTBEAT, Method, encode, frame};
 
@@ -79,7 +82,7 @@ impl Login {
 /// A connection that sends and reads frames, nothing more.
 #[derive(Debug)]
 pub struct Conn {
-    stream: TcpStream,
+    stream: Socket,
     read: Vec<u8>,
     waiting: VecDeque<Frame>,
     /// The server's properties of `connection.start`.
@@ -94,6 +97,10 @@ impl Conn {
     pub fn dial(address: &str) -> Conn {
         let stream = TcpStream::connect(address).expect("connect to the broker");
         stream.set_nodelay(true).expect("set TCP_NODELAY");
+        Conn::over(Socket::Plain(stream))
+    }
+
+    pub(crate) fn over(stream: Socket) -> Conn {
         Conn {
             stream,
             read: Vec::new(),
@@ -108,21 +115,49 @@ impl Conn {
     pub fn login(address: &str, login: &Login) -> Conn {
         let mut conn = Conn::dial(address);
         conn.start();
-        conn.send(0, login.start_ok());
-        let _: connection::Tune = conn.expect(0);
-        conn.send(0, login.tune_ok());
-        conn.frame_max = login.frame_max;
-        let _: connection::OpenOk =
-            conn.call(0, connection::Open { virtual_host: login.vhost.into() });
+        conn.open(login);
         conn
+    }
+
+    /// From connection.start up to open-ok.
+    pub fn open(&mut self, login: &Login) {
+        self.send(0, login.start_ok());
+        let _: connection::Tune = self.expect(0);
+        self.send(0, login.tune_ok());
+        self.frame_max = login.frame_max;
+        let _: connection::OpenOk =
+            self.call(0, connection::Open { virtual_host: login.vhost.into() });
     }
 
     /// Sends the protocol header and reads `connection.start`.
     pub fn start(&mut self) -> connection::Start {
+        self.try_start().expect("connection.start")
+    }
+
+    pub(crate) fn try_start(&mut self) -> Result<connection::Start, String> {
         self.send_raw(b"AMQP\0\0\x09\x01");
-        let start: connection::Start = self.expect(0);
+        let frame = self.read_frame(Instant::now() + DEADLINE)?;
+        let start =
+            frame.method().and_then(connection::Start::find).ok_or("no connection.start")?;
         self.server_properties = start.server_properties.clone();
-        start
+        Ok(start)
+    }
+
+    /// TLS of this connection: the one who speaks it, and its socket.
+    ///
+    /// # Panics
+    /// It has none.
+    pub fn tls(&mut self) -> (&mut ClientConnection, &mut TcpStream) {
+        match &mut self.stream {
+            Socket::Tls(tls) => (&mut tls.conn, &mut tls.sock),
+            Socket::Plain(_) => panic!("no TLS"),
+        }
+    }
+
+    /// This end's address.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        self.stream.tcp().local_addr().expect("an address")
     }
 
     /// Sends bytes as they are. A broker that has closed already is not an error: what it said before can be read.
@@ -254,7 +289,7 @@ impl Conn {
                     self.read.escape_ascii()
                 ));
             }
-            self.stream.set_read_timeout(Some(left)).expect("set the read timeout");
+            self.stream.set_read_timeout(left).expect("set the read timeout");
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Err("the broker closed the socket".into()),
                 Ok(count) => self.read.extend(&chunk[..count]),

@@ -21,6 +21,8 @@ mod chan;
 mod conn;
 mod process;
 mod random;
+mod socket;
+mod tls;
 mod values;
 mod wire;
 
@@ -35,6 +37,7 @@ pub use chan::{Chan, Message};
 pub use conn::{Conn, DEADLINE, Login};
 pub use process::binary as lepus_binary;
 pub use random::Random;
+pub use tls::{Authority, Files, Issued, TlsClient, named, server};
 pub use values::*;
 pub use wire::{
     BODY, Frame, HEADER, HEARTBEAT, METHOD, Method, body_frame, frame, header_frame, method_frame,

@@ -82,8 +82,6 @@ impl Process {
     /// Sends it a signal (`TERM`, `INT`, `KILL`) and waits for its end.
     pub fn end(mut self, signal: &str) -> ExitStatus {
         self.signal(signal);
-        // Kept open: the wrapper takes its end for the end of this process.
-        let _stdin = self.child.stdin.take();
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("wait for the broker") {

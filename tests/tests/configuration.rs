@@ -255,7 +255,7 @@ fn a_hangup_reads_the_file_again() {
 }
 
 #[test]
-fn levels_and_loopback_users_change_at_a_hangup() {
+fn levels_change_at_a_hangup() {
     lepus_only!("the signal is Lepus' own");
     let mut broker = Broker::with_config("log.default.level = info\n");
     drop(broker.connect());
@@ -285,4 +285,75 @@ fn consumers_of_queues_without_a_timeout_have_the_brokers() {
     ch.publish("", &queue, "body");
     assert!(!ch.delivery().method.redelivered);
     assert!(ch.delivery().method.redelivered);
+}
+
+#[test]
+fn watermarks_change_at_a_hangup() {
+    lepus_only!("the signal is Lepus' own");
+    let mut broker = Broker::with_config("");
+    fs::write(broker.config_file(), "vm_memory_high_watermark.absolute = 1\n").unwrap();
+    broker.tell("HUP");
+    // It was started without a file, so that it does not look for one.
+    await_log(&broker, READ_AGAIN, 1);
+    assert!(!broker.log().contains("memory alarm set"));
+
+    let mut broker = Broker::with_config("vm_memory_high_watermark.relative = 0.4\n");
+    fs::write(broker.config_file(), "vm_memory_high_watermark.absolute = 1\n").unwrap();
+    broker.tell("HUP");
+    await_log(&broker, "memory alarm set", 1);
+    fs::write(broker.config_file(), "disk_free_limit.absolute = 1000000TB\n").unwrap();
+    broker.tell("HUP");
+    await_log(&broker, "memory alarm cleared", 1);
+    await_log(&broker, "disk alarm set", 1);
+}
+
+#[test]
+fn a_log_file_is_put_aside_when_it_is_large() {
+    lepus_only!("its log is known");
+    let config = "log.file = log/a.log\nlog.file.rotation.size = 1000\nlog.file.rotation.count = 2\n\
+                  log.file.formatter = json\nlog.console = false\n";
+    let broker = Broker::with_config(config);
+    let directory = broker.config_file().with_file_name("log");
+    let deadline = Instant::now() + DEADLINE;
+    while !directory.join("a.log.2").exists() {
+        drop(broker.connect());
+        assert!(Instant::now() < deadline, "it was not put aside twice");
+    }
+    assert!(!directory.join("a.log.3").exists());
+    assert_eq!(broker.log(), "", "nothing goes to the console");
+    for name in ["a.log", "a.log.1", "a.log.2"] {
+        assert_eq!(mode(&directory.join(name)), 0o600);
+    }
+    let text = fs::read_to_string(directory.join("a.log.1")).unwrap();
+    let line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert!(line["msg"].is_string(), "{line}");
+}
+
+#[test]
+fn a_new_virtual_host_has_default_policies_and_limits() {
+    lepus_only!("the policies are in its configuration");
+    let mut broker = Broker::with_config(
+        "default_policies.operator.short.queue_pattern = ^short\n\
+         default_policies.operator.short.max_length = 2\n\
+         default_policies.operator.none.vhost_pattern = ^other$\n\
+         default_policies.operator.none.max_length = 1\n\
+         default_limits.vhosts.one.max_queues = 2\n\
+         cluster_name = here\n",
+    );
+    for _ in 0..2 {
+        let mut conn = broker.connect();
+        let mut ch = conn.channel(1);
+        let names = ["short", "long"].map(|name| {
+            ch.declare(queue::Declare { durable: true, ..declare(name) });
+            name
+        });
+        for name in names.iter().flat_map(|name| [name; 3]) {
+            ch.publish("", name, "body");
+        }
+        ch.expect_counts("short", (2, 0));
+        let text = "PRECONDITION_FAILED - cannot declare queue 'third': queue limit in vhost '/' (2) is reached";
+        ch.refused(declare("third"), 406, text);
+        drop(conn);
+        broker.restart_by_stop();
+    }
 }

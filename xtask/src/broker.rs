@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::tools;
+use crate::{certificates, tools};
 
 /// How long it may take to say `ready`, and to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,14 +26,39 @@ impl Broker {
     /// Starts the binary with an empty data directory and waits until it serves.
     pub(crate) fn start(binary: &Path) -> Result<Self> {
         let dir = tools::scratch("interop")?;
+        Self::launch(binary, &dir, &["--bind", "127.0.0.1", "--amqp-port", "0"])
+    }
+
+    /// The same with TLS only, for clients with a certificate. The folder of all certificates comes too.
+    pub(crate) fn start_with_tls(binary: &Path) -> Result<(Self, PathBuf)> {
+        let dir = tools::scratch("interop-tls")?;
+        certificates::write(&dir)?;
+        let path = |name: &str| dir.join(name).display().to_string();
+        let lines = [
+            ("listeners.tcp", "none".to_owned()),
+            ("listeners.ssl.1", "127.0.0.1:0".to_owned()),
+            ("ssl_options.cacertfile", path("ca.pem")),
+            ("ssl_options.certfile", path("server.pem")),
+            ("ssl_options.keyfile", path("server.key")),
+            ("ssl_options.verify", "verify_peer".to_owned()),
+            ("ssl_options.fail_if_no_peer_cert", "true".to_owned()),
+        ];
+        let config: String =
+            lines.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        std::fs::write(dir.join("rabbitmq.conf"), config).context("cannot write the settings")?;
+        let broker = Self::launch(binary, &dir, &["--config", "rabbitmq.conf"])?;
+        Ok((broker, dir))
+    }
+
+    fn launch(binary: &Path, dir: &Path, args: &[&str]) -> Result<Self> {
         let log = dir.join("lepus.log");
         let data = dir.join("lepus-data");
         if data.exists() {
             std::fs::remove_dir_all(&data).context("cannot remove the last run's data")?;
         }
         let child = Command::new(binary)
-            .args(["--bind", "127.0.0.1", "--amqp-port", "0"])
-            .current_dir(&dir)
+            .args(args)
+            .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).context("cannot create the broker's log")?)
@@ -42,7 +67,14 @@ impl Broker {
         let mut broker = Self { child, url: String::new(), log };
         let stdout = broker.child.stdout.take().context("the broker has no standard output")?;
         let address = listening(&read_lines(stdout)).with_context(|| broker.last_words())?;
-        broker.url = format!("amqp://guest:guest@{address}");
+        broker.url = match address.split_once(' ') {
+            Some(("amqps", address)) => {
+                // The name in the certificate.
+                let port = address.rsplit_once(':').map_or("", |(_, port)| port);
+                format!("amqps://guest:guest@localhost:{port}")
+            }
+            _ => format!("amqp://guest:guest@{}", address.trim_start_matches("amqp ")),
+        };
         Ok(broker)
     }
 
@@ -103,7 +135,7 @@ fn read_lines(stdout: ChildStdout) -> Receiver<String> {
     receiver
 }
 
-/// The address from the lines up to `ready`.
+/// The protocol and address from the lines up to `ready`.
 fn listening(lines: &Receiver<String>) -> Result<String> {
     let deadline = Instant::now() + PATIENCE;
     let mut address = None;
@@ -111,10 +143,10 @@ fn listening(lines: &Receiver<String>) -> Result<String> {
         let left = deadline.saturating_duration_since(Instant::now());
         match lines.recv_timeout(left) {
             Ok(line) if line == "ready" => {
-                return address.context("the broker named no `listening amqp ADDRESS`");
+                return address.context("the broker named no `listening PROTOCOL ADDRESS`");
             }
             Ok(line) => {
-                address = line.strip_prefix("listening amqp ").map(str::to_owned).or(address);
+                address = line.strip_prefix("listening ").map(str::to_owned).or(address);
             }
             Err(RecvTimeoutError::Timeout) => bail!("the broker was not ready in {PATIENCE:?}"),
             Err(RecvTimeoutError::Disconnected) => bail!("the broker ended before it was ready"),

@@ -6,21 +6,39 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::broker::Broker;
-use crate::tools;
+use crate::{tls_scan, tools};
 
 /// A client's folder, and how its suite is run.
 struct Client {
     name: &'static str,
-    run: fn(&Client, url: &str) -> Result<()>,
+    run: fn(&Client, at: &Target) -> Result<()>,
+    /// It is told how to speak TLS as well.
+    tls: bool,
+}
+
+/// The broker that the suites go to.
+struct Target {
+    url: String,
+    /// For `amqps://`: where `ca.pem`, and `client.pem` with `client.key`, are.
+    certificates: Option<PathBuf>,
+}
+
+impl Target {
+    fn tell(&self, command: &mut Command) {
+        command.env("LEPUS_URL", &self.url);
+        if let Some(folder) = &self.certificates {
+            command.env("LEPUS_CERTIFICATES", folder);
+        }
+    }
 }
 
 const CLIENTS: &[Client] = &[
-    Client { name: "pika", run: pytest },
-    Client { name: "kombu", run: pytest },
-    Client { name: "celery", run: pytest },
-    Client { name: "dramatiq", run: pytest },
-    Client { name: "amqplib", run: node },
-    Client { name: "lapin", run: rust },
+    Client { name: "pika", run: pytest, tls: true },
+    Client { name: "kombu", run: pytest, tls: false },
+    Client { name: "celery", run: pytest, tls: false },
+    Client { name: "dramatiq", run: pytest, tls: false },
+    Client { name: "amqplib", run: node, tls: false },
+    Client { name: "lapin", run: rust, tls: true },
 ];
 
 /// Refuses names that are no client.
@@ -43,13 +61,35 @@ pub(crate) fn run_against(binary: &Path, only: &[String]) -> Result<()> {
     broker.stop()
 }
 
-/// Runs the suites against the broker at `url`: all of them, whatever fails.
+/// The same over TLS, with certificates on both sides, and a scan for what is weak.
+pub(crate) fn run_with_tls(binary: &Path, only: &[String]) -> Result<()> {
+    let (mut broker, folder) = Broker::start_with_tls(binary)?;
+    println!("lepus serves at {}", broker.url());
+    let suites = run_suites(
+        &Target { url: broker.url().to_owned(), certificates: Some(folder.clone()) },
+        only,
+    );
+    let scanned = if only.is_empty() { tls_scan::scan(broker.url(), &folder) } else { Ok(()) };
+    broker.check_alive()?;
+    suites.and(scanned)?;
+    broker.stop()
+}
+
+/// Runs the suites against the broker at `url`.
 pub(crate) fn run(url: &str, only: &[String]) -> Result<()> {
-    let wanted = |client: &&Client| only.is_empty() || only.iter().any(|name| name == client.name);
+    run_suites(&Target { url: url.to_owned(), certificates: None }, only)
+}
+
+/// All of them, whatever fails.
+fn run_suites(at: &Target, only: &[String]) -> Result<()> {
+    let wanted = |client: &&Client| {
+        (only.is_empty() || only.iter().any(|name| name == client.name))
+            && (client.tls || at.certificates.is_none())
+    };
     let mut failed = Vec::new();
     for client in CLIENTS.iter().filter(wanted) {
         println!("--> {}", client.name);
-        if let Err(error) = (client.run)(client, url) {
+        if let Err(error) = (client.run)(client, at) {
             println!("--> {}: FAILED: {error:#}", client.name);
             failed.push(client.name);
         }
@@ -65,10 +105,11 @@ fn folder(name: &str) -> Result<PathBuf> {
 }
 
 /// The Python clients share one virtual environment.
-fn pytest(client: &Client, url: &str) -> Result<()> {
+fn pytest(client: &Client, at: &Target) -> Result<()> {
     let python = python()?;
     let mut command = Command::new(python);
-    command.args(["-m", "pytest", client.name]).current_dir(folder("")?).env("LEPUS_URL", url);
+    command.args(["-m", "pytest", client.name]).current_dir(folder("")?);
+    at.tell(&mut command);
     tools::run(&mut command)
 }
 
@@ -86,7 +127,7 @@ fn python() -> Result<PathBuf> {
     Ok(python)
 }
 
-fn node(client: &Client, url: &str) -> Result<()> {
+fn node(client: &Client, at: &Target) -> Result<()> {
     let folder = folder(client.name)?;
     tools::ensure_program("npm", &["--version"], &["nodejs", "npm"])?;
     let lock = folder.join("package-lock.json");
@@ -96,10 +137,14 @@ fn node(client: &Client, url: &str) -> Result<()> {
     })
     .context("setting up the Node clients")?;
     let npm = ["test", "--silent"];
-    tools::run(Command::new("npm").args(npm).current_dir(&folder).env("LEPUS_URL", url))
+    let mut command = Command::new("npm");
+    at.tell(command.args(npm).current_dir(&folder));
+    tools::run(&mut command)
 }
 
-fn rust(_: &Client, url: &str) -> Result<()> {
+fn rust(_: &Client, at: &Target) -> Result<()> {
     let binary = tools::build(&["--package", "lepus-interop-lapin"])?;
-    tools::run(Command::new(binary).env("LEPUS_URL", url))
+    let mut command = Command::new(binary);
+    at.tell(&mut command);
+    tools::run(&mut command)
 }

@@ -3,12 +3,14 @@
 mod bench;
 mod bench_storage;
 mod broker;
+mod certificates;
 mod crash;
 mod deny;
 mod differential;
 mod interop;
 mod soak;
 mod steps;
+mod tls_scan;
 mod tools;
 
 use std::process::ExitCode;

@@ -121,7 +121,11 @@ fn unit_and_blackbox() -> Result<Outcome> {
 fn interop_step(args: &TestArgs) -> Result<Outcome> {
     match &args.broker_url {
         Some(url) => interop::run(url, &args.client)?,
-        None => interop::run_against(&build_lepus()?, &args.client)?,
+        None => {
+            let lepus = build_lepus()?;
+            interop::run_against(&lepus, &args.client)?;
+            interop::run_with_tls(&lepus, &args.client)?;
+        }
     }
     Ok(Outcome::Passed)
 }

@@ -6,6 +6,7 @@
 mod authority;
 mod backend;
 mod changes;
+mod distinguished_name;
 mod failures;
 mod http;
 mod internal;

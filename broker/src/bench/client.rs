@@ -43,8 +43,11 @@ pub(super) enum QueueKind {
 impl Client {
     /// Connects, logs in and opens the channel.
     pub fn connect(target: &Target) -> Result<Self> {
-        let stream = TcpStream::connect_timeout(&target.addr, REPLY_TIMEOUT)
-            .with_context(|| format!("cannot connect to {}", target.addr))?;
+        let stream = match &target.tls {
+            None => TcpStream::connect_timeout(&target.addr, REPLY_TIMEOUT).map_err(Into::into),
+            Some(tunnel) => tunnel.open(target.addr),
+        };
+        let stream = stream.with_context(|| format!("cannot connect to {}", target.addr))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
         let mut client = Self { stream, reader: FrameReader::new(), frame_max: FRAME_MAX };

@@ -24,6 +24,7 @@ mod raw;
 mod report;
 mod shared;
 mod topology;
+mod tunnel;
 mod url;
 mod window;
 mod wire;

@@ -4,33 +4,43 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use super::tunnel::Tunnel;
+
 const DEFAULT_PORT: u16 = 5672;
+const DEFAULT_TLS_PORT: u16 = 5671;
 
 /// A broker's address and how to log in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Target {
     pub addr: SocketAddr,
     pub user: String,
     pub password: String,
     pub vhost: String,
+    /// For `amqps://`.
+    pub tls: Option<Tunnel>,
 }
 
 impl Target {
     /// Reads `amqp://user:password@host:port/vhost`; every part but the host may be left out.
+    /// `amqps://` wants `?cacertfile=FILE`, and takes `certfile` and `keyfile`, as in RabbitMQ's URIs.
     pub fn parse(url: &str) -> Result<Self> {
         let rest = match url.split_once("://") {
             Some(("amqp", rest)) => rest,
-            Some((scheme, _)) => bail!("{scheme}:// is not supported, only amqp://"),
+            Some(("amqps", rest)) => rest,
+            Some((scheme, _)) => bail!("{scheme}:// is not supported, only amqp:// and amqps://"),
             None => url,
         };
-        let rest = rest.split('?').next().unwrap_or(rest);
+        let encrypted = url.starts_with("amqps:");
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, host) = authority.rsplit_once('@').unwrap_or(("guest:guest", authority));
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
         // `amqp://host/` strictly names the vhost "", which nobody has; everyone who writes it means "/".
         let vhost = if path.is_empty() { "/".to_owned() } else { percent_decode(path)? };
+        let port = if encrypted { DEFAULT_TLS_PORT } else { DEFAULT_PORT };
         Ok(Self {
-            addr: resolve(host)?,
+            addr: resolve(host, port)?,
+            tls: encrypted.then(|| Tunnel::new(host, query)).transpose()?,
             user: percent_decode(user)?,
             password: percent_decode(password)?,
             vhost,
@@ -38,11 +48,11 @@ impl Target {
     }
 }
 
-fn resolve(host: &str) -> Result<SocketAddr> {
+fn resolve(host: &str, default_port: u16) -> Result<SocketAddr> {
     let has_port = host
         .rsplit_once(':')
         .is_some_and(|(_, port)| port.parse::<u16>().is_ok() && !host.ends_with(']'));
-    let full = if has_port { host.to_owned() } else { format!("{host}:{DEFAULT_PORT}") };
+    let full = if has_port { host.to_owned() } else { format!("{host}:{default_port}") };
     full.to_socket_addrs()
         .with_context(|| format!("cannot resolve {full}"))?
         .next()
@@ -87,7 +97,8 @@ mod tests {
 
     #[test]
     fn refused() {
-        assert!(Target::parse("amqps://127.0.0.1").is_err());
+        assert!(Target::parse("amqps://127.0.0.1").is_err(), "whom to trust is not said");
+        assert!(Target::parse("http://127.0.0.1").is_err());
         assert!(Target::parse("amqp://127.0.0.1/%zz").is_err());
     }
 }

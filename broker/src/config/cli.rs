@@ -100,7 +100,7 @@ pub fn run(args: ConfigArgs) -> ExitCode {
 fn report(loaded: Result<Loaded, Faults>, show: impl FnOnce(&Loaded)) -> ExitCode {
     match loaded {
         Ok(loaded) => {
-            loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            loaded.notes.iter().for_each(|warning| eprintln!("warning: {warning}"));
             show(&loaded);
             ExitCode::SUCCESS
         }

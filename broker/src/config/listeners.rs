@@ -71,8 +71,6 @@ impl Listeners {
 pub struct SocketOptions {
     /// `backlog`: connections that wait to be accepted.
     pub backlog: u32,
-    /// `nodelay`.
-    pub nodelay: bool,
     /// `keepalive`.
     pub keepalive: bool,
     /// `sndbuf`, octets.
@@ -83,7 +81,7 @@ pub struct SocketOptions {
 
 impl Default for SocketOptions {
     fn default() -> Self {
-        Self { backlog: 1024, nodelay: true, keepalive: false, sndbuf: None, recbuf: None }
+        Self { backlog: 1024, keepalive: false, sndbuf: None, recbuf: None }
     }
 }
 

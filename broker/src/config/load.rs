@@ -29,7 +29,7 @@ pub struct Loaded {
     /// What it was made of.
     pub settings: Settings,
     /// What the operator should know: keys that do nothing.
-    pub warnings: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 /// Why there is no configuration: all reasons.
@@ -61,7 +61,11 @@ fn make(found: Found, environment: &BTreeMap<String, String>) -> Result<Loaded, 
     let settings =
         Settings::of(substituted(merged(given), environment, &mut faults), &mut warnings);
     let config = settings.config(&mut faults);
-    if faults.is_empty() { Ok(Loaded { config, settings, warnings }) } else { Err(Faults(faults)) }
+    if faults.is_empty() {
+        Ok(Loaded { config, settings, notes: warnings })
+    } else {
+        Err(Faults(faults))
+    }
 }
 
 /// One setting for each key: the last one, where the first one stood.

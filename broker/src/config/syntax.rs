@@ -68,7 +68,7 @@ pub fn words(key: &str) -> Option<Vec<String>> {
         match character {
             '.' => words.push(String::new()),
             '\\' if characters.next() == Some('.') => word.push('.'),
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => word.push(character),
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' | '*' => word.push(character),
             _ => return None,
         }
     }
@@ -76,7 +76,7 @@ pub fn words(key: &str) -> Option<Vec<String>> {
 }
 
 const NOT_A_LINE: &str = "a line must be `key = value`";
-const NOT_A_KEY: &str = "a key is words of letters, digits, `-` and `_` with dots between them (`\\.` inside of a word)";
+const NOT_A_KEY: &str = "a key is words of letters, digits, `-`, `_` and `*` with dots between them (`\\.` inside of a word)";
 const NO_VALUE: &str = "a line must be `key = value`: there is no value";
 const AFTER_QUOTE: &str = "nothing but a comment may follow a quoted value";
 const NO_FILE: &str = "`include` names a file by letters, digits and `- _ . * /`";

@@ -1,5 +1,6 @@
 //! What can be set about TLS, for listeners and for clients of our own.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The options below `ssl_options`, `management.ssl` and the like.
@@ -26,10 +27,22 @@ pub struct TlsOptions {
     pub ciphers: Vec<String>,
     /// `honor_cipher_order`: whether ours counts.
     pub honor_cipher_order: Option<bool>,
+    /// `sni.HOST.certfile` and `sni.HOST.keyfile`, of listeners: certificates for clients that ask for
+    /// that host.
+    pub hosts: BTreeMap<String, HostCertificate>,
     /// `sni`, of clients: the name to ask for.
     pub sni: Option<String>,
     /// `hostname_verification`, of clients: whether the name in the certificate counts.
     pub hostname_verification: Option<bool>,
+}
+
+/// The certificate for one host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostCertificate {
+    /// `certfile`: PEM.
+    pub certfile: Option<PathBuf>,
+    /// `keyfile`: PEM; the key is in `certfile` if it is not given.
+    pub keyfile: Option<PathBuf>,
 }
 
 /// A version of TLS.

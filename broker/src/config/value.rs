@@ -12,8 +12,10 @@ use std::time::Duration;
 pub struct Reader<T> {
     /// What is allowed, to be read after "allowed is".
     pub allowed: Cow<'static, str>,
-    read: Box<dyn Fn(&str) -> Option<T> + Send + Sync>,
+    read: Read<T>,
 }
+
+type Read<T> = Box<dyn Fn(&str) -> Option<T> + Send + Sync>;
 
 impl<T: 'static> Reader<T> {
     fn new(

@@ -5,14 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use amq_protocol::types::{AMQPValue, FieldTable};
 use lepus_protocol::handshake::Tuning;
 
+use crate::access::peer_certificate::PeerCertificate;
 use crate::events::{Event, address, fields};
 use crate::node::Node;
+use crate::tls;
 
 /// Addresses, times, and what the client says of itself.
 pub struct Facts {
     peer: SocketAddr,
     local: SocketAddr,
     connected_at: u64,
+    tls: Option<tls::Facts>,
     mechanism: String,
     client_properties: FieldTable,
     /// The client has tried to log in: from then on operators hear of the connection.
@@ -26,6 +29,7 @@ impl Facts {
             peer: SocketAddr::new(from, 0),
             local: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
             connected_at: now,
+            tls: None,
             mechanism: String::new(),
             client_properties: FieldTable::default(),
             introduced: false,
@@ -35,6 +39,21 @@ impl Facts {
     /// Both ends of the socket.
     pub fn set_addresses(&mut self, peer: SocketAddr, local: SocketAddr) {
         (self.peer, self.local) = (peer, local);
+    }
+
+    /// The connection is encrypted.
+    pub fn set_tls(&mut self, tls: tls::Facts) {
+        self.tls = Some(tls);
+    }
+
+    /// Whether it is over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The certificate that the client has proved to be its own.
+    pub fn peer_certificate(&self) -> Option<&PeerCertificate> {
+        self.tls.as_ref()?.certificate.as_ref()
     }
 
     /// The client logs in.
@@ -81,11 +100,8 @@ impl Facts {
                 .text("user", user)
                 .text("type", "network")
                 .by(vhost, user);
-            for name in ["ssl_hash", "ssl_cipher", "ssl_key_exchange", "ssl_protocol"] {
-                event = event.text(name, "");
-            }
-            for name in ["peer_cert_validity", "peer_cert_issuer", "peer_cert_subject"] {
-                event = event.text(name, "");
+            for (name, value) in self.tls_texts() {
+                event = event.text(name, value);
             }
             self.identity(self.ends(event), node, connection)
         });
@@ -112,6 +128,23 @@ impl Facts {
         }
     }
 
+    /// Empty where they do not apply.
+    fn tls_texts(&self) -> [(&'static str, &str); 7] {
+        let tls = |get: fn(&tls::Facts) -> &'static str| self.tls.as_ref().map_or("", get);
+        let certificate = |get: fn(&PeerCertificate) -> &String| {
+            self.peer_certificate().map_or("", |certificate| get(certificate))
+        };
+        [
+            ("ssl_hash", tls(|tls| tls.hash)),
+            ("ssl_cipher", tls(|tls| tls.cipher)),
+            ("ssl_key_exchange", tls(|tls| tls.key_exchange)),
+            ("ssl_protocol", tls(|tls| tls.protocol)),
+            ("peer_cert_validity", certificate(|certificate| &certificate.validity)),
+            ("peer_cert_issuer", certificate(|certificate| &certificate.issuer)),
+            ("peer_cert_subject", certificate(|certificate| &certificate.subject)),
+        ]
+    }
+
     fn ends(&self, event: Event) -> Event {
         event
             .text("host", &address(self.local.ip()))
@@ -119,6 +152,6 @@ impl Facts {
             .number("peer_port", u64::from(self.peer.port()))
             .text("protocol", "{0,9,1}")
             .text("auth_mechanism", &self.mechanism)
-            .flag("ssl", false)
+            .flag("ssl", self.tls.is_some())
     }
 }

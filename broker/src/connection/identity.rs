@@ -3,6 +3,8 @@
 use amq_protocol::protocol::connection::Start;
 use amq_protocol::types::{AMQPValue, FieldTable, LongString};
 
+use crate::config::Config;
+
 /// The version of RabbitMQ whose behaviour clients may expect. Celery's kombu only uses
 /// channel-wide prefetch limits, and with them fetches ahead of delayed tasks, below 4.0.
 const VERSION: &str = "3.13.7";
@@ -21,7 +23,8 @@ const CAPABILITIES: &[&str] = &[
 ];
 
 /// connection.start, with the SASL mechanisms that are offered.
-pub fn start(mechanisms: &str) -> Start {
+pub fn start(config: &Config, mechanisms: &str) -> Start {
+    let cluster_name = config.cluster_name.as_deref().unwrap_or("lepus");
     let mut capabilities = FieldTable::default();
     for name in CAPABILITIES {
         capabilities.insert((*name).into(), AMQPValue::Boolean(true));
@@ -32,7 +35,7 @@ pub fn start(mechanisms: &str) -> Start {
         ("product", "RabbitMQ"),
         ("version", VERSION),
         ("platform", "Lepus"),
-        ("cluster_name", "lepus"),
+        ("cluster_name", cluster_name),
         ("information", "AMQP 0-9-1 message broker"),
         ("copyright", "The Lepus authors"),
         ("broker", "Lepus"),

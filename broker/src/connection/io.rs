@@ -11,18 +11,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
+use super::entry::Ends;
 use super::link::{Gone, Link};
+use super::transport::Transport;
 use crate::clock::now_ms;
 use crate::limits::{
     BACKLOG_PAUSE, BACKLOG_PAUSE_MAX, BACKLOG_SOFT, CLOSE_TIMEOUT, READ_BETWEEN_BODIES, READ_CHUNK,
     READS_PER_TURN,
 };
+use crate::linger::linger;
 use crate::mailbox::Mail;
 use crate::node::Node;
+use crate::tls;
 
 /// A peer of whom so many octets were read without a pause streams.
 const STREAMING: usize = 32 * 1024;
@@ -32,12 +34,16 @@ thread_local! {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(node: Arc<Node>, stream: TcpStream) {
-    let Ok(from) = stream.peer_addr() else { return };
-    let _ = stream.set_nodelay(true);
-    let mut link = Link::new(node, from.ip(), now_ms());
-    if let Ok(local) = stream.local_addr() {
-        link.facts.set_addresses(from, local);
+pub(super) async fn serve(
+    node: Arc<Node>,
+    stream: impl Transport,
+    ends: Ends,
+    tls: Option<tls::Facts>,
+) {
+    let mut link = Link::new(node, ends.peer.ip(), now_ms());
+    link.facts.set_addresses(ends.peer, ends.local);
+    if let Some(tls) = tls {
+        link.facts.set_tls(tls);
     }
     let timer = Box::pin(sleep(Duration::ZERO));
     let mut driver = Driver {
@@ -55,21 +61,16 @@ pub async fn serve(node: Arc<Node>, stream: TcpStream) {
     let _: Result<(), Gone> = poll_fn(|cx| driver.poll(cx)).await;
     let Driver { stream, link, .. } = driver;
     drop(link);
-    linger(stream).await;
+    leave(stream).await;
 }
 
-/// Lets the peer read the last words before the socket goes: closing with unread input would
-/// throw them away.
-async fn linger(mut stream: TcpStream) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let drain = async {
-        stream.shutdown().await?;
-        let mut sink = [0; 1024];
-        while stream.read(&mut sink).await? > 0 {}
-        std::io::Result::Ok(())
-    };
-    // Whichever way the peer goes, the socket is closed afterwards.
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, drain).await;
+/// Says goodbye, as far as the peer lets us.
+async fn leave(mut stream: impl Transport) {
+    stream.end();
+    let said = timeout(CLOSE_TIMEOUT, poll_fn(|cx| stream.poll_flush(cx))).await;
+    if matches!(said, Ok(Ok(()))) {
+        linger(stream.into_socket(), CLOSE_TIMEOUT).await;
+    }
 }
 
 /// How long to leave a streaming publisher alone, milliseconds: the longer the longer the backlog.
@@ -78,8 +79,8 @@ fn pause(backlog: usize) -> u64 {
     pause.min(BACKLOG_PAUSE_MAX.as_millis() as u64)
 }
 
-struct Driver {
-    stream: TcpStream,
+struct Driver<S> {
+    stream: S,
     link: Link,
     timer: Pin<Box<Sleep>>,
     /// When the timer fires, milliseconds.
@@ -101,14 +102,14 @@ struct Driver {
 /// Whether a step changed anything.
 type Progress = Result<bool, Gone>;
 
-impl Driver {
+impl<S: Transport> Driver<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         let mut reads = 0;
         loop {
             let now = now_ms();
             let mut progress = self.take_mail(now);
             progress |= self.poll_write(cx, now)?;
-            if self.link.is_over() {
+            if self.link.is_over() && !self.stream.owes() {
                 return Poll::Ready(Ok(()));
             }
             if reads < READS_PER_TURN {
@@ -142,16 +143,12 @@ impl Driver {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, now: u64) -> Progress {
-        if self.link.out.is_empty() {
+        if self.link.out.is_empty() && !self.stream.owes() {
             return Ok(false);
         }
         let unread = !self.link.wants_input();
         while !self.link.out.is_empty() {
-            let stream = Pin::new(&mut self.stream);
-            let written = self.link.out.write(|slices| match slices {
-                [one] => stream.poll_write(cx, one),
-                many => stream.poll_write_vectored(cx, many),
-            });
+            let written = self.link.out.write(|slices| self.stream.poll_write(cx, slices));
             match written {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(octets)) if octets > 0 => {
@@ -160,6 +157,11 @@ impl Driver {
                 }
                 Poll::Ready(_) => return Err(Gone),
             }
+        }
+        match self.stream.poll_flush(cx) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => return Err(Gone),
         }
         self.link.all_written();
         Ok(true)
@@ -188,13 +190,12 @@ impl Driver {
                 true => room.get_mut(..READ_BETWEEN_BODIES).unwrap_or_default(),
                 false => room,
             };
-            let mut buffer = ReadBuf::new(room);
-            let octets = match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+            let octets = match self.stream.poll_read(cx, room) {
                 Poll::Pending => {
                     self.streamed = 0;
                     return Ok(false);
                 }
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => buffer.filled().len(),
+                Poll::Ready(Ok(octets)) if octets > 0 => octets,
                 Poll::Ready(_) => return Err(Gone),
             };
             let backlog = self.give(scratch.get(..carried + octets).unwrap_or_default(), now);
@@ -208,7 +209,7 @@ impl Driver {
 
     /// Reads into a large body that is arriving; `None` if there is none.
     fn poll_read_body(&mut self, cx: &mut Context<'_>, now: u64) -> Result<Option<bool>, Gone> {
-        let stream = &self.stream;
+        let Some(stream) = self.stream.plain() else { return Ok(None) };
         let read = self.link.read_body(now, |room| match stream.poll_read_ready(cx) {
             Poll::Pending => Err(ErrorKind::WouldBlock),
             Poll::Ready(_) => stream.try_read_buf(room).map_err(|error| error.kind()),
@@ -222,9 +223,7 @@ impl Driver {
                 Ok(Some(true))
             }
             // After a false alarm of readiness the waker must be registered again.
-            Some(Err(ErrorKind::WouldBlock)) => {
-                Ok(Some(self.stream.poll_read_ready(cx).is_ready()))
-            }
+            Some(Err(ErrorKind::WouldBlock)) => Ok(Some(stream.poll_read_ready(cx).is_ready())),
             Some(Err(_)) => Err(Gone),
         }
     }

@@ -22,6 +22,7 @@ use lepus_protocol::method::{self, Method, MethodError, MethodId};
 use lepus_protocol::octets;
 use lepus_protocol::reply::ReplyCode;
 
+use super::entry;
 use super::facts::Facts;
 use super::identity::{self, ClientCapabilities};
 use crate::access::{Answer, Identity};
@@ -350,13 +351,13 @@ impl Link {
         match first_octets(input) {
             FirstOctets::NeedMore => 0,
             FirstOctets::Amqp091 => {
-                let mechanisms = self.mechanisms();
-                self.send(AMQPMethod::Start(identity::start(&mechanisms)));
+                let start = identity::start(&self.node.config(), &self.mechanisms());
+                self.send(AMQPMethod::Start(start));
                 self.phase = Phase::Handshake(Handshake::new(self.tuning));
                 PROTOCOL_HEADER.len()
             }
             FirstOctets::Other => {
-                tracing::info!(connection = self.connection, from = %self.from, "not AMQP 0-9-1");
+                entry::log_stranger(self.connection, self.from, input);
                 self.out.tail().extend_from_slice(&PROTOCOL_HEADER);
                 self.end(now);
                 input.len()

@@ -1,8 +1,11 @@
 //! Connections: a state machine without I/O, and the task that drives it over a socket.
 
+mod entry;
 mod facts;
 mod identity;
 mod io;
 pub(crate) mod link;
+mod proxy_header;
+mod transport;
 
-pub use io::serve;
+pub use entry::serve;

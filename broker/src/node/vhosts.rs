@@ -91,6 +91,7 @@ impl Node {
         if existing.is_none() {
             self.check_vhosts(&spec.name)?;
         }
+        let mut new = None;
         // Before anything is declared there.
         self.declared().change(self.store(), vec![record::put_vhost(&spec)]);
         let key = match existing {
@@ -100,11 +101,15 @@ impl Node {
             }
             None => {
                 let vhost = Arc::new(Vhost::new(spec.clone(), self.vhosts.census.clone()));
-                self.vhosts.all.write().insert(spec.name.clone(), vhost);
+                self.vhosts.all.write().insert(spec.name.clone(), vhost.clone());
+                new = Some(vhost);
                 "vhost.created"
             }
         };
         drop(changing);
+        if let Some(vhost) = new {
+            self.give_defaults(&vhost);
+        }
         tracing::info!(vhost = spec.name, user, "{key}");
         self.tell(|| event(key, &spec, user));
         Ok(())
@@ -144,14 +149,15 @@ impl Node {
     }
 
     /// Has the virtual hosts be those of a former life. A data directory without records of any is new,
-    /// or of a time when there was only one.
-    pub(crate) fn restore_vhosts(&self, records: &[Record]) {
+    /// or of a time when there was only one. `true`: it is new.
+    pub(crate) fn restore_vhosts(&self, records: &[Record]) -> bool {
         let recorded = |record: &Record| matches!(record, Record::Vhost { .. });
         let mut specs: BTreeMap<String, VhostSpec> = BTreeMap::new();
         for name in records.iter().filter_map(Record::vhost) {
             specs.entry(name.to_owned()).or_insert_with(|| VhostSpec::first(name));
         }
-        if specs.is_empty() {
+        let is_new = specs.is_empty();
+        if is_new {
             let name = &self.config().default_vhost;
             specs.insert(name.clone(), VhostSpec::first(name));
         }
@@ -167,6 +173,7 @@ impl Node {
         let vhost = |spec| Arc::new(Vhost::new(spec, self.vhosts.census.clone()));
         let all = specs.into_iter().map(|(name, spec)| (name, vhost(spec))).collect();
         *self.vhosts.all.write() = all;
+        is_new
     }
 }
 

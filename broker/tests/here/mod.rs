@@ -67,7 +67,7 @@ impl Here {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listeners = server::listen(&served.config()).unwrap();
-                tell.send(listeners[0].local_addr().unwrap().to_string()).unwrap();
+                tell.send(listeners[0].address().unwrap().to_string()).unwrap();
                 server::run(served, listeners, async { drop(stopped.await) }).await;
             });
         });

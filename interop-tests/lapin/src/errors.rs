@@ -5,14 +5,14 @@ use std::future::Future;
 use anyhow::{Context, Result, bail, ensure};
 use futures_lite::StreamExt;
 use lapin::{
-    BasicProperties, Channel, Connection, ConnectionProperties, Consumer, ErrorKind,
+    BasicProperties, Channel, Consumer, ErrorKind,
     message::Delivery,
     options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions},
     types::FieldTable,
 };
 
 use crate::support::{
-    Fixture, connect, consume, exclusive, fill, get, passive, ready, unique, url,
+    Fixture, connect, connect_to, consume, exclusive, fill, get, passive, ready, unique, url,
 };
 
 /// A passive declare reports what is there.
@@ -133,7 +133,7 @@ pub async fn exclusive_consumer(f: Fixture) -> Result<()> {
 }
 
 async fn connection_refused(url: &str, text: &str) -> Result<()> {
-    let Err(error) = Connection::connect(url, ConnectionProperties::default()).await else {
+    let Err(error) = connect_to(url).await else {
         bail!("connected to {url}");
     };
     ensure!(error.to_string().contains(text), "expected {text}: {error}");

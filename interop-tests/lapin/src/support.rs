@@ -1,8 +1,9 @@
 //! Connections, unique names, and waiting with deadlines.
 
 use std::{
-    env,
+    env, fs,
     future::Future,
+    path::PathBuf,
     process,
     sync::{
         Arc,
@@ -17,6 +18,8 @@ use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties, Consumer,
     message::{BasicGetMessage, Delivery},
     options::{BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, QueueDeclareOptions},
+    runtime::default_runtime,
+    tcp::{OwnedIdentity, OwnedTLSConfig},
     types::FieldTable,
 };
 
@@ -52,8 +55,21 @@ pub fn url() -> Result<String> {
 
 /// One more connection.
 pub async fn connect() -> Result<Connection> {
+    connect_to(&url()?).await.context("connecting to the broker")
+}
+
+/// A connection by that address; over TLS with the certificates in `LEPUS_CERTIFICATES`.
+pub async fn connect_to(url: &str) -> Result<Connection> {
+    let mut tls = OwnedTLSConfig::default();
+    if url.starts_with("amqps:") {
+        let folder = PathBuf::from(env::var("LEPUS_CERTIFICATES")?);
+        tls.cert_chain = Some(fs::read_to_string(folder.join("ca.pem"))?);
+        let (pem, key) =
+            (fs::read(folder.join("client.pem"))?, fs::read(folder.join("client.key"))?);
+        tls.identity = Some(OwnedIdentity::PKCS8 { pem, key });
+    }
     let options = ConnectionProperties::default();
-    Connection::connect(&url()?, options).await.context("connecting to the broker")
+    Ok(Connection::connect_with_config(url, options, tls, default_runtime()?).await?)
 }
 
 /// A name that no other scenario, run or client uses.

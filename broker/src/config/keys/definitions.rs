@@ -20,8 +20,8 @@ pub(super) fn keys() -> Vec<Key> {
         "definitions.https.url", "", text(),
             "where definitions are fetched from"
             => |c, _, url| c.definitions.url = Some(url);
-        "cluster_name", "", text(),
-            "what the broker is called"
+        "cluster_name", "lepus", text(),
+            "what clients are told that the broker is called", live
             => |c, _, name| c.cluster_name = Some(name);
         "node_name", "", text(),
             "what this process is called", outside

@@ -66,6 +66,7 @@ const IGNORED: &[(&str, &str)] = &[
     ("runtime_parameters.**", NOT_YET),
     ("product.**", "the name of the product does not change"),
     ("motd_file", "there is no banner"),
+    ("tcp_listen_options.nodelay", "small packets are never held back"),
     ("tcp_listen_options.exit_on_close", ERLANG),
     ("tcp_listen_options.buffer", ERLANG),
     ("tcp_listen_options.delay_send", ERLANG),

@@ -70,7 +70,7 @@ fn counts() -> Vec<Key> {
             "virtual hosts", live
             => |c, _, n| c.vhost_max = n;
         "cluster_queue_limit", "infinity", some(),
-            "queues of all virtual hosts", live
+            "queues of all virtual hosts"
             => |c, _, n| c.queue_max = n;
     }
 }

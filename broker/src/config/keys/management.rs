@@ -87,7 +87,7 @@ fn api() -> Vec<Key> {
             => |c, _, mode| c.management.rates_mode = mode;
         "management.sample_retention_policies.$section.$interval", "", number(0..=u64::MAX),
             "seconds between samples of `global`, `basic` or `detailed` that are kept for a `minute`, an `hour`, a `day` or so many seconds"
-            => |c, names, seconds| retain(c, names, seconds);
+            => retain;
         "management.cors.allow_origins.$name", "", text(),
             "an origin whose pages may ask"
             => |c, _, origin| c.management.cors_origins.push(origin);
@@ -112,13 +112,13 @@ fn api() -> Vec<Key> {
 /// Words that RabbitMQ has for times; others are seconds, or are passed over.
 fn retain(config: &mut Config, names: &Names<'_>, between: u64) {
     let [section, kept] = names else { return };
-    let kept = match *kept {
+    let kept = match &**kept {
         "minute" => 60,
         "hour" => 60 * 60,
         "day" => 24 * 60 * 60,
         seconds => seconds.parse().unwrap_or(0),
     };
-    config.management.retention.entry((*section).to_owned()).or_default().insert(kept, between);
+    config.management.retention.entry(section.to_string()).or_default().insert(kept, between);
 }
 
 fn headers() -> Vec<Key> {

@@ -18,14 +18,14 @@ use super::Config;
 use super::value::Reader;
 
 /// The words that stand where a pattern has `$name`, in order.
-pub type Names<'a> = [&'a str];
+pub type Names<'a> = [Cow<'a, str>];
 
 type Apply = Box<dyn Fn(&mut Config, &Names<'_>, &str) -> bool + Send + Sync>;
 
 /// A key, or a family of keys.
 pub struct Key {
-    /// Words with dots between them. `$name` is any one word, `$n` a number, `**` all words that
-    /// follow.
+    /// Words with dots between them. `$name` is any one word, `$n` a number, `$$name` one word or
+    /// more, `**` all words that follow.
     pub pattern: Cow<'static, str>,
     /// What its value may be.
     pub allowed: Cow<'static, str>,
@@ -98,24 +98,31 @@ impl Key {
     }
 
     /// What `$name` stands for if this is the key.
-    fn names<'a>(&self, key: &'a [String]) -> Option<Vec<&'a str>> {
+    fn names<'a>(&self, key: &'a [String]) -> Option<Vec<Cow<'a, str>>> {
         let mut names = Vec::new();
-        let mut words = key.iter();
-        for part in self.pattern.split('.') {
-            if part == "**" {
-                return words.next().map(|_| names);
-            }
-            let word = words.next()?;
+        let mut rest = key;
+        let mut parts = self.pattern.split('.');
+        while let Some(part) = parts.next() {
+            let (word, after) = rest.split_first()?;
             let number = || word.bytes().all(|octet| octet.is_ascii_digit());
+            rest = after;
             match part {
-                "$n" if number() => names.push(word.as_str()),
+                "**" => return Some(names),
+                "$n" if number() => names.push(word.into()),
                 "$n" => return None,
-                _ if part.starts_with('$') => names.push(word.as_str()),
+                _ if part.starts_with("$$") => {
+                    let more = after.len().checked_sub(parts.clone().count())?;
+                    let (words, after) =
+                        key.get(key.len() - rest.len() - 1..)?.split_at_checked(1 + more)?;
+                    names.push(words.join(".").into());
+                    rest = after;
+                }
+                _ if part.starts_with('$') => names.push(word.into()),
                 _ if part == word => {}
                 _ => return None,
             }
         }
-        words.next().is_none().then_some(names)
+        rest.is_empty().then_some(names)
     }
 
     /// Sets what it sets. `false`: the value is not allowed.

@@ -57,9 +57,6 @@ fn socket() -> Vec<Key> {
         "tcp_listen_options.backlog", "1024", number(1..=65_535),
             "connections that wait to be accepted"
             => |c, _, n| c.socket.backlog = n;
-        "tcp_listen_options.nodelay", "true", truth(),
-            "small packets are not held back"
-            => |c, _, yes| c.socket.nodelay = yes;
         "tcp_listen_options.keepalive", "false", truth(),
             "the system asks silent peers whether they live"
             => |c, _, yes| c.socket.keepalive = yes;

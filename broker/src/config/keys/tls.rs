@@ -1,7 +1,7 @@
 //! The options of TLS, which several families have.
 
-use super::{Apply, Config, Key};
-use crate::config::tls::{TlsOptions, TlsVersion};
+use super::{Apply, Config, Key, Names};
+use crate::config::tls::{HostCertificate, TlsOptions, TlsVersion};
 use crate::config::value::{Reader, number, one_of, path, text, truth};
 
 type Of = fn(&mut Config) -> &mut TlsOptions;
@@ -28,8 +28,28 @@ pub(super) fn listener(prefix: &'static str, whose: &'static str, of: Of) -> Vec
         row.key("honor_cipher_order", truth(), "our order of ciphers counts", |o, _, yes| {
             o.honor_cipher_order = Some(yes);
         }),
+        row.key(
+            "sni.$$host.certfile",
+            path(),
+            "the certificate for clients that ask for this host",
+            |o, names, file| {
+                host(o, names).certfile = Some(file);
+            },
+        ),
+        row.key(
+            "sni.$$host.keyfile",
+            path(),
+            "its key; without it: in the same file",
+            |o, names, file| {
+                host(o, names).keyfile = Some(file);
+            },
+        ),
     ]);
     keys
+}
+
+fn host<'a>(options: &'a mut TlsOptions, names: &Names<'_>) -> &'a mut HostCertificate {
+    options.hosts.entry(names.concat().to_ascii_lowercase()).or_default()
 }
 
 /// What a client of our own has.
@@ -111,7 +131,7 @@ impl Rows {
         name: &str,
         reader: Reader<T>,
         means: &str,
-        apply: fn(&mut TlsOptions, &[&str], T),
+        apply: fn(&mut TlsOptions, &Names<'_>, T),
     ) -> Key {
         let of = self.of;
         let allowed = reader.allowed.clone();

@@ -113,7 +113,7 @@ proptest! {
         let environment = BTreeMap::from([("a".to_owned(), "$(b)".to_owned())]);
         match load(&Sources { config: Some(path), environment, ..Sources::default() }) {
             Ok(loaded) if key.secret => {
-                prop_assert!(loaded.warnings.iter().all(|warning| !warning.contains(&value)));
+                prop_assert!(loaded.notes.iter().all(|warning| !warning.contains(&value)));
             }
             Err(faults) if key.secret && value.len() > 3 && !value.contains("$(") => {
                 prop_assert!(!faults.to_string().contains(&value));

@@ -13,9 +13,6 @@ use crate::access::{Attempt, Identity, Refused};
 use crate::error::Refusal;
 use crate::mailbox::Mail;
 
-/// Listeners are plain.
-const IS_TLS: bool = false;
-
 /// How far a login is.
 #[derive(Default)]
 pub(super) enum Login {
@@ -39,7 +36,7 @@ pub(super) struct Who {
 impl Link {
     /// The SASL mechanisms that the client may use.
     pub(super) fn mechanisms(&self) -> String {
-        Mechanism::offered(&self.node.config().auth, IS_TLS)
+        Mechanism::offered(&self.node.config().auth, self.facts.is_tls())
     }
 
     /// Whether a login goes on: nothing more is taken in until it is over.
@@ -63,8 +60,8 @@ impl Link {
     ) -> Result<(), Stop> {
         let config = self.node.config();
         let auth = &config.auth;
-        let found = Mechanism::find(mechanism, auth, IS_TLS).and_then(|mechanism| {
-            let attempt = mechanism.attempt(auth, None, response)?;
+        let found = Mechanism::find(mechanism, auth, self.facts.is_tls()).and_then(|mechanism| {
+            let attempt = mechanism.attempt(auth, self.facts.peer_certificate(), response)?;
             Some((mechanism, attempt))
         });
         let Some((mechanism, attempt)) = found else {

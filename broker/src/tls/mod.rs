@@ -1,0 +1,170 @@
+//! TLS for whatever listens: handshakes, and certificates that can be changed while it runs.
+
+mod facts;
+mod files;
+mod hosts;
+mod material;
+mod verifier;
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use rustls::ServerConfig;
+use tokio::net::TcpStream;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio::time::{interval, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+pub use facts::Facts;
+
+use crate::config::tls::TlsOptions;
+use crate::limits::{CLOSE_TIMEOUT, HANDSHAKES_MAX};
+use crate::linger::linger;
+use files::Files;
+
+/// How often the files are looked at.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// The first octet of a TLS handshake.
+const HANDSHAKE: u8 = 22;
+
+/// Does the handshakes of a listener.
+pub struct Acceptor {
+    options: TlsOptions,
+    /// Protocols above TLS that a client may choose from (ALPN).
+    protocols: Vec<Vec<u8>>,
+    patience: Duration,
+    config: RwLock<Arc<ServerConfig>>,
+    places: Semaphore,
+    files: Mutex<Files>,
+}
+
+impl Acceptor {
+    /// Reads the certificates. A handshake may take as long as `patience`; `protocols` are those above
+    /// TLS, such as `http/1.1`, that a client may choose from.
+    ///
+    /// # Errors
+    /// A file is missing, or is not what it should be.
+    pub fn new(
+        options: TlsOptions,
+        protocols: &[&str],
+        patience: Duration,
+    ) -> anyhow::Result<Arc<Self>> {
+        let protocols: Vec<Vec<u8>> = protocols.iter().map(|name| name.as_bytes().into()).collect();
+        let files = Files::of(&options);
+        let config = material::load(&options, &protocols)?;
+        Ok(Arc::new(Self {
+            options,
+            protocols,
+            patience,
+            config: RwLock::new(config),
+            places: Semaphore::new(HANDSHAKES_MAX),
+            files: Mutex::new(files),
+        }))
+    }
+
+    /// Does the handshake with a client. `None`: it has failed; the log says why.
+    pub async fn accept(
+        &self,
+        stream: TcpStream,
+        from: SocketAddr,
+    ) -> Option<TlsStream<TcpStream>> {
+        let handshake = async {
+            // Never closed.
+            let _place = self.places.acquire().await.ok();
+            self.shake_hands(stream, from).await
+        };
+        match timeout(self.patience, handshake).await {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(refused)) => {
+                if let Some(socket) = refused {
+                    linger(socket, CLOSE_TIMEOUT).await;
+                }
+                None
+            }
+            Err(_) => {
+                tracing::warn!(%from, "the TLS handshake took too long, closing");
+                None
+            }
+        }
+    }
+
+    /// The error is the socket, if the peer may still be there.
+    async fn shake_hands(
+        &self,
+        stream: TcpStream,
+        from: SocketAddr,
+    ) -> Result<TlsStream<TcpStream>, Option<TcpStream>> {
+        let mut first = [0; 4];
+        let octets = stream.peek(&mut first).await.unwrap_or_default();
+        match first.get(..octets).unwrap_or_default() {
+            // It has only looked whether somebody listens.
+            [] => return Err(None),
+            [HANDSHAKE, ..] => {}
+            b"AMQP" => {
+                tracing::warn!(%from, "a client without TLS on a port with TLS, closing");
+                return Err(Some(stream));
+            }
+            other => {
+                let other = other.escape_ascii();
+                tracing::warn!(%from, "not TLS on a port with TLS (\"{other}\"), closing");
+                return Err(Some(stream));
+            }
+        }
+        let config = self.config.read().clone();
+        let shaken = TlsAcceptor::from(config).accept(stream).into_fallible().await;
+        shaken.map_err(|(error, stream)| {
+            if error.kind() == ErrorKind::UnexpectedEof {
+                tracing::info!(%from, "the client left during the TLS handshake");
+                return None;
+            }
+            tracing::warn!(%from, "TLS handshake failed: {error}");
+            Some(stream)
+        })
+    }
+
+    /// Reads the certificates again whenever a file has changed, or at SIGHUP. What is broken changes
+    /// nothing but the log.
+    pub async fn watch(self: Arc<Self>) {
+        let mut hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => hangup,
+            Err(error) => return tracing::error!("TLS certificates are not watched: {error}"),
+        };
+        let mut ticks = interval(PERIOD);
+        loop {
+            let asked = tokio::select! {
+                _ = ticks.tick() => false,
+                _ = hangup.recv() => true,
+            };
+            let acceptor = self.clone();
+            // A file system may be slow, or gone.
+            if tokio::task::spawn_blocking(move || acceptor.look(asked)).await.is_err() {
+                tracing::error!("TLS certificates could not be looked at");
+            }
+        }
+    }
+
+    /// Reads the certificates again if that is asked, or if the files have changed and then stayed so:
+    /// a certificate and its key do not change at the same time.
+    fn look(&self, asked: bool) {
+        let now = Files::of(&self.options);
+        let settled = self.files.lock().settle(now);
+        if !asked && !settled {
+            return;
+        }
+        match material::load(&self.options, &self.protocols) {
+            Ok(config) => {
+                *self.config.write() = config;
+                tracing::info!("TLS certificates read again");
+            }
+            Err(error) => {
+                tracing::error!("TLS certificates not changed, the former ones stay: {error:#}");
+            }
+        }
+    }
+}
