@@ -84,12 +84,12 @@ fn login(user: &str, password: &str) -> Login {
     Login { response: format!("\0{user}\0{password}").into_bytes(), ..Login::default() }
 }
 
-fn start(auth: Auth) -> (Here, Directory) {
+fn start(auth: Auth) -> (Directory, Here) {
     let directory = Directory::new();
     let config = Config { auth, ..Config::default() };
     let here = Here::start_with(&directory.0, config);
     assert_eq!(&*here.vhost.name, "/");
-    (here, directory)
+    (directory, here)
 }
 
 fn only(kind: BackendKind) -> BTreeMap<u32, Backend> {
@@ -145,7 +145,7 @@ fn services_are_asked_as_rabbitmqs_plugin_asks_them() {
         let web = ann();
         let http = services(&web, post);
         let auth = Auth { backends: only(BackendKind::Http), http, ..Auth::default() };
-        let (here, _directory) = start(auth);
+        let (_directory, here) = start(auth);
         refused(&here, "ann", "wrong");
         refused(&here, "guest", "guest");
         let mut conn = Conn::login(&here.address, &login("ann", "p&="));
@@ -190,7 +190,7 @@ fn answers_are_remembered_behind_a_cache() {
         cache: AuthCache { backend: cached, ttl, refusals: false },
         ..Auth::default()
     };
-    let (here, _directory) = start(auth);
+    let (_directory, here) = start(auth);
     Conn::login(&here.address, &login("ann", "p&=")).close();
     let before = web.asked().len();
     Conn::login(&here.address, &login("ann", "p&=")).close();
@@ -210,7 +210,7 @@ fn backends_are_asked_in_their_order_and_those_that_fail_refuse() {
     };
     let mut backends = only(BackendKind::Internal);
     backends.insert(2, only(BackendKind::Http).remove(&1).unwrap());
-    let (here, _directory) = start(Auth { backends, http, ..Auth::default() });
+    let (_directory, here) = start(Auth { backends, http, ..Auth::default() });
     Conn::login(&here.address, &login("guest", "guest")).close();
     assert!(web.asked().is_empty());
     let mut conn = Conn::login(&here.address, &login("ann", "p&="));
@@ -248,7 +248,7 @@ impl Issuer {
         encode(&header, claims, &self.key).unwrap()
     }
 
-    fn broker(&self) -> (Here, Directory) {
+    fn broker(&self) -> (Directory, Here) {
         let oauth2 = OAuth2 {
             resource_server_id: Some("mq".to_owned()),
             jwks_url: Some(self.web.url.clone()),
@@ -269,7 +269,7 @@ fn claims(scope: &str, expires: u64) -> Value {
 #[test]
 fn a_token_opens_what_its_scopes_say() {
     let issuer = Issuer::start();
-    let (here, _directory) = issuer.broker();
+    let (_directory, here) = issuer.broker();
     let scope = "mq.configure:*/a* mq.write:*/a* mq.write:*/amq.default mq.read:*/a*";
     let token = issuer.sign(&claims(scope, seconds() + 3600));
     let mut conn = Conn::login(&here.address, &login("", &token));
@@ -297,7 +297,7 @@ fn a_token_opens_what_its_scopes_say() {
 #[test]
 fn a_newer_token_counts_from_then_on() {
     let issuer = Issuer::start();
-    let (here, _directory) = issuer.broker();
+    let (_directory, here) = issuer.broker();
     let token = |scope: &str| issuer.sign(&claims(scope, seconds() + 3600));
     let mut conn = Conn::login(&here.address, &login("", &token("mq.configure:*/* mq.write:*/*")));
     let mut ch = conn.channel(1);
@@ -324,7 +324,7 @@ fn a_newer_token_counts_from_then_on() {
 #[test]
 fn the_connection_ends_with_its_token() {
     let issuer = Issuer::start();
-    let (here, _directory) = issuer.broker();
+    let (_directory, here) = issuer.broker();
     let token = issuer.sign(&claims("mq.read:*/*", seconds() + 2));
     let mut conn = Conn::login(&here.address, &login("", &token));
     conn.expect_close(403, "ACCESS_REFUSED - credential expired", (0, 0));
@@ -333,7 +333,7 @@ fn the_connection_ends_with_its_token() {
 #[test]
 fn everybody_is_one_user_where_that_is_wanted() {
     let auth = Auth { anonymous_user: Some("guest".to_owned()), ..Auth::default() };
-    let (here, directory) = start(auth);
+    let (directory, here) = start(auth);
     let anonymous = Login { mechanism: "ANONYMOUS", response: Vec::new(), ..Login::default() };
     let mut conn = Conn::login(&here.address, &anonymous);
     conn.channel(1).temp_queue();

@@ -195,7 +195,8 @@ fn users_and_what_they_may_do_survive_a_restart() {
     let topics = access.topic_permissions();
     here.end();
     drop(here);
-    let here = Here::start(&directory.copy().0);
+    let copy = directory.copy();
+    let here = Here::start(&copy.0);
     let access = here.node.access();
     // The default user is made at the first start only.
     assert_eq!((access.users(), access.permissions()), (users, permissions));
@@ -472,7 +473,7 @@ fn publishing_needs_write_on_the_exchange() {
         guest.bind(&queue, &named(letters), "");
     }
     ch.publish(&named("w"), "", "1");
-    assert_eq!(ch.got(&queue).text(), "1");
+    assert_eq!(ch.get(&queue, true).expect("a message").text(), "1");
     for (exchange, shown) in [
         (named("cr"), named("cr")),
         (named("crr"), named("crr")),

@@ -566,3 +566,27 @@ fn a_certificate_is_a_login() {
     let start = site.broker.dial().start();
     assert!(!start.mechanisms.to_string().contains("EXTERNAL"), "{}", start.mechanisms);
 }
+
+#[test]
+fn a_certificate_logs_its_user_in() {
+    lepus_only!("no certificates there");
+    let site = Site::new(
+        "ssl_options.verify = verify_peer\nssl_cert_login_from = common_name\n\
+         auth_mechanisms.1 = EXTERNAL\nauth_mechanisms.2 = PLAIN\ndefault_user = client\n",
+    );
+    let external = Login { mechanism: "EXTERNAL", response: Vec::new(), ..Login::default() };
+    let known = site.client().with_certificate(&client_certificate(&site.authority));
+    let mut conn = known.start(&site.address()).unwrap();
+    conn.open(&external);
+    conn.channel(1).temp_queue();
+    let stranger = site.client().with_certificate(&site.authority.issue(&named("stranger")));
+    for client in [site.client(), stranger] {
+        let mut conn = client.start(&site.address()).unwrap();
+        conn.send(0, external.start_ok());
+        let text = "ACCESS_REFUSED - Login was refused using authentication mechanism EXTERNAL. \
+                    For details see the broker logfile.";
+        conn.expect_close(403, text, (0, 0));
+    }
+    // Without TLS it is not offered.
+    assert_eq!(site.broker.dial().start().mechanisms.as_bytes(), b"PLAIN");
+}
