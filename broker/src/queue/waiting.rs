@@ -8,7 +8,6 @@ use lepus_storage::{QueueId, ReadMax, Seq as At, StoreError, Stored};
 use super::Queue;
 use super::state::schedule::{Bucket, Note, Pair, Scanned};
 use super::state::{Command, Outcome, Seq};
-use crate::dedup;
 use crate::limits::LOAD_MESSAGES;
 use crate::message::Waiting;
 
@@ -88,21 +87,19 @@ impl Queue {
     /// The store cannot be read.
     pub fn cancel_waiting(self: &Arc<Self>, place: Place) -> Result<bool, StoreError> {
         let (bucket, seq) = place;
-        let (due, octets, key) = match bucket {
-            None => (0, 0, None),
+        let (due, octets) = match bucket {
+            None => (0, 0),
             Some(bucket) => {
                 let (found, _) = self.read_waiting(bucket, seq, 1, usize::MAX)?;
                 let Some((at, waiting)) = found.first() else { return Ok(false) };
                 if *at != seq {
                     return Ok(false);
                 }
-                let message = waiting.message();
-                let octets = message.as_ref().map_or(0, |message| message.body_len() as u64);
-                let key = message.as_ref().and_then(dedup::named).map(|(key, _)| key);
-                (waiting.due(), octets, key)
+                let octets = waiting.message().map_or(0, |message| message.body_len() as u64);
+                (waiting.due(), octets)
             }
         };
-        let note = Note::Cancel { bucket, at: (due, seq), octets, key };
+        let note = Note::Cancel { bucket, at: (due, seq), octets };
         Ok(self.apply(Command::Schedule(note)) == Outcome::Dropped(1))
     }
 

@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use lepus_storage::{Batch, Lsn, MessageStore, Op, SeqRange, StoreError, TxPart};
 
 use super::receipt::{Receipt, Transaction};
 use super::state::Seq;
 use super::state::place::{from_store, is_keys};
-use super::state::schedule::{Bucket, Lost, is_scheduled};
-use crate::dedup;
+use super::state::schedule::{Bucket, is_scheduled};
 use crate::durability::Durability;
 use crate::limits::STORED_APART;
-use crate::message::Waiting;
 
 /// Messages that the store has refused.
 #[derive(Debug, Default)]
@@ -20,7 +17,7 @@ pub struct Refused {
     /// Of the queue: position, octets of the body.
     pub ready: Vec<(Seq, u64)>,
     /// Of its buckets.
-    pub waiting: Vec<Lost>,
+    pub waiting: Vec<(Bucket, Seq)>,
     /// Of its keys.
     pub keys: Vec<u64>,
 }
@@ -88,7 +85,7 @@ impl Write {
     ) -> Result<(), Refused> {
         let Self { ops, receipts, tx } = self;
         let published = published(&ops);
-        let waiting: Vec<(Bucket, Seq, Bytes)> = ops.iter().filter_map(waiting).collect();
+        let waiting: Vec<(Bucket, Seq)> = ops.iter().filter_map(waiting).collect();
         let keys: Vec<u64> = ops.iter().filter_map(key).collect();
         let others = if published.is_empty() { Vec::new() } else { others(&ops) };
         let followed = || receipts.iter().all(|receipt| receipt.is_followed());
@@ -132,7 +129,6 @@ impl Write {
                 }
                 let mut ready = published;
                 ready.retain(|(seq, _)| !is_scheduled(*seq));
-                let waiting = waiting.into_iter().map(lost).collect();
                 Err(Refused { ready, waiting, keys })
             }
         }
@@ -181,20 +177,11 @@ fn key(op: &Op) -> Option<u64> {
 }
 
 /// A message that goes to a bucket.
-fn waiting(op: &Op) -> Option<(Bucket, Seq, Bytes)> {
+fn waiting(op: &Op) -> Option<(Bucket, Seq)> {
     match op {
-        Op::Publish { queue, seq, payload, .. } => {
-            Some((Bucket::parse(*queue)?.1, seq.0, payload.clone()))
-        }
+        Op::Publish { queue, seq, .. } => Some((Bucket::parse(*queue)?.1, seq.0)),
         _ => None,
     }
-}
-
-/// One that did not get there.
-fn lost((bucket, seq, record): (Bucket, Seq, Bytes)) -> Lost {
-    let message = Waiting::from_stored(record).message();
-    let key = message.as_ref().and_then(dedup::named).map(|(key, _)| key);
-    Lost { bucket, seq, key }
 }
 
 /// All but messages.

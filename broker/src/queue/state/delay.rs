@@ -6,7 +6,6 @@ use super::accept::publish_op;
 use super::schedule::{Job, LONGEST_MS, Note, Postponed, Schedule};
 use super::spans::Spans;
 use super::{Effects, Entry, Outcome, State};
-use crate::dedup;
 use crate::envelope;
 use crate::message::{Message, Waiting};
 use crate::routing::delayed;
@@ -75,12 +74,9 @@ impl State {
                 }
                 return Outcome::Done;
             }
-            Note::Cancel { bucket, at, octets, key } => {
-                let kept = bucket.is_none().then(|| self.schedule().kept_at(at.1)).flatten();
-                let key = kept.map_or(key, |message| Some(dedup::named(message)?.0));
+            Note::Cancel { bucket, at, octets } => {
                 let cancelled = self.schedule().cancel(bucket, at, octets);
                 let Some((bucket, spans)) = cancelled else { return Outcome::Dropped(0) };
-                self.forget_waiting(key);
                 if let Some(owner) = self.config.durable {
                     let queue = bucket.map_or(owner, |bucket| bucket.stored_as(owner));
                     spans.settle(queue, &mut effects.store);
@@ -104,7 +100,6 @@ impl State {
                     .done(|schedule, effects| schedule.sweep(now, &mut effects.store), effects);
             }
             Note::Refused(refused) => {
-                refused.iter().for_each(|lost| self.forget_waiting(lost.key));
                 return self.done(|schedule, _| schedule.refused(&refused), effects);
             }
             Note::Fetched { round, found } => self.schedule().fetched(round, found),
@@ -183,7 +178,6 @@ impl State {
     /// Drops all that waits: how many.
     pub(super) fn clear_schedule(&mut self, effects: &mut Effects) -> usize {
         let Some(mut schedule) = self.schedule.take() else { return 0 };
-        self.forget_all_waiting();
         let mut in_place = Spans::default();
         let dropped = schedule.clear(&mut effects.store, &mut in_place);
         if let Some(queue) = self.config.durable {

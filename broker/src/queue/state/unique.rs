@@ -104,7 +104,10 @@ impl State {
 
     /// Whether the message of a position is still here.
     fn has(&self, seq: Seq) -> bool {
-        seq == WAITS || self.unacked.contains(seq) || self.ready.contains(seq)
+        match seq {
+            WAITS => self.scheduled() > 0,
+            seq => self.unacked.contains(seq) || self.ready.contains(seq),
+        }
     }
 
     fn remember(
@@ -153,23 +156,6 @@ impl State {
             && let Some((key, _)) = dedup::named(message)
         {
             known.insert(key, to.unwrap_or(WAITS));
-        }
-    }
-
-    /// The message of a key waits no more and will never come: another one may.
-    pub(super) fn forget_waiting(&mut self, key: Option<Key>) {
-        if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut()
-            && let Some(key) = key
-            && known.get(&key) == Some(&WAITS)
-        {
-            known.remove(&key);
-        }
-    }
-
-    /// The same of all that waited.
-    pub(super) fn forget_all_waiting(&mut self) {
-        if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut() {
-            known.retain(|_, seq| *seq != WAITS);
         }
     }
 

@@ -6,20 +6,13 @@ use lepus_protocol::properties;
 use super::*;
 use crate::alarm::Alarm;
 use crate::clock::now_ms;
-use crate::dedup;
 use crate::queue::waiting::{Listing, Place};
 
 const YEAR: i64 = 365 * 86_400_000;
 
 fn delaying(node: &Arc<Node>) -> Arc<Queue> {
-    declared(node, [("x-delayed", AMQPValue::Boolean(true))])
-}
-
-fn declared<const N: usize>(node: &Arc<Node>, with: [(&str, AMQPValue); N]) -> Arc<Queue> {
     let mut arguments = FieldTable::default();
-    for (name, value) in with {
-        arguments.insert(name.into(), value);
-    }
+    arguments.insert("x-delayed".into(), AMQPValue::Boolean(true));
     let spec = QueueSpec { durable: true, arguments, ..spec(false) };
     node.vhost("/").expect("a virtual host").declare_queue(node, &spec).expect("a queue")
 }
@@ -71,35 +64,6 @@ fn what_waits_can_be_looked_through_in_pages_and_cancelled() {
     }
     let left: Vec<u64> = pages(&queue, 100).iter().map(|listing| listing.octets).collect();
     assert_eq!((left, queue.counts().scheduled), (vec![1, 7, 3, 9, 5], 5));
-}
-
-#[test]
-fn a_cancelled_message_frees_its_key() {
-    let node = node();
-    let arguments = [dedup::ARGUMENT, "x-delayed"].map(|name| (name, AMQPValue::Boolean(true)));
-    let queue = declared(&node, arguments);
-    let publish = |key: u8, persistent| {
-        let mut headers = FieldTable::default();
-        headers.insert("x-delay".into(), AMQPValue::LongLongInt(YEAR));
-        headers.insert(dedup::HEADER.into(), AMQPValue::ShortShortUInt(key));
-        let properties = properties::replace_headers(&[0, 0], &headers).expect("properties");
-        let message = Builder::whole(0, b"\0\x01q", &properties, &[key], persistent);
-        queue.apply(Command::Publish(vec![message]));
-        queue.counts().scheduled
-    };
-    for persistent in [true, false] {
-        assert_eq!(
-            (publish(1, persistent), publish(1, persistent), publish(2, persistent)),
-            (1, 1, 2)
-        );
-        let all = pages(&queue, 10);
-        let first = all.first().expect("a message");
-        assert!(queue.cancel_waiting(first.place).expect("an answer"));
-        assert_eq!(queue.counts().scheduled, 1);
-        // The other one still waits.
-        assert_eq!((publish(2, persistent), publish(1, persistent)), (1, 2));
-        queue.apply(Command::Purge);
-    }
 }
 
 /// Lets what is due come, up to so many steps.

@@ -27,7 +27,7 @@ pub use bucket::Bucket;
 pub use due::Due;
 pub use listed::Pair;
 use listed::{LISTED_MAX, Listed};
-pub use note::{Found, Job, Lost, Moved, Note, Postponed, Scanned, settlement};
+pub use note::{Found, Job, Moved, Note, Postponed, Scanned, settlement};
 pub use retry::{LONGEST_MS, Retry, RetryKind};
 
 /// Positions in buckets begin here, so that none is that of a message which is ready.
@@ -144,11 +144,6 @@ impl Schedule {
     pub fn kept(&self, from: Seq, max: usize) -> Vec<(u64, Seq, u64)> {
         let kept = self.kept.range(from..).take(max);
         kept.map(|(seq, (due, kept))| (*due, *seq, kept.message().body_len() as u64)).collect()
-    }
-
-    /// The message at a position in memory.
-    pub fn kept_at(&self, seq: Seq) -> Option<&Message> {
-        self.kept.get(&seq).map(|(_, kept)| kept.message())
     }
 
     fn listed_pairs(&self) -> impl Iterator<Item = Pair> {
@@ -368,8 +363,8 @@ impl Schedule {
     }
 
     /// The store has refused messages: they wait no more.
-    pub fn refused(&mut self, refused: &[Lost]) {
-        for Lost { bucket, seq, .. } in refused {
+    pub fn refused(&mut self, refused: &[(Bucket, Seq)]) {
+        for (bucket, seq) in refused {
             self.forget(*bucket, *seq);
         }
     }

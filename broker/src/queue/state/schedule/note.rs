@@ -4,7 +4,6 @@ use lepus_storage::{Op, QueueId, QueueStats};
 
 use super::super::{Entry, Seq, Spans};
 use super::{Bucket, Pair};
-use crate::dedup::Key;
 use crate::message::{Message, Waiting};
 
 /// What a schedule is told.
@@ -30,7 +29,7 @@ pub enum Note {
     /// Messages whose time has come.
     Arrive(Vec<Message>),
     /// The store has refused messages.
-    Refused(Vec<Lost>),
+    Refused(Vec<(Bucket, Seq)>),
     /// A message is to wait no more.
     Cancel {
         /// Where it is; `None`: in memory.
@@ -39,20 +38,7 @@ pub enum Note {
         at: (u64, Seq),
         /// Octets of its body.
         octets: u64,
-        /// The key that it was not to come again with.
-        key: Option<Key>,
     },
-}
-
-/// A message that its bucket does not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost {
-    /// The bucket.
-    pub bucket: Bucket,
-    /// Its position there.
-    pub seq: Seq,
-    /// The key that it was not to come again with.
-    pub key: Option<Key>,
 }
 
 /// A bucket that the store has from a former life.

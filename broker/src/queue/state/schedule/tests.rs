@@ -109,7 +109,7 @@ impl Trial {
                 self.schedule.add(self.now, &waiting(self.now + wait), true, &mut ops);
                 let [Op::Publish { queue, seq, .. }] = &ops[..] else { panic!("{ops:?}") };
                 let (_, bucket) = Bucket::parse(*queue).expect("a bucket");
-                self.schedule.refused(&[Lost { bucket, seq: seq.0, key: None }]);
+                self.schedule.refused(&[(bucket, seq.0)]);
             }
             Step::NoRoom { until } => self.no_room = Some(*until),
             Step::Clear => {
