@@ -59,6 +59,11 @@ impl Recent {
         self.entries.push_back(entry);
     }
 
+    /// Entries to come get positions from this one on.
+    pub fn go_on_at(&mut self, next: u64) {
+        self.next = self.next.max(next);
+    }
+
     /// Whether a key is known.
     pub fn knows(&self, key: Key, now: u64) -> bool {
         let entry = self.known.get(&key).and_then(|at| self.get(*at));
@@ -151,6 +156,15 @@ mod tests {
         let entry = Remembered { at: 7, key: u128::MAX - 5, until: 99 };
         assert_eq!(Remembered::decode(7, &entry.encode()), Some(entry));
         assert_eq!(Remembered::decode(7, &entry.encode()[1..]), None);
+    }
+
+    #[test]
+    fn no_position_is_given_twice() {
+        let mut recent = Recent::new(None, None);
+        recent.go_on_at(5);
+        assert_eq!(recent.add(1, None, 0, &mut Vec::new()).at, 5);
+        recent.go_on_at(3);
+        assert_eq!(recent.add(2, None, 0, &mut Vec::new()).at, 6);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lepus_storage::{QueueId, ReadMax, Seq as At, StoreError, Stored};
 
 use super::Queue;
-use super::state::place::{from_store, is_keys, lowest_level};
+use super::state::place::{from_store, is_keys, keys_in_store, lowest_level};
 use super::state::schedule::Bucket;
 use super::state::{Command, Known, Unique};
 use crate::dedup::{self, Key, Remembered};
@@ -43,7 +43,9 @@ impl Queue {
                         found.extend(Remembered::decode(stored.seq.0, &stored.payload));
                     })?;
                 }
-                Known::Recent(found)
+                // The store takes no position twice, of what is forgotten neither.
+                let next = own.map_or(0, |own| self.store().stats(keys_in_store(own)).next.0);
+                Known::Recent(found, next)
             }
         };
         self.apply(Command::Recall(known));
@@ -69,11 +71,10 @@ impl Queue {
 }
 
 /// The key of a message, and where that is.
-fn key_in(id: QueueId, stored: Stored) -> Option<(Key, Option<u64>)> {
-    let seq = from_store(id, stored.seq);
+fn key_in(id: QueueId, stored: Stored) -> Option<(Key, u64)> {
     let (message, seq) = match Bucket::parse(id) {
-        Some(_) => (Waiting::from_stored(stored.payload).message()?, None),
-        None => (Message::from_stored(stored.payload)?, Some(seq)),
+        Some(_) => (Waiting::from_stored(stored.payload).message()?, stored.seq.0),
+        None => (Message::from_stored(stored.payload)?, from_store(id, stored.seq)),
     };
     let (key, _) = dedup::named(&message)?;
     Some((key, seq))

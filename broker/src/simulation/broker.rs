@@ -22,7 +22,7 @@ use crate::durability::Durability;
 use crate::message::{Message, Waiting};
 use crate::node::Node;
 use crate::queue::Queue;
-use crate::queue::state::place::{from_store, level_in_store};
+use crate::queue::state::place::{at_in_store, from_store, level_in_store};
 use crate::queue::state::schedule::Bucket;
 use crate::stores::{OpenedCatalog, OpenedMessages, Stores};
 use crate::topology::record::Record;
@@ -170,7 +170,10 @@ impl Broker {
 
     /// The messages under a name in the store: position and number.
     pub fn stored_as(&self, name: u64) -> Vec<(u64, u64)> {
-        self.stored_in(QueueId(name)).into_iter().map(|(id, seq)| (seq, id)).collect()
+        let stored = self.stored_in(QueueId(name)).into_iter();
+        let waits = Bucket::parse(QueueId(name)).is_some();
+        let position = |seq| if waits { seq } else { at_in_store(seq).0 };
+        stored.map(|(id, seq)| (position(seq), id)).collect()
     }
 
     fn stored_in(&self, queue: QueueId) -> Vec<(u64, u64)> {
@@ -230,7 +233,7 @@ impl Recovery {
             Record::Binding { source, destination, routing_key, .. } => {
                 self.bindings.insert((source, routing_key, destination));
             }
-            // The clients of a simulation set none.
+            // What is set is looked at in the broker.
             _ => {}
         }
     }

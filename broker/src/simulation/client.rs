@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 use lepus_protocol::handshake::PROTOCOL_HEADER;
+use lepus_protocol::method::Verdict;
 
 use super::letter::Letter;
 use super::model::{Fate, Held, Model};
@@ -104,7 +105,7 @@ struct Consumer {
 #[derive(Default)]
 struct Tx {
     publishes: Vec<(Letter, Vec<Held>)>,
-    verdicts: Vec<(u64, Held, bool)>,
+    verdicts: Vec<(u64, Held, Verdict)>,
     returns: Vec<u64>,
     refused: bool,
     /// What a commit that was taken has published and settled.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use amq_protocol::types::{AMQPValue, FieldTable};
 
-use super::letter::queue_name;
+use super::letter::{HIGH, queue_name};
 use crate::node::Node;
 use crate::routing::ExchangeKind;
 use crate::topology::{BindingSpec, Command, ExchangeSpec, QueueSpec, Target};
@@ -21,13 +21,18 @@ pub const FIRST: u8 = 10;
 const WORK: u8 = 10;
 const DEAD: u8 = 11;
 const TWIN: u8 = 12;
-const LAST: u8 = 13;
+pub const LAST: u8 = 13;
 const BRIEF: u8 = 14;
 const RETRY: u8 = 15;
 const LOST: u8 = 16;
+const ONCE: u8 = 17;
+const RECENT: u8 = 18;
+const FULL: u8 = 19;
+/// It has policies: see [`super::policies`].
+pub const RULED: u8 = 20;
 
 /// Clients publish to these, the other ones get dead letters.
-pub const SOURCES: [u8; 4] = [WORK, BRIEF, RETRY, LOST];
+pub const SOURCES: [u8; 8] = [WORK, BRIEF, RETRY, LOST, ONCE, RECENT, FULL, RULED];
 
 /// All of this has happened after so many ms in which nobody does anything.
 pub const LONG: u64 = 4000;
@@ -38,11 +43,25 @@ pub struct Law {
     pub queue: u8,
     pub ttl: Option<u64>,
     pub max_length: Option<u64>,
-    delivery_limit: Option<u64>,
+    pub delivery_limit: Option<u64>,
+    /// What is too much is refused, and dead-lettered.
+    pub refuses: bool,
+    /// Messages of a higher priority go first.
+    pub ranked: bool,
+    pub unique: Option<Unique>,
     /// The first delay of what comes back.
     pub retry: Option<u64>,
     /// Exchange, and the routing key that is put in.
     pub dead_letter: Option<(&'static str, Option<u8>)>,
+}
+
+/// Messages with the same key as others are dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unique {
+    /// As long as those are in the queue.
+    UntilAcked,
+    /// For so many ms.
+    Window(u64),
 }
 
 const NONE: Law = Law {
@@ -50,21 +69,49 @@ const NONE: Law = Law {
     ttl: None,
     max_length: None,
     delivery_limit: None,
+    refuses: false,
+    ranked: false,
+    unique: None,
     retry: None,
     dead_letter: None,
 };
 
-const GRAVES: Option<(&str, Option<u8>)> = Some((GRAVE, None));
-const TO_LAST: Option<(&str, Option<u8>)> = Some(("", Some(LAST)));
+pub const GRAVES: Option<(&str, Option<u8>)> = Some((GRAVE, None));
+pub const TO_LAST: Option<(&str, Option<u8>)> = Some(("", Some(LAST)));
 
-pub const LAWS: [Law; 7] = [
+pub const LAWS: [Law; 11] = [
     Law { queue: WORK, max_length: Some(6), delivery_limit: Some(0), dead_letter: GRAVES, ..NONE },
-    Law { queue: DEAD, max_length: Some(4), dead_letter: TO_LAST, ..NONE },
+    Law { queue: DEAD, max_length: Some(4), ranked: true, dead_letter: TO_LAST, ..NONE },
     Law { queue: TWIN, ..NONE },
     Law { queue: LAST, ..NONE },
     Law { queue: BRIEF, ttl: Some(300), dead_letter: TO_LAST, ..NONE },
-    Law { queue: RETRY, delivery_limit: Some(3), retry: Some(100), dead_letter: GRAVES, ..NONE },
+    Law {
+        queue: RETRY,
+        delivery_limit: Some(3),
+        ranked: true,
+        retry: Some(100),
+        dead_letter: GRAVES,
+        ..NONE
+    },
     Law { queue: LOST, ttl: Some(200), max_length: Some(5), ..NONE },
+    Law {
+        queue: ONCE,
+        unique: Some(Unique::UntilAcked),
+        delivery_limit: Some(2),
+        retry: Some(80),
+        dead_letter: TO_LAST,
+        ..NONE
+    },
+    Law {
+        queue: RECENT,
+        unique: Some(Unique::Window(400)),
+        max_length: Some(5),
+        ranked: true,
+        dead_letter: GRAVES,
+        ..NONE
+    },
+    Law { queue: FULL, max_length: Some(3), refuses: true, dead_letter: GRAVES, ..NONE },
+    Law { queue: RULED, ..NONE },
 ];
 
 /// Whose messages the store has under a name.
@@ -116,12 +163,23 @@ impl Law {
             ("x-message-ttl", self.ttl),
             ("x-max-length", self.max_length),
             ("x-delivery-limit", self.delivery_limit),
+            ("x-max-priority", self.ranked.then_some(u64::from(HIGH))),
             ("x-delayed-retry-min", self.retry),
             ("x-delayed-retry-max", self.retry.map(|min| 4 * min)),
         ];
         for (name, value) in numbers {
             if let Some(value) = value {
                 put(name, number(value));
+            }
+        }
+        if self.refuses {
+            put("x-overflow", AMQPValue::LongString("reject-publish-dlx".into()));
+        }
+        if let Some(unique) = self.unique {
+            put("x-message-deduplication", AMQPValue::Boolean(true));
+            if let Unique::Window(ms) = unique {
+                put("x-deduplication-mode", AMQPValue::LongString("window".into()));
+                put("x-cache-ttl", number(ms));
             }
         }
         if self.retry.is_some() {

@@ -10,10 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lepus_storage::{Batch, Op, QueueId};
 
-use super::laws::{LAWS, Owner, law};
+use super::laws::{LAWS, Law, Owner, RULED, Unique, law};
 use super::letter::Letter;
 use super::model::{Held, Holder};
-use crate::queue::state::place::lowest_level;
+use super::policies::Policies;
+use crate::queue::state::place::{is_keys, lowest_level};
 use crate::queue::state::schedule::Bucket;
 
 /// Incarnations of these queues: this and the number.
@@ -46,8 +47,9 @@ struct Stay {
     stored: (u64, u64),
     place: Place,
     id: u64,
-    /// Its time in a queue is over.
-    expires: Option<u64>,
+    /// When it came to its queue, and how long it wants to be there.
+    arrived: u64,
+    expiration: Option<u64>,
     /// Its time to wait is over.
     due: Option<u64>,
     /// Positions of the steps with which it came and went.
@@ -64,6 +66,18 @@ struct Known {
     published: Option<u64>,
     /// The store has refused it once: it is also where the store does not know it.
     loose: bool,
+    /// Its queue was full.
+    rejected: bool,
+}
+
+/// A message with a key was taken by a queue that remembers such.
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    queue: u8,
+    key: u64,
+    until: u64,
+    /// The position of the step.
+    at: u64,
 }
 
 #[derive(Clone, Default)]
@@ -80,6 +94,12 @@ pub struct Ledger {
     trouble: bool,
     /// Messages that the store must have been told of by the end of the event.
     untold: Vec<u64>,
+    policies: Policies,
+    /// Before this event.
+    former: Policies,
+    taken: Vec<Taken>,
+    /// The last position before the event.
+    before: u64,
 }
 
 /// The incarnation of a queue.
@@ -96,6 +116,12 @@ impl Stay {
     fn is_there(&self) -> bool {
         self.until.is_none()
     }
+
+    /// Whether its time in a queue with this law is over.
+    fn is_over(&self, law: &Law, now: u64) -> bool {
+        let ttl = law.ttl.into_iter().chain(self.expiration).min();
+        ttl.is_some_and(|ttl| self.arrived + ttl <= now)
+    }
 }
 
 impl Ledger {
@@ -106,7 +132,8 @@ impl Ledger {
 
     /// The broker has taken in a message.
     pub fn publish(&mut self, letter: Letter) {
-        self.letters.insert(letter.id, Known { letter, published: None, loose: false });
+        let (published, loose, rejected) = (None, false, false);
+        self.letters.insert(letter.id, Known { letter, published, loose, rejected });
         self.untold.push(letter.id);
     }
 
@@ -134,12 +161,15 @@ impl Ledger {
     /// A message has reached a client.
     pub fn deliver(&mut self, held: Held, holder: Holder) {
         let certain = !self.frozen && self.letters.get(&held.id).is_some_and(|of| !of.loose);
+        let trouble = self.trouble;
         match self.at(held) {
             None => assert!(!certain, "{held:?} came from where it is not"),
             Some(stay) => {
-                assert!(stay.said.is_none() || !certain, "it came back: {stay:?}");
+                // A transaction that is refused in part has said nothing.
+                let unsaid = stay.said.is_none() || !certain || trouble;
+                assert!(unsaid, "it came back: {stay:?}");
                 assert!(stay.holder.is_none() || !certain, "somebody holds it: {stay:?}");
-                stay.holder = Some(holder);
+                (stay.holder, stay.said) = (Some(holder), None);
             }
         }
     }
@@ -185,6 +215,54 @@ impl Ledger {
         self.letters.get(&id).is_none_or(safe)
     }
 
+    /// Whether its queue was too full for a message, if that is known.
+    pub fn is_rejected(&self, id: u64) -> Option<bool> {
+        self.letters.get(&id).map(|known| known.rejected)
+    }
+
+    pub fn policies(&self) -> Policies {
+        self.policies
+    }
+
+    /// These hold from now on.
+    pub fn set_policies(&mut self, policies: Policies) {
+        self.policies = policies;
+    }
+
+    fn law(&self, queue: u8) -> Law {
+        if queue == RULED { self.policies.law() } else { *law(queue) }
+    }
+
+    /// The law by which a message leaves its queue. What is over when policies change goes by the former
+    /// ones still.
+    fn law_for(&self, stay: &Stay, to: &[Place], now: u64) -> Law {
+        let Place::Queue(queue) = stay.place else { panic!("not in a queue: {stay:?}") };
+        let former = self.former.law();
+        let earlier = queue == RULED && self.former != self.policies;
+        if earlier && stay.is_over(&former, now) && to == Self::targets(&former) {
+            return former;
+        }
+        self.law(queue)
+    }
+
+    /// Whether a message can have been dropped because another one with its key was there.
+    fn is_double(&self, letter: &Letter, now: u64) -> bool {
+        let Some(key) = letter.dedup_key() else { return false };
+        if let Some(Unique::Window(_)) = self.law(letter.key).unique {
+            let same = |of: &&Taken| (of.queue, of.key) == (letter.key, key);
+            return self.taken.iter().filter(same).any(|taken| now < taken.until);
+        }
+        self.stays.iter().any(|stay| {
+            let there = stay.until.is_none_or(|until| until > self.before);
+            let here = [Place::Queue(letter.key), Place::Waits(letter.key)].contains(&stay.place);
+            there && here && stay.id != letter.id && self.key_of(stay.id) == Some(key)
+        })
+    }
+
+    fn key_of(&self, id: u64) -> Option<u64> {
+        self.letter(id).and_then(|letter| letter.dedup_key())
+    }
+
     pub fn is_refused(&self, id: u64) -> bool {
         self.letters.get(&id).is_some_and(|known| known.loose)
     }
@@ -210,6 +288,7 @@ impl Ledger {
         for stay in &mut self.stays {
             (stay.until, stay.holder, stay.said) = (None, None, None);
         }
+        self.taken.retain(|taken| taken.at <= at);
         let left: BTreeSet<u64> = self.stays.iter().map(|stay| stay.id).collect();
         self.letters.retain(|id, _| left.contains(id));
         self.letters.values_mut().for_each(|known| known.loose = false);
@@ -227,8 +306,8 @@ impl Ledger {
     /// Compares with what the store has under each of its names: positions and messages.
     pub fn check_store(&self, names: BTreeSet<u64>, stored: impl Fn(u64) -> Vec<(u64, u64)>) {
         let all = self.stays.iter().map(|stay| stay.stored.0);
-        let names: BTreeSet<u64> = all.chain(names).filter(|name| self.is_ruled(*name)).collect();
-        for name in names {
+        let names: BTreeSet<u64> = all.chain(names).collect();
+        for name in names.into_iter().filter(|name| self.is_ruled(*name)) {
             let here = self.stays.iter().filter(|stay| stay.is_there() && stay.stored.0 == name);
             let mut expected: Vec<(u64, u64)> = here.map(|stay| (stay.stored.1, stay.id)).collect();
             expected.sort_unstable();
@@ -257,10 +336,11 @@ impl Ledger {
     pub fn check_after_rest(&self, now: u64) {
         for stay in self.stays.iter().filter(|stay| stay.is_there()) {
             let Place::Queue(queue) = stay.place else { panic!("it waits: {stay:?}") };
-            let over = law(queue).ttl.is_some() && stay.expires.is_some_and(|at| at <= now);
+            let limited = self.law(queue).ttl.is_some();
+            let over = limited && stay.is_over(&self.law(queue), now);
             assert!(!over, "after a long rest: {stay:?}, now {now}");
         }
-        for law in &LAWS {
+        for law in LAWS.iter().map(|law| self.law(law.queue)).filter(|law| !law.refuses) {
             let there = self.there(Place::Queue(law.queue)).count() as u64;
             let max = law.max_length.unwrap_or(u64::MAX);
             assert!(there <= max, "queue {} has {there} messages", law.queue);
@@ -268,12 +348,15 @@ impl Ledger {
     }
 
     fn is_ruled(&self, name: u64) -> bool {
-        self.owners.contains_key(&owner_of(name))
+        self.owners.contains_key(&owner_of(name)) && !is_keys(QueueId(name))
     }
 
     /// The place that a name in the store stands for.
     fn place(&self, name: u64) -> Option<Place> {
         let waits = Bucket::parse(QueueId(name)).is_some();
+        if is_keys(QueueId(name)) {
+            return None;
+        }
         Some(match *self.owners.get(&owner_of(name))? {
             Owner::Queue(queue) if waits => Place::Waits(queue),
             Owner::Queue(queue) => Place::Queue(queue),
@@ -286,8 +369,8 @@ impl Ledger {
         if letter.is_late() { Place::Late } else { Place::Queue(letter.key) }
     }
 
-    fn targets(queue: u8) -> Vec<Place> {
-        law(queue).targets().iter().map(|queue| Place::Queue(*queue)).collect()
+    fn targets(law: &Law) -> Vec<Place> {
+        law.targets().iter().map(|queue| Place::Queue(*queue)).collect()
     }
 }
 

@@ -7,6 +7,7 @@ use lepus_protocol::{encode, properties};
 use lepus_storage::disk::sim::Random;
 
 use super::laws::{self, is_ruled};
+use crate::dedup;
 use crate::routing::delayed;
 
 /// The exchanges that messages are published to: the default one, a direct one, a fanout, one that
@@ -98,6 +99,11 @@ impl Letter {
         if self.is_ruled() && random.chance(15) {
             properties = properties.with_expiration("150".into());
         }
+        if let Some(key) = self.dedup_key() {
+            let mut headers = properties.headers().clone().unwrap_or_default();
+            headers.insert(dedup::HEADER.into(), AMQPValue::LongLongInt(key as i64));
+            properties = properties.with_headers(headers);
+        }
         if self.is_late() {
             let mut headers = properties.headers().clone().unwrap_or_default();
             let wait = 1 + random.below(1500);
@@ -105,6 +111,18 @@ impl Letter {
             properties = properties.with_headers(headers);
         }
         properties
+    }
+
+    /// Whether the queue that it goes to may refuse it.
+    pub fn may_be_rejected(&self) -> bool {
+        self.is_ruled() && !self.is_late() && laws::law(self.key).refuses
+    }
+
+    /// Of letters with the same key only some are taken.
+    pub fn dedup_key(&self) -> Option<u64> {
+        let mut random = Random::new(self.id ^ 0xdedb);
+        let has = self.is_ruled() && laws::law(self.key).unique.is_some() && random.chance(70);
+        has.then(|| random.below(5))
     }
 
     /// Whether it has a priority.

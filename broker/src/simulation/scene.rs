@@ -7,6 +7,7 @@ use lepus_storage::{Health, MessageStore};
 
 use super::broker::{Broker, Setup};
 use super::model::{Model, Window};
+use super::policies::{OPERATOR, Policies, USER};
 use crate::watch;
 
 pub struct Scene {
@@ -109,6 +110,19 @@ impl Scene {
     pub fn pass(&mut self, ms: u64) {
         self.now += ms;
         self.broker.set_time(self.now);
+    }
+
+    /// Other policies are set.
+    pub fn change_policies(&mut self) {
+        let (user, operator) = (self.random.below(USER), self.random.below(OPERATOR));
+        let policies = Policies { user, operator };
+        // The operator's stays for a moment while the other one has changed.
+        let between = Policies { user, ..self.model.ledger.policies() };
+        for policies in [between, policies] {
+            self.model.ledger.set_policies(policies);
+            policies.set(&self.broker.node);
+            self.told(None);
+        }
     }
 
     /// The broker does what is due.

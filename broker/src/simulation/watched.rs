@@ -37,6 +37,8 @@ pub enum Note {
         queue: QueueId,
         at: Option<u64>,
     },
+    /// A message for a queue with rules, in a transaction: the other parts are refused, too.
+    Refused,
     /// The last part of a transaction.
     Committed {
         at: Option<u64>,
@@ -57,12 +59,18 @@ pub struct Watched {
 struct Ruled {
     names: BTreeSet<u64>,
     transactions: BTreeSet<u64>,
+    /// Transactions that are about others, too.
+    mixed: BTreeSet<u64>,
     told: Vec<Told>,
 }
 
 impl Ruled {
+    fn is_about(&self, op: &Op) -> bool {
+        name(op).is_some_and(|name| self.names.contains(&name))
+    }
+
     fn has(&mut self, batch: &Batch) -> bool {
-        let has = batch.ops().iter().filter_map(name).any(|name| self.names.contains(&name));
+        let has = batch.ops().iter().any(|op| self.is_about(op));
         match batch.part() {
             Some(part) if has => self.transactions.insert(part.tx) || has,
             Some(part) => self.transactions.contains(&part.tx),
@@ -74,9 +82,11 @@ impl Ruled {
 /// The owner of what an operation is about.
 fn name(op: &Op) -> Option<u64> {
     match op {
-        Op::Publish { queue, .. } | Op::Settle { queue, .. } | Op::DropQueue { queue } => {
-            Some(owner_of(queue.0))
-        }
+        Op::Publish { queue, .. }
+        | Op::Settle { queue, .. }
+        | Op::Return { queue, .. }
+        | Op::Deliver { queue, .. }
+        | Op::DropQueue { queue } => Some(owner_of(queue.0)),
         _ => None,
     }
 }
@@ -121,14 +131,26 @@ impl Watched {
 
     fn note(&self, batch: &Batch, at: Option<u64>) {
         let mut ruled = self.ruled.lock();
-        if ruled.has(batch) {
-            return ruled.told.push((batch.clone(), at));
+        let (has, tx) = (ruled.has(batch), batch.part().map(|part| part.tx));
+        if has {
+            ruled.told.push((batch.clone(), at));
+        }
+        let published = batch.ops().iter().any(|op| matches!(op, Op::Publish { .. }));
+        if has && tx.is_some() && at.is_none() && published {
+            self.notes.lock().push(Note::Refused);
+        }
+        let others = batch.ops().iter().filter(|op| !ruled.is_about(op)).collect::<Vec<_>>();
+        if let Some(tx) = tx.filter(|_| !others.is_empty()) {
+            ruled.mixed.insert(tx);
+        }
+        if has && tx.is_none_or(|tx| !ruled.mixed.contains(&tx)) {
+            return;
         }
         let mut notes = self.notes.lock();
         // What is part of a transaction takes effect with its last part.
         let committed = at;
         let at = if batch.part().is_some() { at.map(|_| WITH_OTHERS) } else { at };
-        for op in batch.ops() {
+        for op in others {
             match op {
                 Op::Publish { queue, seq, payload, .. } => {
                     let message = Message::from_stored(payload.clone()).expect("a message");

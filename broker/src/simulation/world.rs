@@ -10,6 +10,7 @@ use super::client::Client;
 use super::laws::{LAWS, LONG, Owner};
 use super::ledger::incarnation;
 use super::model::{Model, is_single};
+use super::policies::Policies;
 use super::scene::Scene;
 use super::witness::{Crash, Witness};
 use crate::queue::state::{Activity, ConsumerStatus};
@@ -91,6 +92,7 @@ impl World {
         let scene = Scene::new(broker, model, (disk, setup), random, now);
         let mut world =
             Self { clients: Vec::new(), scene, witness, depth, agreed, crashes, slow: 0 };
+        world.scene.model.ledger.set_policies(Policies::of(&world.scene.broker.node));
         world.scene.told(None);
         let Scene { model, broker, .. } = &world.scene;
         model.ledger.check_store(found.names, |name| broker.stored_as(name));
@@ -171,6 +173,7 @@ impl World {
             }
             983..985 => *slow = scene.random.below(60),
             985 => self.restart(),
+            987 if !scene.troubled => scene.change_policies(),
             986 if !self.scene.troubled && self.scene.random.chance(30) => self.rest(),
             _ => self.scene.timers(),
         }

@@ -5,7 +5,7 @@ use lepus_protocol::method::Verdict;
 use super::accept::publish_op;
 use super::schedule::{Job, LONGEST_MS, Note, Postponed, Schedule};
 use super::spans::Spans;
-use super::{Effects, Entry, Outcome, State};
+use super::{Effects, Entry, Outcome, Seq, State};
 use crate::envelope;
 use crate::message::{Message, Waiting};
 use crate::routing::delayed;
@@ -77,6 +77,7 @@ impl State {
             Note::Cancel { bucket, at, octets } => {
                 let cancelled = self.schedule().cancel(bucket, at, octets);
                 let Some((bucket, spans)) = cancelled else { return Outcome::Dropped(0) };
+                self.forget_waiting(|seq| seq == at.1);
                 if let Some(owner) = self.config.durable {
                     let queue = bucket.map_or(owner, |bucket| bucket.stored_as(owner));
                     spans.settle(queue, &mut effects.store);
@@ -87,6 +88,7 @@ impl State {
                 return self.done(|schedule, _| schedule.found(found), effects);
             }
             Note::Scanned(scanned) => {
+                self.forget_lost(&scanned.unreadable);
                 return self.done(
                     |schedule, effects| schedule.scanned(scanned, &mut effects.schedule),
                     effects,
@@ -100,12 +102,24 @@ impl State {
                     .done(|schedule, effects| schedule.sweep(now, &mut effects.store), effects);
             }
             Note::Refused(refused) => {
+                self.forget_lost(&refused.iter().map(|(_, seq)| *seq).collect::<Vec<_>>());
                 return self.done(|schedule, _| schedule.refused(&refused), effects);
             }
-            Note::Fetched { round, found } => self.schedule().fetched(round, found),
+            Note::Fetched { round, found } => {
+                let lost = found.iter().filter(|(_, waiting)| waiting.is_none());
+                self.forget_lost(&lost.map(|(seq, _)| *seq).collect::<Vec<_>>());
+                self.schedule().fetched(round, found)
+            }
         };
         self.carry_on(due, effects);
         Outcome::Done
+    }
+
+    /// Messages that waited at these positions are not there any more, or cannot be read.
+    fn forget_lost(&mut self, lost: &[Seq]) {
+        if !lost.is_empty() {
+            self.forget_waiting(|seq| lost.contains(&seq));
+        }
     }
 
     fn done(
@@ -122,7 +136,7 @@ impl State {
     fn arrive(&mut self, message: Message, effects: &mut Effects) {
         if message.returns_before() == 0 {
             let seq = self.ready.next_of(self.ready.level_for(&message));
-            self.moved(&message, Some(seq));
+            self.moved(&message, seq);
             return self.accept(vec![message], effects);
         }
         let stored = self.config.durable.filter(|_| message.persistent());
@@ -131,20 +145,22 @@ impl State {
         let returns = message.returns_before();
         effects.store.extend(stored.map(|queue| publish_op(queue, seq, &message)));
         let stored = stored.is_some();
-        self.moved(&message, Some(seq));
+        self.moved(&message, seq);
         let entry = Entry { seq, message, redelivered: true, returns, stored };
         self.ready.push_returned(entry, self.config.hot_max);
     }
 
     fn wait_again(&mut self, now: u64, postponed: Postponed, effects: &mut Effects) {
         let Postponed { entry, due, in_place } = postponed;
-        self.moved(&entry.message, None);
+        let message = entry.message.clone();
         if in_place {
-            return self.schedule().add_in_place(due, entry);
+            self.schedule().add_in_place(due, entry);
+        } else {
+            let stamp = (message.arrived(), entry.returns);
+            let waiting = Waiting::new(&message, due, stamp, None);
+            self.schedule().add(now, &waiting, entry.stored, &mut effects.store);
         }
-        let stamp = (entry.message.arrived(), entry.returns);
-        let waiting = Waiting::new(&entry.message, due, stamp, None);
-        self.schedule().add(now, &waiting, entry.stored, &mut effects.store);
+        self.moved(&message, self.latest_scheduled());
     }
 
     /// Does what is due by now.
@@ -157,7 +173,7 @@ impl State {
 
     fn carry_on(&mut self, due: super::schedule::Due, effects: &mut Effects) {
         for entry in due.in_place {
-            self.moved(&entry.message, Some(entry.seq));
+            self.moved(&entry.message, entry.seq);
             self.put_back(entry);
         }
         if !due.moved.is_empty() {
@@ -170,6 +186,11 @@ impl State {
         self.schedule.as_ref().map_or(0, |schedule| schedule.count())
     }
 
+    /// The position of the message that came last to wait.
+    pub(super) fn latest_scheduled(&self) -> Seq {
+        self.schedule.as_ref().map_or(Seq::MAX, |schedule| schedule.latest())
+    }
+
     /// What waits, to be looked at.
     pub fn waiting(&self) -> Option<&Schedule> {
         self.schedule.as_deref()
@@ -180,6 +201,7 @@ impl State {
         let Some(mut schedule) = self.schedule.take() else { return 0 };
         let mut in_place = Spans::default();
         let dropped = schedule.clear(&mut effects.store, &mut in_place);
+        self.forget_waiting(|_| true);
         if let Some(queue) = self.config.durable {
             in_place.settle(queue, &mut effects.store);
         }

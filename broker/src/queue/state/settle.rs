@@ -98,7 +98,7 @@ impl State {
             return;
         }
         if let Some(due) = self.retry_at(settled.now, verdict, &entry) {
-            self.moved(&entry.message, None);
+            self.leaves_to_wait(&entry.message);
             settled.postponed.push(Postponed { entry, due, in_place: false });
             return;
         }

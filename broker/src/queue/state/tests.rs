@@ -1,5 +1,6 @@
 //! The queue against a naive model, step by step, and RabbitMQ's rules by example.
 
+mod combined;
 mod deadlines;
 mod durable;
 mod fairness;

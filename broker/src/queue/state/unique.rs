@@ -6,12 +6,13 @@ use lepus_storage::{Op, QueueId, Seq as At, SeqRange as Span};
 
 use super::place::keys_in_store;
 use super::rules::Unique;
+use super::schedule::is_scheduled;
 use super::{Effects, Outcome, Seq, State};
 use crate::dedup::{self, Key, Recent, Remembered};
 use crate::message::Message;
 
-/// Stands for the position of a message that waits for a time.
-const WAITS: Seq = Seq::MAX;
+/// Stands for the position of a message that is about to wait for a time.
+const ABOUT_TO_WAIT: Seq = Seq::MAX;
 
 /// Keys are looked through for those that are over once so many are.
 const SWEEP: usize = 1024;
@@ -22,7 +23,8 @@ pub struct Keys(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    /// Where the message of a key is, as long as it is here.
+    /// Where the message of a key is, as long as it is here: also while it waits for a time, so that this is
+    /// forgotten with the message.
     Here(HashMap<Key, Seq>),
     /// The latest ones, whether or not their messages are still here.
     Recent(Recent),
@@ -44,10 +46,10 @@ impl Keys {
 /// What was known before a restart.
 #[derive(Debug)]
 pub enum Known {
-    /// Keys of messages that are here, with their positions; `None` for one that waits for a time.
-    Here(Vec<(Key, Option<Seq>)>),
-    /// The latest keys, in order.
-    Recent(Vec<Remembered>),
+    /// Keys of messages that are here or wait for a time, with their positions.
+    Here(Vec<(Key, Seq)>),
+    /// The latest keys, in order, and the position that the next one gets.
+    Recent(Vec<Remembered>, u64),
 }
 
 impl State {
@@ -87,7 +89,7 @@ impl State {
             }
             if let Some((key, ttl)) = named {
                 let is_here = self.ready.next_of(level) != seq;
-                let seq = if is_here { seq } else { WAITS };
+                let seq = if is_here { seq } else { self.latest_scheduled() };
                 self.remember(now, key, ttl, seq, stored, effects);
             }
         }
@@ -104,10 +106,7 @@ impl State {
 
     /// Whether the message of a position is still here.
     fn has(&self, seq: Seq) -> bool {
-        match seq {
-            WAITS => self.scheduled() > 0,
-            seq => self.unacked.contains(seq) || self.ready.contains(seq),
-        }
+        is_scheduled(seq) || self.unacked.contains(seq) || self.ready.contains(seq)
     }
 
     fn remember(
@@ -127,8 +126,9 @@ impl State {
             Some(Keys(Kind::Recent(recent))) => {
                 let mut gone = Vec::new();
                 let entry = recent.add(key, ttl, now, &mut gone);
-                if let Some(queue) = self.config.durable.filter(|_| stored) {
-                    effects.store.push(record(queue, &entry));
+                if let Some(queue) = self.config.durable {
+                    effects.store.extend(stored.then(|| record(queue, &entry)));
+                    // What made room may be stored though the new one is not.
                     effects.store.extend(forget(queue, &gone));
                 }
             }
@@ -150,12 +150,24 @@ impl State {
         }
     }
 
-    /// A message has another position now: `None` while it waits for a time.
-    pub(super) fn moved(&mut self, message: &Message, to: Option<Seq>) {
+    /// A message has another position now.
+    pub(super) fn moved(&mut self, message: &Message, to: Seq) {
         if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut()
             && let Some((key, _)) = dedup::named(message)
         {
-            known.insert(key, to.unwrap_or(WAITS));
+            known.insert(key, to);
+        }
+    }
+
+    /// A message leaves its position, and is to get one where it waits.
+    pub(super) fn leaves_to_wait(&mut self, message: &Message) {
+        self.moved(message, ABOUT_TO_WAIT);
+    }
+
+    /// Messages that waited at these positions are gone.
+    pub(super) fn forget_waiting(&mut self, is_gone: impl Fn(Seq) -> bool) {
+        if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut() {
+            known.retain(|_, seq| !(is_scheduled(*seq) && is_gone(*seq)));
         }
     }
 
@@ -163,10 +175,11 @@ impl State {
     pub(super) fn recall(&mut self, known: Known) {
         match (self.keys.as_deref_mut(), known) {
             (Some(Keys(Kind::Here(known))), Known::Here(found)) => {
-                known.extend(found.into_iter().map(|(key, seq)| (key, seq.unwrap_or(WAITS))));
+                known.extend(found);
             }
-            (Some(Keys(Kind::Recent(recent))), Known::Recent(found)) => {
+            (Some(Keys(Kind::Recent(recent))), Known::Recent(found, next)) => {
                 found.into_iter().for_each(|entry| recent.restore(entry));
+                recent.go_on_at(next);
             }
             _ => {}
         }

@@ -54,11 +54,11 @@ impl Connection {
         match random.below(100) {
             0..30 => self.publish_some(number, scene),
             30..62 => self.settle_some(number, random),
-            62..70 => self.consume(number, mode, random),
+            62..70 => self.consume(number, random),
             70..72 => self.cancel(number, random),
             // Not from the one that may go while the answer is being read from the disk.
             72..76 => {
-                let queue = ruled(mode, random).unwrap_or(random.below(u64::from(FLEETING)) as u8);
+                let queue = ruled(random).unwrap_or(random.below(u64::from(FLEETING)) as u8);
                 self.say(Sent::Get(number, queue));
             }
             76..94 if mode == Mode::Tx => {
@@ -111,12 +111,12 @@ impl Connection {
         self.say_verdict(number, settled, verdict, multiple);
     }
 
-    fn consume(&mut self, number: u16, mode: Mode, random: &mut Random) {
+    fn consume(&mut self, number: u16, random: &mut Random) {
         let Some(channel) = self.channels.get(&number) else { return };
         if channel.consumers.values().filter(|consumer| !consumer.ended).count() >= 2 {
             return;
         }
-        let queue = ruled(mode, random).unwrap_or(random.below(u64::from(QUEUES)) as u8);
+        let queue = ruled(random).unwrap_or(random.below(u64::from(QUEUES)) as u8);
         self.say_consume(number, queue);
     }
 
@@ -161,9 +161,9 @@ impl Channel {
     }
 }
 
-/// Sometimes a queue with rules; transactions are about the others.
-fn ruled(mode: Mode, random: &mut Random) -> Option<u8> {
-    let chosen = mode != Mode::Tx && random.chance(40);
+/// Sometimes a queue with rules.
+fn ruled(random: &mut Random) -> Option<u8> {
+    let chosen = random.chance(40);
     chosen.then(|| LAWS[random.index(LAWS.len())].queue)
 }
 
@@ -171,10 +171,13 @@ fn ruled(mode: Mode, random: &mut Random) -> Option<u8> {
 fn letter(scene: &mut Scene, mode: Mode) -> Letter {
     let id = scene.next_letter();
     let random = &mut scene.random;
-    if ruled(mode, random).is_some() {
+    if ruled(random).is_some() {
         let exchange = if random.chance(25) { LATE } else { 0 };
         let key = SOURCES[random.index(SOURCES.len())];
-        return Letter { id, exchange, key, persistent: true, mandatory: false };
+        let letter = Letter { id, exchange, key, persistent: true, mandatory: false };
+        // What is refused in a transaction is told in another way.
+        let other = Letter { exchange: LATE, ..letter };
+        return if mode == Mode::Tx && letter.may_be_rejected() { other } else { letter };
     }
     let exchange = [0, 0, 1, 2][random.index(4)];
     let exchange = if scene.model.has_exchange(exchange) { exchange } else { 0 };

@@ -223,7 +223,8 @@ impl Channel {
             let stored = Self::stored(&unconfirmed, &scene.model);
             let safe = scene.broker.store.safe();
             if ack {
-                assert!(!rejected, "{id} is confirmed and was not taken");
+                let full = scene.model.ledger.is_rejected(id) == Some(true);
+                assert!(!rejected && !full, "{id} is confirmed and was not taken");
                 for held in &stored {
                     let is_safe = scene.model.is_published(*held, safe);
                     assert!(is_safe, "{id} is confirmed and not safe, {safe}: {held:?}");
@@ -234,7 +235,10 @@ impl Channel {
                 }
             } else {
                 let refused = stored.iter().any(|held| scene.model.is_refused(*held));
-                assert!(rejected || refused || scene.troubled, "{id} is refused without a reason");
+                let full = unconfirmed.letter.may_be_rejected()
+                    && scene.model.ledger.is_rejected(id) != Some(false);
+                let expected = rejected || refused || full || scene.troubled;
+                assert!(expected, "{id} is refused without a reason");
             }
         }
     }

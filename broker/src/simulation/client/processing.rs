@@ -169,7 +169,7 @@ impl Channel {
     ) {
         let requeue = verdict == Verdict::Requeue;
         if self.mode == Mode::Tx {
-            let held = tags.into_iter().map(|(tag, held)| (tag, held, requeue));
+            let held = tags.into_iter().map(|(tag, held)| (tag, held, verdict));
             return self.tx.verdicts.extend(held);
         }
         let held: Vec<Held> = tags.into_iter().map(|(_, held)| held).collect();
@@ -195,8 +195,12 @@ impl Channel {
             self.tx.committed.0.extend(to);
         }
         let (requeued, settled): (Vec<_>, Vec<_>) =
-            verdicts.into_iter().partition(|(_, _, requeue)| *requeue);
-        let held = |of: Vec<(u64, Held, bool)>| of.into_iter().map(|(_, held, _)| held).collect();
+            verdicts.into_iter().partition(|(_, _, verdict)| verdict.returns());
+        for (_, held, verdict) in &settled {
+            model.ledger.say(&[*held], *verdict == Verdict::Ack);
+        }
+        let held =
+            |of: Vec<(u64, Held, Verdict)>| of.into_iter().map(|(_, held, _)| held).collect();
         let (requeued, settled): (Vec<Held>, Vec<Held>) = (held(requeued), held(settled));
         model.requeue(&requeued);
         model.settle(&settled, span.lsn, Some(tx));

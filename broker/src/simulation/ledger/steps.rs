@@ -3,9 +3,9 @@
 use amq_protocol::types::{AMQPValue, FieldTable};
 use lepus_storage::{Op, QueueId, SeqRange};
 
-use super::super::laws::law;
-use super::super::letter::id_of;
-use super::{Ledger, Place, Said, Stay, Told};
+use super::super::laws::Unique;
+use super::super::letter::{Letter, id_of};
+use super::{Ledger, Place, Said, Stay, Taken, Told};
 use crate::envelope;
 use crate::message::{Message, Waiting};
 use crate::queue::state::schedule::Bucket;
@@ -27,6 +27,9 @@ impl Ledger {
     /// Takes what the store was told in an event. A store that `failed` takes nothing.
     pub fn told(&mut self, all: Vec<Told>, now: u64, failed: bool) {
         self.frozen |= failed;
+        let before = all.iter().filter_map(|(_, at)| *at).min();
+        let refused = all.iter().any(|(_, at)| at.is_none());
+        self.before = before.map_or(self.before, |at| at - 1);
         for (batch, at) in all {
             let part = batch.part();
             let ops: Vec<Op> = batch.ops().to_vec();
@@ -49,11 +52,26 @@ impl Ledger {
             self.open.clear();
             self.untold.clear();
         }
+        self.former = self.policies;
         assert!(self.open.is_empty(), "transactions without an end: {:?}", self.open);
         for id in std::mem::take(&mut self.untold) {
-            let known = self.letters.get(&id);
-            let told = known.is_none_or(|known| known.published.is_some() || known.loose);
-            assert!(told, "the store was not told of message {id}");
+            self.check_told(id, refused, now);
+        }
+    }
+
+    /// The store knows of a message that was published, unless it was dropped or `refused`.
+    fn check_told(&mut self, id: u64, refused: bool, now: u64) {
+        let Some(known) = self.letters.get_mut(&id) else { return };
+        if known.published.is_some() || known.loose {
+            return;
+        }
+        // With one part of a transaction all that follow are refused without a word to the store.
+        known.loose = refused || self.trouble;
+        let (letter, loose) = (known.letter, known.loose);
+        let double = self.is_double(&letter, now);
+        assert!(loose || double, "the store was not told of message {id}");
+        if double {
+            self.letters.remove(&id);
         }
     }
 
@@ -63,6 +81,7 @@ impl Ledger {
         }
         for op in ops {
             if let Op::Publish { queue, payload, .. } = op
+                && self.is_ruled(queue.0)
                 && let Some(known) = self.letters.get_mut(&message(*queue, payload.clone()).1)
             {
                 known.loose = true;
@@ -93,14 +112,21 @@ impl Ledger {
                     let (message, id, due) = message(*queue, payload.clone());
                     let future = due.is_none() && message.arrived() > now;
                     assert!(!future, "{id} comes from the future");
-                    let expires = match place {
-                        Place::Queue(queue) => expiry(queue, &message),
-                        _ => None,
-                    };
+                    let (arrived, expiration) = (message.arrived(), message.expiration());
                     let stored = (queue.0, seq.0);
                     let (until, holder, said) = (None, None, None);
-                    let stay =
-                        Stay { stored, place, id, expires, due, from: at, until, holder, said };
+                    let stay = Stay {
+                        stored,
+                        place,
+                        id,
+                        arrived,
+                        expiration,
+                        due,
+                        from: at,
+                        until,
+                        holder,
+                        said,
+                    };
                     self.stays.push(stay);
                     let change = of(&mut moves, id);
                     change.to.push(place);
@@ -127,6 +153,11 @@ impl Ledger {
                 _ => {}
             }
         }
+        let came: Vec<(u64, Place)> =
+            moves.iter().flat_map(|of| of.to.iter().map(|to| (of.id, *to))).collect();
+        for (id, place) in came {
+            self.check_double(id, place, at, now);
+        }
         for change in moves {
             self.check_move(change, at, now);
         }
@@ -139,12 +170,18 @@ impl Ledger {
         let (letter, loose) = (known.letter, known.loose);
         let first = known.published.is_none();
         known.published.get_or_insert(at);
+        let source = Self::source(&letter);
+        let rejected = first && letter.may_be_rejected() && !change.to.contains(&source);
+        known.rejected |= rejected;
         if loose {
             return;
         }
         change.to.sort_unstable();
         if let Some(stay) = change.through.take() {
             self.check_leaving(&stay, &Move::default(), now);
+        }
+        if rejected {
+            return self.check_rejected(&letter, &change);
         }
         if first {
             let here = change.to.iter().position(|place| *place == Self::source(&letter));
@@ -169,28 +206,38 @@ impl Ledger {
                     Place::Waits(queue) => queue,
                     _ => letter.key,
                 };
-                assert_eq!(to, [Place::Queue(target)], "waited: {stay:?}");
+                let double = to.is_empty() && {
+                    let letter = self.letter(stay.id).expect("a letter that is known");
+                    stay.place == Place::Late && self.is_double(&letter, now)
+                };
+                assert!(double || to == [Place::Queue(target)], "waited: {stay:?}, {to:?}");
                 assert!(stay.due.is_some_and(|due| due <= now), "too early, {now}: {stay:?}");
                 return;
             }
         };
         assert_eq!(stay.holder, None, "somebody holds it: {stay:?}, {to:?}");
-        if stay.said == Some(Said::Ack) {
+        // A transaction that is refused in part has said nothing.
+        if stay.said == Some(Said::Ack) && (to.is_empty() || !self.trouble) {
             return assert_eq!(to, [], "acknowledged: {stay:?}");
         }
-        let law = law(queue);
+        let law = self.law_for(stay, to, now);
         if to == [Place::Waits(queue)] {
-            assert!(law.retry.is_some() && stay.said.is_none(), "it waits: {stay:?}");
+            let unsaid = stay.said.is_none() || self.trouble;
+            assert!(law.retry.is_some() && unsaid, "it waits: {stay:?}");
             return;
         }
-        let expired = stay.expires.is_some_and(|at| at <= now);
+        let expired = stay.is_over(&law, now);
         // It has left already.
         let there = self.there(Place::Queue(queue)).count() as u64 + 1;
         let too_many = law.max_length.is_some_and(|max| self.trouble || there > max);
         let rejected = stay.said == Some(Said::Reject);
-        assert_eq!(to, Self::targets(queue), "dead: {stay:?}");
+        assert_eq!(to, Self::targets(&law), "dead: {stay:?}");
         if law.dead_letter.is_none() {
-            assert!(expired || too_many || rejected, "nothing is wrong with {stay:?}, {now}");
+            let given_up = law.limits_deliveries();
+            assert!(
+                expired || too_many || rejected || given_up,
+                "nothing is wrong with {stay:?}, {now}"
+            );
         }
         for reason in &change.reasons {
             let holds = match reason.as_str() {
@@ -204,6 +251,47 @@ impl Ledger {
         }
         let said = !law.targets().is_empty();
         assert_eq!(change.reasons.len(), if said { to.len() } else { 0 }, "{stay:?}");
+    }
+}
+
+impl Ledger {
+    /// A full queue has refused a message, which is dead now.
+    fn check_rejected(&self, letter: &Letter, change: &Move) {
+        let law = self.law(letter.key);
+        assert_eq!(change.to, Self::targets(&law), "refused: {letter:?}");
+        let full = change.reasons.iter().all(|reason| reason == "maxlen");
+        let there = self.there(Place::Queue(letter.key)).count() as u64;
+        let full = full && law.max_length.is_some_and(|max| there >= max);
+        assert!(full, "refused by a queue with {there} messages: {letter:?}");
+    }
+
+    /// What has come with a key is there once, and was not taken lately.
+    fn check_double(&mut self, id: u64, place: Place, at: u64, now: u64) {
+        let Some(key) = self.key_of(id) else { return };
+        let (Place::Queue(queue) | Place::Waits(queue)) = place else { return };
+        let loose = self.trouble || self.letters.values().any(|known| known.loose);
+        let law = self.law(queue);
+        match law.unique {
+            Some(Unique::UntilAcked) => {
+                let here = [Place::Queue(queue), Place::Waits(queue)];
+                let there = self.stays.iter().filter(|stay| {
+                    let there = stay.is_there() && here.contains(&stay.place);
+                    // What is over goes in the next step, and would after a crash.
+                    let goes = stay.holder.is_none() && stay.is_over(&law, now);
+                    there && !goes && self.key_of(stay.id) == Some(key)
+                });
+                let there: Vec<&Stay> = there.collect();
+                assert!(there.len() <= 1 || loose, "twice: {there:?}");
+            }
+            Some(Unique::Window(ms)) => {
+                let same = |of: &&Taken| (of.queue, of.key) == (queue, key);
+                let lately = self.taken.iter().filter(same).find(|taken| now < taken.until);
+                assert!(lately.is_none() || loose, "{id} is taken after {lately:?}, {now}");
+                self.taken.push(Taken { queue, key, until: now + ms, at });
+                self.taken.retain(|taken| now < taken.until);
+            }
+            None => {}
+        }
     }
 }
 
@@ -231,12 +319,6 @@ fn message(queue: QueueId, payload: bytes::Bytes) -> (Message, u64, Option<u64>)
     let message = message.expect("a message");
     let id = id_of(message.body());
     (message, id, due)
-}
-
-/// When a message's time in a queue is over.
-fn expiry(queue: u8, message: &Message) -> Option<u64> {
-    let ttl = law(queue).ttl.into_iter().chain(message.expiration()).min()?;
-    Some(message.arrived() + ttl)
 }
 
 fn reason(message: &Message) -> Option<String> {

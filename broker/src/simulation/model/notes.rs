@@ -34,6 +34,7 @@ impl Model {
                         queue.emptied = Some(Window::exactly(at));
                     }
                 }
+                Note::Refused => (refused, unpublished) = (true, true),
                 Note::Committed { at } => {
                     refused |= at.is_none();
                     if let (Some(tx), Some(at)) = (committed, at) {

@@ -133,6 +133,11 @@ impl Schedule {
         self.count
     }
 
+    /// The position of the message that came last.
+    pub fn latest(&self) -> Seq {
+        self.next - 1
+    }
+
     /// The buckets that hold something, by their windows.
     pub fn buckets(&self) -> Vec<Bucket> {
         let mut held: Vec<_> = self.buckets.iter().filter(|(_, held)| held.messages > 0).collect();

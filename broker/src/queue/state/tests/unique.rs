@@ -96,6 +96,49 @@ proptest! {
     }
 }
 
+fn with_header(key: u8, delay: i64, persistent: bool) -> Message {
+    let mut headers = FieldTable::default();
+    headers.insert(HEADER.into(), AMQPValue::ShortShortUInt(key));
+    headers.insert("x-delay".into(), AMQPValue::LongLongInt(delay));
+    let properties = properties::replace_headers(&[0, 0], &headers).expect("properties");
+    Builder::whole(0, b"\0\0", &properties, &[key], persistent)
+}
+
+#[test]
+fn a_key_goes_with_the_message_that_waits() {
+    let unique = Some(Unique::UntilAcked);
+    let rules = Rules { unique, delays: true, ..Rules::default() };
+    let mut queue = Bench::with_rules(rules);
+    let publish = |queue: &mut Bench, key| {
+        queue.apply(Command::Publish(vec![with_header(key, 1000, false)]));
+        queue.state.counts().scheduled
+    };
+    assert_eq!([1, 2, 2].map(|key| publish(&mut queue, key)), [1, 2, 2]);
+    let (_, first, octets) = queue.state.waiting().expect("a schedule").kept(0, 1)[0];
+    let note = schedule::Note::Cancel { bucket: None, at: (0, first), octets };
+    assert_eq!(queue.apply(Command::Schedule(note)).0, Outcome::Dropped(1));
+    assert_eq!([2, 1, 1].map(|key| publish(&mut queue, key)), [1, 2, 2]);
+    assert_eq!(queue.apply(Command::Purge).0, Outcome::Dropped(2));
+    assert_eq!([3, 1, 2, 3].map(|key| publish(&mut queue, key)), [1, 2, 3, 3]);
+}
+
+#[test]
+fn a_key_that_makes_room_leaves_the_store() {
+    let unique = Some(Unique::Window { size: Some(1), ttl: None });
+    let rules = Arc::new(Rules { unique, ..Rules::default() });
+    let config = Config { durable: Some(QueueId(7)), ..CONFIG };
+    let mut queue = Bench { state: State::new(config, rules, &[], 0) };
+    let mut publish = |key, persistent| {
+        queue.apply(Command::Publish(vec![with_header(key, 0, persistent)])).1.store
+    };
+    publish(1, true);
+    let ops = publish(2, false);
+    let first =
+        lepus_storage::SeqRange { first: lepus_storage::Seq(0), last: lepus_storage::Seq(0) };
+    let queue = keys_in_store(QueueId(7));
+    assert_eq!(ops, [Op::Settle { queue, ranges: vec![first], weight: 0 }]);
+}
+
 #[test]
 fn keys_of_what_is_gone_do_not_pile_up() {
     let rules = Rules { unique: Some(Unique::UntilAcked), ..Rules::default() };
