@@ -1,6 +1,6 @@
 //! What Lepus exports, RabbitMQ imports; what that exports again is the same to Lepus.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -26,7 +26,7 @@ pub(super) fn round_trip(lepus: &Path) -> Result<()> {
     Ok(())
 }
 
-fn through_lepus(lepus: &Path, directory: &Path, from: &Path, to: &PathBuf) -> Result<()> {
+fn through_lepus(lepus: &Path, directory: &Path, from: &Path, to: &Path) -> Result<()> {
     let command = |what: &str, file: &Path| {
         let mut command = Command::new(lepus);
         command.args(["definitions", what, "--data-dir"]).args([directory, file]);

@@ -73,7 +73,7 @@ impl Desk {
         self.rules_version += 1;
         let rules = Rules { priority_mode: self.config.priorities.mode, ..rules };
         let command = Command::SetRules(Arc::new(rules.clone()), self.rules_version);
-        self.apply(command, Action::SetRules(rules)).map(drop)
+        self.apply(command, Action::SetRules(Box::new(rules))).map(drop)
     }
 
     fn carry_out(&mut self, command: Command, action: Action) -> Result<Outcome, TestCaseError> {

@@ -89,7 +89,7 @@ pub enum Action {
     Touch,
     Tick,
     Purge,
-    SetRules(Rules),
+    SetRules(Box<Rules>),
     Nothing,
 }
 
@@ -283,7 +283,7 @@ impl Model {
                 if rules.max_rate != self.rules.max_rate {
                     self.tokens = (bucket(&rules), self.now);
                 }
-                self.rules = rules;
+                self.rules = *rules;
             }
             Action::Nothing => {}
         }
