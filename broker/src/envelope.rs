@@ -31,13 +31,15 @@ pub fn keys<'a>(message: &'a Message, extra: &'a [Vec<u8>]) -> Vec<&'a [u8]> {
     first.chain(extra.iter().map(Vec::as_slice)).collect()
 }
 
-/// Routes a message by its keys and those of [`extra_keys`], which were checked when it was published.
+/// Routes a message by its keys, those of [`extra_keys`], which were checked when it was published, and
+/// hidden ones.
 pub fn addressed<R>(
     message: &Message,
     headers: Option<&FieldTable>,
     route: impl FnOnce(RouteInput<'_>) -> R,
 ) -> R {
-    let extra = headers.and_then(|headers| extra_keys(headers).ok()).unwrap_or_default();
+    let mut extra = headers.and_then(|headers| extra_keys(headers).ok()).unwrap_or_default();
+    extra.extend(message.hidden_keys());
     let keys = keys(message, &extra);
     route(route_input(message, &keys, headers))
 }
@@ -97,15 +99,21 @@ pub fn with_headers(message: &Message, headers: &FieldTable) -> Option<Vec<u8>> 
     properties::replace_headers(message.properties(), headers).ok()
 }
 
-/// A message without the header BCC.
+/// A message without the header BCC, whose keys are hidden in it.
 pub fn without_bcc(message: &Message, headers: &FieldTable) -> Message {
-    match with_headers(message, &without(headers, "BCC")) {
-        Some(properties) => {
-            let (now, route) = (message.arrived(), message.route());
-            Builder::whole(now, route, &properties, message.body(), message.persistent())
-        }
-        None => message.clone(),
-    }
+    let Some(properties) = with_headers(message, &without(headers, "BCC")) else {
+        return message.clone();
+    };
+    let keys = match headers.inner().get("BCC") {
+        Some(AMQPValue::FieldArray(values)) => long_strings(values.as_slice()).collect(),
+        _ => Vec::new(),
+    };
+    let mut builder = Builder::default();
+    builder.begin(message.arrived(), message.route());
+    builder.header(&properties, message.body_len() as u64, message.persistent());
+    builder.body(message.body());
+    builder.hide(keys.iter().map(Vec::as_slice));
+    builder.finish()
 }
 
 /// The routing keys in CC and BCC: arrays of long strings (RabbitMQ's sender-selected distribution).

@@ -15,6 +15,8 @@ use lepus::config::Config;
 use lepus::config::cli::{self, ConfigArgs, Flags};
 use lepus::config::load::{Loaded, Settings, load};
 use lepus::config::sources::Sources;
+use lepus::definitions;
+use lepus::definitions_cli::{self, DefinitionsArgs};
 use lepus::descriptors;
 use lepus::logging::Log;
 use lepus::node::Node;
@@ -59,11 +61,14 @@ enum Command {
     Bench(BenchArgs),
     /// Look into the data directory of a stopped broker, or repair it.
     Store(StoreArgs),
+    /// Export, import or compare what is declared, as RabbitMQ's definitions.
+    Definitions(DefinitionsArgs),
 }
 
 fn main() -> Result<ExitCode> {
     let Cli { command, flags } = Cli::parse();
     let done = match command {
+        Some(Command::Definitions(args)) => return Ok(definitions_cli::run(&args)),
         Some(Command::Config(args)) => return Ok(cli::run(args)),
         Some(Command::Store(args)) => return Ok(store_cli::run(args)),
         Some(Command::Bench(args)) => bench::run(args),
@@ -94,6 +99,7 @@ fn serve(flags: &Flags) -> Result<()> {
         let (stores, found) = Stores::open(&data_dir, &config)?;
         let node = Node::new(config, stores);
         node.restore(found)?;
+        definitions::load(&node, &node.config().definitions)?;
         node.set_up().context("default_permissions")?;
         let listeners = server::listen(&node.config())?;
         let readers = start_readers(&node)?;

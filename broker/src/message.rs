@@ -5,14 +5,21 @@ use bytes::{BufMut, Bytes, BytesMut};
 use lepus_protocol::content::ContentHeader;
 use lepus_protocol::limits::SHORT_STRING_MAX;
 use lepus_protocol::properties::{self, Properties};
+use lepus_protocol::wire::Reader;
 
 use crate::limits::{BODY_RESERVE, MESSAGE_BLOCK, MESSAGE_BLOCK_MIN};
 
 /// Octets that tell when a message arrived: 16 bits how often it has come back to its queue before it
-/// took its present position, 48 bits ms since 1970.
+/// took its present position, a bit that says that hidden keys follow the body, 47 bits ms since 1970.
 const STAMP: usize = 8;
 /// The bits of a stamp that are a time.
-const STAMP_TIME: u64 = (1 << 48) - 1;
+const STAMP_TIME: u64 = (1 << 47) - 1;
+/// The bit that says that there are hidden keys.
+const STAMP_HIDDEN: u64 = 1 << 47;
+/// The same within the stamp's third octet.
+const HIDDEN: u8 = 1 << 7;
+/// Octets that say how long the hidden keys are.
+const HIDDEN_LEN: usize = 4;
 /// Octets before those of a message that waits for a time: when that is, ms since 1970.
 const DUE: usize = 8;
 /// The property flag of `expiration` (0-9-1 §4.2.6.1, the eighth property from the left).
@@ -25,7 +32,8 @@ const HEADERS: u16 = 1 << 13;
 /// A published message. Cloning shares the octets.
 ///
 /// The octets are: when it arrived, exchange and routing key as two short strings (as basic.deliver
-/// repeats them), the content header frame's payload, the body.
+/// repeats them), the content header frame's payload, the body; then, if there are any, the hidden keys:
+/// each as a long string, and as 32 bits how many octets that is, these included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     octets: Bytes,
@@ -45,7 +53,7 @@ impl Message {
         let header = octets.get(STAMP + route_len..)?;
         let (_, size) = header.get(..ContentHeader::PREFIX)?.split_last_chunk::<8>()?;
         let body = usize::try_from(u64::from_be_bytes(*size)).ok()?;
-        let header_len = header.len().checked_sub(body)?;
+        let header_len = header.len().checked_sub(hidden_len(&octets))?.checked_sub(body)?;
         if header_len < ContentHeader::PREFIX {
             return None;
         }
@@ -181,12 +189,30 @@ impl Message {
 
     /// The body.
     pub fn body(&self) -> &[u8] {
-        self.octets.get(self.body_at()..).unwrap_or_default()
+        self.octets.get(self.body_at()..self.body_end()).unwrap_or_default()
     }
 
     /// The body, sharing the message's octets.
     pub fn body_shared(&self) -> Bytes {
-        self.octets.slice(self.body_at().min(self.octets.len())..)
+        let end = self.body_end();
+        self.octets.slice(self.body_at().min(end)..end)
+    }
+
+    fn body_end(&self) -> usize {
+        self.octets.len().saturating_sub(hidden_len(&self.octets))
+    }
+
+    /// The routing keys that no consumer is shown (those of BCC), as they were hidden.
+    pub fn hidden(&self) -> &[u8] {
+        self.octets.get(self.body_end()..).unwrap_or_default()
+    }
+
+    /// The same, one by one.
+    pub fn hidden_keys(&self) -> Vec<Vec<u8>> {
+        let keys = self.hidden();
+        let keys = keys.get(..keys.len().saturating_sub(HIDDEN_LEN)).unwrap_or_default();
+        let mut reader = Reader::new(keys);
+        std::iter::from_fn(|| reader.long_string().ok().map(<[u8]>::to_vec)).collect()
     }
 
     fn body_at(&self) -> usize {
@@ -195,7 +221,7 @@ impl Message {
 
     /// Octets of the body.
     pub fn body_len(&self) -> usize {
-        self.octets.len().saturating_sub(self.body_at())
+        self.body_end().saturating_sub(self.body_at())
     }
 
     /// Octets held for it, without bookkeeping.
@@ -226,16 +252,19 @@ impl Waiting {
         properties: Option<&[u8]>,
     ) -> Self {
         let properties = properties.unwrap_or(message.properties());
-        let (route, body) = (message.route(), message.body());
-        let octets = STAMP + route.len() + ContentHeader::PREFIX + properties.len() + body.len();
-        let mut record = BytesMut::with_capacity(DUE + octets);
+        let (route, body, hidden) = (message.route(), message.body(), message.hidden());
+        let head = DUE + STAMP + route.len() + ContentHeader::PREFIX;
+        let mut record =
+            BytesMut::with_capacity(head + properties.len() + body.len() + hidden.len());
         record.put_u64(due);
         let returns = u64::from(u16::try_from(returns).unwrap_or(u16::MAX));
-        record.put_u64(returns << 48 | arrived & STAMP_TIME);
+        let has_hidden = message.stamp() & STAMP_HIDDEN;
+        record.put_u64(returns << 48 | has_hidden | arrived & STAMP_TIME);
         record.extend_from_slice(route);
         record.extend_from_slice(&prefix(body.len() as u64));
         record.extend_from_slice(properties);
         record.extend_from_slice(body);
+        record.extend_from_slice(hidden);
         Self { record: record.freeze(), persistent: message.persistent }
     }
 
@@ -350,6 +379,20 @@ impl Builder {
         self.block.get(STAMP..STAMP + self.route_len).unwrap_or_default()
     }
 
+    /// Routing keys to be hidden; the body is whole.
+    pub fn hide<'k>(&mut self, keys: impl IntoIterator<Item = &'k [u8]>) {
+        let begin = self.block.len();
+        for key in keys {
+            self.block.put_u32(key.len() as u32);
+            self.block.extend_from_slice(key);
+        }
+        let len = self.block.len() - begin;
+        if len > 0 {
+            self.block.put_u32((len + HIDDEN_LEN) as u32);
+            self.block.iter_mut().skip(2).take(1).for_each(|octet| *octet |= HIDDEN);
+        }
+    }
+
     /// The finished message.
     pub fn finish(&mut self) -> Message {
         let octets = self.block.split().freeze();
@@ -386,6 +429,15 @@ impl Builder {
         builder.body(body);
         builder.finish()
     }
+}
+
+/// Octets behind the body of these octets of a message.
+#[inline]
+fn hidden_len(octets: &[u8]) -> usize {
+    if octets.get(2).is_none_or(|octet| octet & HIDDEN == 0) {
+        return 0;
+    }
+    octets.last_chunk().map_or(0, |len| u32::from_be_bytes(*len) as usize)
 }
 
 /// The content header payload before the properties: class, weight, body size.
@@ -451,6 +503,26 @@ mod tests {
         assert_eq!((other.properties(), other.returns_before()), (&[0, 0][..], 0xffff));
         for cut in 0..DUE + STAMP {
             assert_eq!(Waiting::from_stored(waiting.record().slice(..cut)).message(), None);
+        }
+    }
+
+    #[test]
+    fn hidden_keys_stay_with_a_message_and_out_of_its_body() {
+        let mut builder = Builder::default();
+        for keys in [&[][..], &[&b"one"[..]], &[b"", &[b'k'; 300], b"two"]] {
+            builder.begin(7, b"\x02ex\x03key");
+            builder.header(&[0, 0], 7, true);
+            builder.body(b"payload");
+            builder.hide(keys.iter().copied());
+            let message = builder.finish();
+            let stored = Message::from_stored(message.octets()).expect("a message");
+            let waiting = Waiting::new(&message, 1, (7, 0), None).message().expect("a message");
+            for found in [message, stored, waiting] {
+                assert_eq!((found.arrived(), found.returns_before()), (7, 0));
+                assert_eq!((found.body(), found.body_len()), (&b"payload"[..], 7));
+                assert_eq!(&found.body_shared()[..], b"payload");
+                assert_eq!(found.hidden_keys(), keys);
+            }
         }
     }
 

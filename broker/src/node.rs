@@ -133,6 +133,7 @@ impl Node {
         config.connections_max = before.connections_max;
         let rules = config.consumer_timeout != before.consumer_timeout;
         drop(before);
+        self.census().set_queues_max(config.queue_max);
         self.config.replace(config);
         for vhost in self.vhosts().iter().filter(|_| rules) {
             // It cannot be refused.

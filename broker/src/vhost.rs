@@ -236,6 +236,15 @@ impl Vhost {
         Ok(())
     }
 
+    /// Tells of the exchanges that it has from the beginning.
+    pub(crate) fn tell_predeclared(&self, user: &str, node: &Node) {
+        for spec in topology::predeclared(&self.name) {
+            node.tell(|| {
+                Happened::ExchangeCreated(spec).event(&self.name, user, |_| String::new())
+            });
+        }
+    }
+
     /// Takes all that it has away, for good, in one change together with others: this is what deletes a
     /// virtual host.
     pub(crate) fn close(&self, user: &str, node: &Arc<Node>, others: Vec<Change>) {

@@ -162,11 +162,9 @@ fn the_firehose_shows_what_is_published_and_delivered() {
             ("timestamp", int(77)),
             ("app_id", text("ap")),
         ]);
-        let published = more.0 == "routed_queues";
-        let keys = if published { vec![text("a"), text("nobody")] } else { vec![text("a")] };
         let expected = table([
             ("exchange_name", text("amq.topic")),
-            ("routing_keys", list(keys)),
+            ("routing_keys", list([text("a"), text("nobody")])),
             ("properties", properties.into()),
             ("node", text(Node::NAME)),
             ("vhost", text("/")),
@@ -181,6 +179,93 @@ fn the_firehose_shows_what_is_published_and_delivered() {
     ch.publish("", "nowhere", "x");
     watch.expect_counts(&traces, (1, 0));
     assert!(watch.get(&traces, true).is_some() && watch.get(&traces, true).is_none());
+}
+
+#[test]
+fn priorities_take_turns_as_a_policy_says() {
+    let directory = Directory::new();
+    let here = Here::start(&directory.0);
+    let mut conn = here.connect();
+    let mut ch = conn.channel(1);
+    let arguments = table([("x-max-priority", int(1))]);
+    ch.declare(queue::Declare { arguments, ..declare("q") });
+    let turns = |ch: &mut Chan<'_>| {
+        for priority in [0, 0, 1, 1, 1] {
+            let body = priority.to_string();
+            ch.publish_with(publish("", "q"), &props().with_priority(priority), body.as_str());
+        }
+        ch.drain("q").concat()
+    };
+    assert_eq!(turns(&mut ch), "11100");
+    here.set("p", "^q$", json!({"priority-mode": "weighted"}));
+    assert_eq!(turns(&mut ch), "11010");
+    here.vhost.clear_policy("operator", &here.node, Kind::User, "p");
+    assert_eq!(turns(&mut ch), "11100");
+}
+
+/// The routing keys and headers of the next events, without their times.
+fn told(ch: &mut Chan<'_>, events: usize) -> Vec<(String, FieldTable)> {
+    let event = |_| {
+        let event = ch.delivery();
+        let mut headers = headers_of(&event).inner().clone();
+        assert!(headers.remove("timestamp_in_ms").is_some());
+        (event.method.routing_key.to_string(), FieldTable::from(headers))
+    };
+    (0..events).map(event).collect()
+}
+
+#[test]
+fn what_policies_are_to_queues_and_parameters_is_told() {
+    let directory = Directory::new();
+    let here = Here::start(&directory.0);
+    let mut conn = here.connect();
+    let mut ch = conn.channel(1);
+    let events = ch.temp_queue();
+    ch.declare(declare("matched"));
+    for key in ["#.policy.#", "parameter.#"] {
+        ch.bind(&events, "amq.rabbitmq.event", key);
+    }
+    ch.consume_with(consume_no_ack(&events, "events"));
+    let spec = || PolicySpec {
+        name: "p".to_owned(),
+        pattern: "^m".to_owned(),
+        apply_to: "queues".to_owned(),
+        priority: 0,
+        definition: json!({"max-length": 7}),
+    };
+    let policy = [
+        ("pattern", text("^m")),
+        ("apply-to", text("queues")),
+        ("priority", long(0)),
+        ("definition", table([("max-length", long(7))]).into()),
+    ];
+    let by = [("vhost", text("/")), ("user_who_performed_action", text("operator"))];
+    let named = |name| by.clone().into_iter().chain([("name", text(name))]);
+    let parameter = || named("p").chain([("component", text("operator_policy"))]);
+    let queue = || named("matched").chain([("type", text("rabbit_classic_queue"))]);
+    for kind in [Kind::User, Kind::Operator] {
+        // Nothing is told of what changes nothing.
+        for _ in 0..2 {
+            here.vhost.set_policy("operator", &here.node, kind, spec()).expect("a valid policy");
+        }
+        here.vhost.clear_policy("operator", &here.node, kind, "p");
+        assert!(!here.vhost.clear_policy("operator", &here.node, kind, "p"));
+        let mut expected = vec![
+            ("queue.policy.updated", table(queue().chain(policy.clone()))),
+            ("policy.set", table(named("p").chain(policy.clone()))),
+            ("queue.policy.cleared", table(queue())),
+            ("policy.cleared", table(named("p"))),
+        ];
+        if kind == Kind::Operator {
+            expected[3].0 = "operator.policy.cleared";
+            let value = ("value", table(policy.clone()).into());
+            expected.insert(0, ("parameter.set", table(parameter().chain([value]))));
+            expected.insert(3, ("parameter.cleared", table(parameter())));
+        }
+        let expected: Vec<_> =
+            expected.into_iter().map(|(key, headers)| (key.to_owned(), headers)).collect();
+        assert_eq!(told(&mut ch, expected.len()), expected);
+    }
 }
 
 #[test]

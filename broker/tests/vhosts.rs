@@ -5,26 +5,28 @@ mod here;
 
 use here::{Directory, Here};
 use lepus::access::Permission;
-use lepus::config::Config;
+use lepus::config::{Config, DefaultLimits, DefaultPolicy};
 use lepus::node::VhostError;
+use lepus::parameters::{ParameterError, ParameterId};
 use lepus::policy::Kind;
 use lepus::vhost::{VhostLimits, VhostSpec};
 use lepus_tests::*;
+use serde_json::json;
 
 const CONNECTION_OPEN: (u16, u16) = (10, 40);
 
 impl Here {
     fn create(&self, name: &str) {
-        self.node.create_vhost("operator", VhostSpec::new(name)).expect("a new virtual host");
-        self.open_to_guest(name);
+        self.create_with("operator", VhostSpec::new(name));
     }
 
-    fn open_to_guest(&self, name: &str) {
-        let [user, vhost] = ["guest", name].map(str::to_owned);
-        let [configure, write, read] = [".*"; 3].map(str::to_owned);
-        let permission = Permission { user, vhost, configure, write, read };
-        let access = self.node.access();
-        access.set_permission("operator", &self.node, permission).expect("a permission");
+    /// A virtual host where guest may do everything.
+    fn create_with(&self, by: &str, spec: VhostSpec) {
+        let vhost = spec.name.clone();
+        self.node.create_vhost(by, spec).expect("a new virtual host");
+        let [configure, write, read] = std::array::from_fn(|_| ".*".to_owned());
+        let all = Permission { user: "guest".to_owned(), vhost, configure, write, read };
+        self.node.access().set_permission(by, &self.node, all).expect("a permission");
     }
 
     fn connect_to(&self, vhost: &'static str) -> Conn {
@@ -154,6 +156,8 @@ fn a_virtual_host_goes_with_all_that_it_has() {
         conn.expect_close(320, "CONNECTION_FORCED - vhost 'v' is deleted", (0, 0));
     }
     here.refused("v", "vhost v not found");
+    let of_guest = here.node.access().permissions();
+    assert!(of_guest.iter().all(|permission| permission.vhost == "/"), "{of_guest:?}");
     assert_eq!(kept.channel(2).got("q").text(), "of /");
     // One of the same name has nothing of it.
     here.create("v");
@@ -267,8 +271,7 @@ fn queues_get_the_type_of_their_virtual_host() {
     let here = Here::start(&directory.0);
     let quorum = Some("quorum".to_owned());
     let spec = VhostSpec { default_queue_type: quorum, ..VhostSpec::new("v") };
-    here.node.create_vhost("operator", spec.clone()).expect("done");
-    here.open_to_guest("v");
+    here.create_with("operator", spec.clone());
     let mut conn = here.connect_to("v");
     let mut ch = conn.channel(1);
     let typed = |name: &str, kind: &str| queue::Declare {
@@ -288,4 +291,148 @@ fn queues_get_the_type_of_their_virtual_host() {
     let unknown = VhostSpec { default_queue_type: Some("no".to_owned()), ..spec };
     assert!(here.node.create_vhost("operator", unknown).is_err());
     assert!(here.node.vhost("v").expect("it").policies(Kind::User).is_empty());
+}
+
+#[test]
+fn parameters_carry_limits_and_operators_policies() {
+    let directory = Directory::new();
+    let here = Here::start(&directory.0);
+    here.create("v");
+    let id = |component: &str, name: &str| ParameterId::new(component, "v", name);
+    let set = |here: &Here, id: &ParameterId, value| here.node.set_parameter("operator", id, value);
+    let policy = json!({
+        "pattern": "^q", "apply-to": "queues", "priority": 1, "definition": {"max-length": 2},
+    });
+    set(&here, &id("operator_policy", "op"), policy.clone()).expect("a policy");
+    set(&here, &id("vhost-limits", "limits"), json!({"max-queues": 1, "max-connections": -1}))
+        .expect("limits");
+    set(&here, &id("shovel", "s"), json!({"src-uri": "amqp://"})).expect("something to keep");
+    here.node.set_global_parameter("operator", "cluster_name", json!("c"));
+    let invalid = "Validation failed\n\ncomponent nocomp not found\n";
+    for (id, why) in [
+        (id("nocomp", "n"), invalid),
+        (ParameterId::new("shovel", "no", "s"), "Virtual host 'no' does not exist"),
+    ] {
+        assert_eq!(set(&here, &id, json!({})).expect_err("a refusal").to_string(), why);
+    }
+    let (_directory, here) = here.restart(directory);
+    let mut conn = here.connect_to("v");
+    let mut ch = conn.channel(1);
+    ch.declare(durable("q"));
+    ch.publish_all("q", ["1", "2", "3"]);
+    ch.expect_counts("q", (2, 0));
+    ch.send(declare("more"));
+    ch.expect_close(
+        406,
+        "PRECONDITION_FAILED - cannot declare queue 'more': queue limit in vhost 'v' (1) is reached",
+        (50, 10),
+    );
+    let ids: Vec<_> = here.node.parameters().into_iter().map(|(id, _)| id).collect();
+    let all = [id("operator_policy", "op"), id("shovel", "s"), id("vhost-limits", "limits")];
+    assert_eq!(ids, all);
+    assert_eq!(here.node.parameters()[0].1, policy);
+    assert_eq!(here.node.global_parameters(), [("cluster_name".to_owned(), json!("c"))]);
+    for id in &all {
+        assert_eq!(here.node.clear_parameter("operator", id), Ok(()));
+        assert_eq!(here.node.clear_parameter("operator", id), Err(ParameterError::Missing));
+    }
+    assert_eq!(here.node.clear_global_parameter("operator", "cluster_name"), Ok(()));
+    ch.reopen();
+    ch.declare(durable("more"));
+    ch.publish_all("q", ["4"]);
+    ch.expect_counts("q", (3, 0));
+}
+
+/// The headers that are the same each time, by routing key, as RabbitMQ 3.10.8 has them.
+#[test]
+fn what_happens_to_virtual_hosts_is_told() {
+    let directory = Directory::new();
+    let here = Here::start(&directory.0);
+    let mut conn = here.connect();
+    let mut ch = conn.channel(1);
+    let queue = ch.temp_queue();
+    for key in ["vhost.#", "parameter.*", "operator.#", "queue.deleted", "exchange.deleted"] {
+        ch.bind(&queue, "amq.rabbitmq.event", key);
+    }
+    let description = "d".to_owned();
+    let spec = VhostSpec { description, tags: vec!["t".to_owned()], ..VhostSpec::new("v") };
+    here.create_with("me", spec);
+    here.connect_to("v").channel(1).declare(durable("q"));
+    let limits = ParameterId::limits("v");
+    for _ in 0..2 {
+        // Said again, it is no news.
+        here.node.set_parameter("me", &limits, json!({"max-queues": 5})).expect("done");
+    }
+    let policy = json!({"pattern": "^zz", "priority": 0, "definition": {"max-length": 5}});
+    let id = ParameterId::new("operator_policy", "v", "op");
+    here.node.set_parameter("me", &id, policy).expect("done");
+    here.node.set_global_parameter("me", "g", json!({"a": 1}));
+    here.node.delete_vhost("me", "v").expect("done");
+
+    let told: Vec<_> = std::iter::from_fn(|| ch.get(&queue, true)).collect();
+    let keys: Vec<&str> = told.iter().map(|event| event.method.routing_key.as_str()).collect();
+    let gone = ["exchange.deleted"; 6];
+    let before = ["vhost.created", "parameter.set", "vhost.limits.set", "parameter.set"];
+    let after = ["vhost.deleted", "parameter.cleared", "vhost.limits.cleared", "parameter.cleared"];
+    let expected = [&before[..], &["parameter.set", "queue.deleted"], &gone, &after];
+    assert_eq!(keys, [&expected.concat()[..], &["operator.policy.cleared"]].concat());
+    let headers = |at: usize| {
+        let mut headers = told[at].properties.headers().clone().expect("headers").inner().clone();
+        assert!(headers.remove("timestamp_in_ms").is_some());
+        FieldTable::from(headers)
+    };
+    let me = ("user_who_performed_action", text("me"));
+    let created = table([
+        ("name", text("v")),
+        ("description", text("d")),
+        ("tags", list([text("t")])),
+        ("default_queue_type", text("undefined")),
+        ("tracing", flag(false)),
+        ("cluster_state", table([("lepus@localhost", text("running"))]).into()),
+        me.clone(),
+    ]);
+    assert_eq!(headers(0), created);
+    let component = ("component", text("vhost-limits"));
+    let value = ("value", table([("max-queues", long(5))]).into());
+    let (vhost, name) = (("vhost", text("v")), ("name", text("limits")));
+    let set = [vhost.clone(), component.clone(), name.clone(), value, me.clone()];
+    assert_eq!(headers(1), table(set));
+    assert_eq!(headers(2), table([name.clone(), ("max-queues", long(5)), me.clone()]));
+    let value = ("value", table([("a", long(1))]).into());
+    let set = [("component", text("global")), ("name", text("g")), value, me.clone()];
+    assert_eq!(headers(4), table(set));
+    assert_eq!(headers(12), table([("name", text("v")), me.clone()]));
+    assert_eq!(headers(13), table([vhost, component, name.clone(), me.clone()]));
+    assert_eq!(headers(14), table([name, me]));
+}
+
+#[test]
+fn virtual_hosts_begin_with_what_the_configuration_has_for_them() {
+    let limits = |pattern: Option<&str>, max_queues| DefaultLimits {
+        pattern: pattern.map(str::to_owned),
+        max_connections: None,
+        max_queues: Some(max_queues),
+    };
+    let policy = DefaultPolicy {
+        vhost_pattern: Some("^(v|/)$".to_owned()),
+        queue_pattern: None,
+        definition: [("max-length".to_owned(), 3)].into(),
+    };
+    let config = Config {
+        default_limits: [
+            ("a".to_owned(), limits(Some("^v"), 1)),
+            ("b".to_owned(), limits(None, 2)),
+        ]
+        .into(),
+        default_policies: [("op".to_owned(), policy)].into(),
+        ..Config::default()
+    };
+    let directory = Directory::new();
+    let here = Here::start_with(&directory.0, config);
+    ["v", "v2", "w"].into_iter().for_each(|name| here.create(name));
+    let max = |name: &str| here.node.vhost_limits(name).map(|limits| limits["max-queues"].clone());
+    let maxima = ["/", "v", "v2", "w"].map(max);
+    assert_eq!(maxima, [2, 1, 1, 2].map(|max| Some(json!(max))));
+    let policies = |name: &str| here.node.vhost(name).expect("it").policies(Kind::Operator).len();
+    assert_eq!(["/", "v", "v2", "w"].map(policies), [1, 1, 0, 0]);
 }

@@ -165,13 +165,54 @@ pub fn replace_reply_to(octets: &[u8], reply_to: &str) -> Result<Vec<u8>, Proper
     Ok(splice(octets, flags | REPLY_TO, at, &value, reader.rest()))
 }
 
-/// The same properties without an expiration. `octets` must have passed [`Properties::decode`].
-pub fn without_expiration(octets: &[u8]) -> Result<Vec<u8>, PropertiesError> {
-    let (mut reader, flags) = after_priority(octets)?;
-    skip_strings(&mut reader, flags, &[CORRELATION_ID, REPLY_TO])?;
-    let at = octets.len() - reader.rest().len();
-    optional_string(&mut reader, flags, EXPIRATION)?;
-    Ok(splice(octets, flags & !EXPIRATION, at, &[], reader.rest()))
+/// Properties taken apart around headers and expiration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Split<'a> {
+    flags: u16,
+    before: &'a [u8],
+    /// The headers table's octets, without the length prefix.
+    pub headers: Option<&'a [u8]>,
+    between: &'a [u8],
+    /// Milliseconds in decimal digits.
+    pub expiration: Option<&'a [u8]>,
+    after: &'a [u8],
+}
+
+impl<'a> Split<'a> {
+    /// Those of `octets`, which must have passed [`Properties::decode`].
+    pub fn of(octets: &'a [u8]) -> Result<Self, PropertiesError> {
+        let mut reader = Reader::new(octets);
+        let flags = reader.u16()?;
+        let begin = reader.rest();
+        skip_strings(&mut reader, flags, &[CONTENT_TYPE, CONTENT_ENCODING])?;
+        let before = passed(begin, &reader);
+        let headers = if flags & HEADERS == 0 { None } else { reader.long_string().map(Some)? };
+        let begin = reader.rest();
+        for flag in [DELIVERY_MODE, PRIORITY] {
+            if flags & flag != 0 {
+                reader.u8()?;
+            }
+        }
+        skip_strings(&mut reader, flags, &[CORRELATION_ID, REPLY_TO])?;
+        let between = passed(begin, &reader);
+        let expiration = optional_string(&mut reader, flags, EXPIRATION)?;
+        Ok(Self { flags, before, headers, between, expiration, after: reader.rest() })
+    }
+
+    /// Appends the same properties with other headers (the octets of a table, with the length
+    /// prefix) and without an expiration.
+    pub fn lasting(&self, headers: &[u8], out: &mut Vec<u8>) {
+        let flags = (self.flags | HEADERS) & !EXPIRATION;
+        let flags = flags.to_be_bytes();
+        for part in [&flags[..], self.before, headers, self.between, self.after] {
+            out.extend_from_slice(part);
+        }
+    }
+}
+
+/// What a reader that began with `begin` has read.
+fn passed<'a>(begin: &'a [u8], reader: &Reader<'_>) -> &'a [u8] {
+    begin.get(..begin.len() - reader.rest().len()).unwrap_or_default()
 }
 
 /// Flags, what stood before `at`, a new value, and the rest.
@@ -292,18 +333,24 @@ mod tests {
         }
 
         #[test]
-        fn the_expiration_is_taken_out_and_nothing_else(before in any_properties()) {
-            let all = encode(&before);
-            let octets = without_expiration(&all).unwrap();
+        fn headers_are_replaced_and_the_expiration_goes(before in any_properties()) {
+            let octets = encode(&before);
+            let split = Split::of(&octets).unwrap();
+            let found = Properties::decode(&octets).unwrap();
+            prop_assert_eq!((split.headers, split.expiration), (found.headers, found.expiration));
+            let mut lasting = Vec::new();
+            split.lasting(&table::encode(&table("new", 7)), &mut lasting);
+            let replaced = replace_headers(&octets, &table("new", 7)).unwrap();
             let taken = before.expiration().as_ref().map_or(0, |text| 1 + text.as_str().len());
-            prop_assert_eq!(octets.len() + taken, all.len());
-            let expected = Properties { expiration: None, ..Properties::decode(&all).unwrap() };
-            prop_assert_eq!(Properties::decode(&octets).unwrap(), expected);
+            prop_assert_eq!(lasting.len() + taken, replaced.len());
+            let expected = Properties { expiration: None, ..Properties::decode(&replaced).unwrap() };
+            prop_assert_eq!(Properties::decode(&lasting).unwrap(), expected);
         }
 
         #[test]
         fn any_octets_are_answered(octets in proptest::collection::vec(any::<u8>(), 0..60)) {
-            let _ = Properties::decode(&octets);
+            let found = Properties::decode(&octets);
+            prop_assert!(Split::of(&octets).is_ok() || found.is_err());
         }
     }
 }

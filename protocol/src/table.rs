@@ -77,9 +77,14 @@ pub fn decode_body(body: &[u8]) -> Result<FieldTable, TableError> {
     }
 }
 
+/// The octets of a table with its length prefix: what [`decode`] reads.
+pub fn encode(table: &FieldTable) -> Vec<u8> {
+    generate(gen_field_table(table))
+}
+
 /// The octets of a table, without its length prefix: what [`decode_body`] reads.
 pub fn encode_body(table: &FieldTable) -> Vec<u8> {
-    let mut whole = generate(gen_field_table(table));
+    let mut whole = encode(table);
     whole.drain(..whole.len().min(4));
     whole
 }

@@ -185,6 +185,83 @@ fn without_a_key_of_the_queue_the_messages_own_and_cc_count() {
     }
 }
 
+/// The routing keys that the latest death tells.
+fn keys_of(headers: &FieldTable) -> Vec<String> {
+    let Some(AMQPValue::FieldArray(events)) = headers.inner().get("x-death") else { panic!() };
+    let Some(AMQPValue::FieldTable(event)) = events.as_slice().first() else { panic!() };
+    let Some(AMQPValue::FieldArray(keys)) = event.inner().get("routing-keys") else { panic!() };
+    let key = |key: &AMQPValue| match key {
+        AMQPValue::LongString(key) => key.to_string(),
+        other => panic!("{other:?}"),
+    };
+    keys.as_slice().iter().map(key).collect()
+}
+
+#[test]
+fn keys_of_bcc_lead_dead_letters_and_stay_hidden() {
+    let mut conn = shared().connect();
+    let mut ch = conn.channel(1);
+    let (first, second) = (unique("dlx"), unique("dlx"));
+    for exchange in [&first, &second] {
+        ch.exchange(exchange, "direct");
+    }
+    // By its BCC key a letter of the queue goes to `middle`, and by the same key on to `end`.
+    let [queue, middle] = [&first, &second].map(|exchange| {
+        let arguments = table([("x-dead-letter-exchange", text(exchange))]);
+        let queue = queue::Declare { exclusive: true, arguments, ..declare("") };
+        ch.declare(queue).queue.to_string()
+    });
+    let end = ch.temp_queue();
+    ch.bind(&middle, &first, "hidden");
+    ch.bind(&end, &second, "hidden");
+    let copies = headers([("CC", list([text("copy")])), ("BCC", list([text("hidden")]))]);
+    ch.publish_with(publish("", &queue), &copies, "a");
+    for (tag, queue) in [(1, &queue), (2, &middle)] {
+        ch.expect_counts(queue, (1, 0));
+        ch.got(queue);
+        ch.send(reject(tag, false));
+    }
+    let found = headers_of(&mut ch, &end);
+    assert_eq!(deaths(&found).len(), 2);
+    assert_eq!(keys_of(&found), [queue.as_str(), "copy"]);
+    assert!(found.contains_key("CC") && !found.contains_key("BCC"));
+    for exchange in [&first, &second] {
+        let _: exchange::DeleteOk = ch.call(delete_exchange(exchange));
+    }
+}
+
+#[test]
+fn the_queues_own_key_replaces_those_of_bcc_for_good() {
+    let mut conn = shared().connect();
+    let mut ch = conn.channel(1);
+    let exchange = unique("dlx");
+    ch.exchange(&exchange, "direct");
+    let (hidden, own) = (ch.temp_queue(), ch.temp_queue());
+    ch.bind(&hidden, &exchange, "hidden");
+    ch.bind(&own, &exchange, "own");
+    let arguments = table([("x-dead-letter-exchange", text(&exchange))]);
+    let middle = queue::Declare { exclusive: true, arguments, ..declare("") };
+    let middle = ch.declare(middle).queue.to_string();
+    ch.bind(&middle, &exchange, "own");
+    let to =
+        [("x-dead-letter-exchange", text(&exchange)), ("x-dead-letter-routing-key", text("own"))];
+    let queue = queue::Declare { exclusive: true, arguments: table(to), ..declare("") };
+    let queue = ch.declare(queue).queue.to_string();
+    let copies = headers([("CC", list([text("copy")])), ("BCC", list([text("hidden")]))]);
+    ch.publish_with(publish("", &queue), &copies, "a");
+    ch.got(&queue);
+    ch.send(reject(1, false));
+    let found = headers_of(&mut ch, &own);
+    assert_eq!(keys_of(&found), [queue.as_str(), "copy"]);
+    assert!(!found.contains_key("CC") && !found.contains_key("BCC"));
+    ch.expect_counts(&middle, (1, 0));
+    ch.got(&middle);
+    ch.send(reject(3, false));
+    ch.expect_counts(&own, (1, 0));
+    assert_eq!(ch.counts(&hidden), (0, 0));
+    let _: exchange::DeleteOk = ch.call(delete_exchange(&exchange));
+}
+
 #[test]
 fn a_circle_without_rejections_ends() {
     let mut conn = shared().connect();

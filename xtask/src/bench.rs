@@ -8,7 +8,7 @@ mod peer;
 pub(crate) mod rabbitmq;
 mod run;
 mod scenario;
-mod scratch;
+pub(crate) mod scratch;
 mod table;
 
 use anyhow::{Context, Result, bail, ensure};

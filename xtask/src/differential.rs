@@ -1,6 +1,7 @@
 //! `cargo xtask differential`: the same random requests to Lepus and to RabbitMQ, a clean restart of
 //! both, and their answers compared, line by line.
 
+mod definitions;
 mod known;
 
 use std::net::SocketAddr;
@@ -74,7 +75,8 @@ pub(crate) fn compare(lepus: &Path, args: &DifferentialArgs) -> Result<()> {
         std::fs::write(format!("{prefix}.lepus"), format!("{}{}", ours.before, ours.after))?;
         std::fs::write(format!("{prefix}.rabbitmq"), format!("{}{}", theirs.before, theirs.after))?;
     }
-    report(&ours, &theirs, seed)
+    report(&ours, &theirs, seed)?;
+    definitions::round_trip(lepus)
 }
 
 /// What a broker answered, before its restart and after it.

@@ -158,21 +158,27 @@ impl Access {
         cleared
     }
 
-    /// A virtual host is gone, and with it all permissions in it.
-    pub fn forget_vhost(&self, by: &str, node: &Node, vhost: &str) {
-        let holders: Vec<String> = {
-            let state = self.users.state.read();
-            let holders = state.users.iter().filter(|(_, known)| known.granted.contains_key(vhost));
-            holders.map(|(name, _)| name.clone()).collect()
+    /// A virtual host goes, and with it all permissions in it. Whoever deletes it records these changes,
+    /// together with all others.
+    pub fn forget_vhost(&self, by: &str, node: &Node, vhost: &str) -> Vec<Change> {
+        let gone: Vec<(String, Granted)> = {
+            let mut state = self.users.state.write();
+            self.users.version.fetch_add(1, Ordering::Release);
+            let users = state.users.iter_mut();
+            users
+                .filter_map(|(name, known)| Some((name.clone(), known.granted.remove(vhost)?)))
+                .collect()
         };
-        for user in holders {
-            self.clear_permission(by, node, &user, vhost);
-            self.clear_topic_permissions(by, node, (&user, vhost), None);
+        for (user, granted) in &gone {
+            if granted.permission.is_some() {
+                node.tell(|| Event::new("permission.deleted").text("user", user).by(vhost, by));
+            }
+            if !granted.topics.is_empty() {
+                let deleted = || Event::new("topic.permission.deleted").text("user", user);
+                node.tell(|| deleted().by(vhost, by));
+            }
         }
-        self.change(node, |state| {
-            state.users.values_mut().for_each(|known| drop(known.granted.remove(vhost)));
-            ((), Vec::new())
-        });
+        gone.iter().flat_map(|(user, granted)| granted.removed(user, vhost)).collect()
     }
 
     /// At the first start of all: makes the default user, unless there are users. Later starts leave

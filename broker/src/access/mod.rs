@@ -21,7 +21,7 @@ pub mod sasl;
 #[cfg(test)]
 mod tests;
 mod user;
-mod web;
+pub(crate) mod web;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

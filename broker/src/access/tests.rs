@@ -168,7 +168,7 @@ fn permissions_go_with_their_virtual_host() {
     let node = node();
     let access = node.access();
     access.set_topic_permission("t", &node, topic("guest", ".*", ".*")).unwrap();
-    access.forget_vhost("t", &node, "/");
+    assert_eq!(access.forget_vhost("t", &node, "/").len(), 2);
     assert!(access.permissions().is_empty() && access.topic_permissions().is_empty());
     assert!(access.user("guest").is_some());
 }

@@ -57,15 +57,10 @@ pub fn load_file(path: &Path, environment: &BTreeMap<String, String>) -> Result<
 }
 
 fn make(found: Found, environment: &BTreeMap<String, String>) -> Result<Loaded, Faults> {
-    let Found { given, mut faults, mut warnings } = found;
-    let settings =
-        Settings::of(substituted(merged(given), environment, &mut faults), &mut warnings);
+    let Found { given, mut faults, mut notes } = found;
+    let settings = Settings::of(substituted(merged(given), environment, &mut faults), &mut notes);
     let config = settings.config(&mut faults);
-    if faults.is_empty() {
-        Ok(Loaded { config, settings, notes: warnings })
-    } else {
-        Err(Faults(faults))
-    }
+    if faults.is_empty() { Ok(Loaded { config, settings, notes }) } else { Err(Faults(faults)) }
 }
 
 /// One setting for each key: the last one, where the first one stood.
@@ -170,7 +165,7 @@ pub struct Change {
 pub struct Settings(Vec<Setting>);
 
 impl Settings {
-    fn of(given: Vec<Given>, warnings: &mut Vec<String>) -> Self {
+    fn of(given: Vec<Given>, notes: &mut Vec<String>) -> Self {
         let mut settings = Vec::new();
         for given in given {
             let name = written(&given.key);
@@ -180,11 +175,11 @@ impl Settings {
             let Some((place, key)) = known.filter(|(_, key)| !(key.outside && in_file)) else {
                 let near = keys::nearest(&name).map(|key| format!(", is `{key}` meant?"));
                 let near = near.unwrap_or_default();
-                warnings.push(format!("{}: `{name}` is not a key{near}", given.origin));
+                notes.push(format!("{}: `{name}` is not a key{near}", given.origin));
                 continue;
             };
             if key.is_ignored() {
-                warnings.push(format!("{}: `{name}` is ignored: {}", given.origin, key.means));
+                notes.push(format!("{}: `{name}` is ignored: {}", given.origin, key.means));
             }
             settings.push(Setting { place, given });
         }

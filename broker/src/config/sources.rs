@@ -77,7 +77,7 @@ pub struct Found {
     /// What could not be read.
     pub faults: Vec<String>,
     /// What was passed over.
-    pub warnings: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 impl Sources {

@@ -4,6 +4,7 @@
 //! [`Session`], the closing handshake. It knows no socket; the driver in [`super::io`] does.
 
 mod login;
+mod pieces;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,7 +20,6 @@ use lepus_protocol::handshake::{
 use lepus_protocol::heartbeat::{Due, Heartbeat};
 use lepus_protocol::limits::FRAME_MAX_BEFORE_TUNE;
 use lepus_protocol::method::{self, Method, MethodError, MethodId};
-use lepus_protocol::octets;
 use lepus_protocol::reply::ReplyCode;
 
 use super::entry;
@@ -33,6 +33,7 @@ use crate::node::Node;
 use crate::out::Out;
 use crate::session::{Session, reply_text, short, undecodable};
 use login::Login;
+use pieces::{channel_of, out_of_state, unexpected_frame};
 
 /// How far a connection is.
 enum Phase {
@@ -541,33 +542,6 @@ impl Drop for Link {
 /// The socket must be closed now.
 #[derive(Debug)]
 pub struct Gone;
-
-fn channel_of(piece: &Piece<'_>) -> u16 {
-    match piece {
-        Piece::Method { channel, .. }
-        | Piece::Header { channel, .. }
-        | Piece::Body { channel, .. } => *channel,
-        // Heartbeats belong to the connection, and must say so.
-        Piece::Heartbeat { .. } => 0,
-    }
-}
-
-fn unexpected_frame(piece: &Piece<'_>) -> Refusal {
-    let (kind, payload): (u8, &[u8]) = match piece {
-        Piece::Method { payload, .. } => (frame::METHOD, payload),
-        Piece::Header { payload, .. } => (frame::HEADER, payload),
-        Piece::Body { chunk, .. } => (frame::BODY, chunk),
-        Piece::Heartbeat { .. } => (frame::HEARTBEAT, &[]),
-    };
-    let octets = octets::snippet(payload);
-    let text = format_args!("type {kind}, {octets}");
-    Refusal::new(ReplyCode::UnexpectedFrame, text).without_method()
-}
-
-fn out_of_state(state: &str, id: MethodId) -> Refusal {
-    let text = format_args!("unexpected method in connection state {state}");
-    Refusal::new(ReplyCode::ChannelError, text).with_method(id)
-}
 
 #[cfg(test)]
 mod tests {

@@ -57,6 +57,11 @@ impl Event {
         self
     }
 
+    /// Adds several headers.
+    pub fn all(self, headers: impl IntoIterator<Item = (&'static str, AMQPValue)>) -> Self {
+        headers.into_iter().fold(self, |event, (name, value)| event.with(name, value))
+    }
+
     /// Adds a text.
     pub fn text(self, name: &str, text: &str) -> Self {
         self.with(name, AMQPValue::LongString(text.into()))

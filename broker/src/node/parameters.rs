@@ -72,16 +72,23 @@ impl Node {
             return Err(ParameterError::Missing);
         }
         self.declared().change(self.store(), vec![record::remove_parameter(id)]);
-        self.tell(|| parameter_cleared(id, user));
         if *id == ParameterId::limits(&id.vhost) {
             vhost.limit(VhostLimits::default());
+        }
+        self.tell_parameter_cleared(user, id);
+        Ok(())
+    }
+
+    /// A parameter is gone, and what came of it.
+    pub(super) fn tell_parameter_cleared(&self, user: &str, id: &ParameterId) {
+        self.tell(|| parameter_cleared(id, user));
+        if *id == ParameterId::limits(&id.vhost) {
             self.tell(|| {
                 Event::new("vhost.limits.cleared")
                     .text("name", &id.name)
                     .text("user_who_performed_action", user)
             });
         }
-        Ok(())
     }
 
     /// All parameters of virtual hosts, operators' policies among them.

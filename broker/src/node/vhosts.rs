@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use amq_protocol::types::{AMQPValue, FieldTable};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::Node;
@@ -102,16 +103,17 @@ impl Node {
             None => {
                 let vhost = Arc::new(Vhost::new(spec.clone(), self.vhosts.census.clone()));
                 self.vhosts.all.write().insert(spec.name.clone(), vhost.clone());
+                vhost.tell_predeclared(user, self);
                 new = Some(vhost);
                 "vhost.created"
             }
         };
         drop(changing);
+        tracing::info!(vhost = spec.name, user, "{key}");
+        self.tell(|| event(key, &spec, user));
         if let Some(vhost) = new {
             self.give_defaults(&vhost);
         }
-        tracing::info!(vhost = spec.name, user, "{key}");
-        self.tell(|| event(key, &spec, user));
         Ok(())
     }
 
@@ -126,9 +128,9 @@ impl Node {
             return Err(VhostError::Protected(name.to_owned()));
         }
         self.vhosts.all.write().remove(name);
-        self.access().forget_vhost(user, self, name);
-        let parameters = self.parameters.forget_vhost(name);
-        let mut changes = vec![record::remove_vhost(name)];
+        let (policies, parameters) = (vhost.all_policies(), self.parameters.forget_vhost(name));
+        let mut changes = self.access().forget_vhost(user, self, name);
+        changes.push(record::remove_vhost(name));
         changes.extend(parameters.iter().map(record::remove_parameter));
         vhost.close(user, self, changes);
         drop(changing);
@@ -136,6 +138,10 @@ impl Node {
         self.tell(|| {
             Event::new("vhost.deleted").text("name", name).text("user_who_performed_action", user)
         });
+        parameters.iter().for_each(|id| self.tell_parameter_cleared(user, id));
+        for (kind, policy) in policies {
+            vhost.tell_policy_gone(user, self, kind, &policy.name);
+        }
         Ok(())
     }
 
@@ -205,13 +211,15 @@ fn spec(record: &Record) -> Option<VhostSpec> {
 
 fn event(key: &'static str, spec: &VhostSpec, user: &str) -> Event {
     let tags = spec.tags.iter().map(String::as_str);
-    let event = Event::new(key)
+    let mut state = FieldTable::default();
+    state.insert(Node::NAME.into(), AMQPValue::LongString("running".into()));
+    let queue_type = spec.default_queue_type.as_deref().unwrap_or("undefined");
+    Event::new(key)
         .text("name", &spec.name)
         .text("description", &spec.description)
         .with("tags", texts(tags))
-        .text("user_who_performed_action", user);
-    match &spec.default_queue_type {
-        Some(name) => event.text("default_queue_type", name),
-        None => event,
-    }
+        .text("default_queue_type", queue_type)
+        .flag("tracing", false)
+        .with("cluster_state", AMQPValue::FieldTable(state))
+        .text("user_who_performed_action", user)
 }

@@ -110,6 +110,8 @@ const KEYS: &[Key] = &[
     limit("message-ttl", is_count, "message TTL"),
     key("overflow", is_overflow, "overflow value", Beside::Argument),
     key("pause", Value::is_boolean, "pause value", Beside::Policy),
+    key("priority-aging-ms", is_positive, "priority aging", Beside::Argument),
+    key("priority-mode", is_priority_mode, "priority mode", Beside::Argument),
     foreign(
         Foreign::Classic,
         key("queue-leader-locator", is_locator, "queue leader locator value", Beside::Nothing),
@@ -218,6 +220,10 @@ fn is_overflow(value: &Value) -> bool {
 
 fn is_strategy(value: &Value) -> bool {
     is_one_of(value, &["at-most-once", "at-least-once"])
+}
+
+fn is_priority_mode(value: &Value) -> bool {
+    is_one_of(value, &["strict", "weighted", "aging"])
 }
 
 fn is_retry_type(value: &Value) -> bool {

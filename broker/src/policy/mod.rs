@@ -17,7 +17,7 @@ use amq_protocol::types::AMQPValue;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use crate::events::{self, Event};
+use crate::events;
 pub use definition::Definition;
 pub(crate) use erlang::{pairs as terms_of, term as term_of};
 pub use merge::{Applied, Flow};
@@ -161,13 +161,14 @@ impl Policy {
         }
     }
 
-    /// What is told when it is set, but for its name.
-    pub fn event(&self) -> Event {
-        Event::new("policy.set")
-            .text("pattern", &self.pattern)
-            .text("apply-to", self.apply_to.name())
-            .with("priority", AMQPValue::LongLongInt(self.priority))
-            .with("definition", events::json(&Value::Object(self.definition.clone())))
+    /// All of it but its name, as it is told.
+    pub fn told(&self) -> [(&'static str, AMQPValue); 4] {
+        [
+            ("pattern", AMQPValue::LongString(self.pattern.as_str().into())),
+            ("apply-to", AMQPValue::LongString(self.apply_to.name().into())),
+            ("priority", AMQPValue::LongLongInt(self.priority)),
+            ("definition", events::json(&Value::Object(self.definition.clone()))),
+        ]
     }
 
     fn applies_to(&self, subject: Subject<'_>) -> bool {

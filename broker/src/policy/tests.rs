@@ -241,6 +241,24 @@ fn parts_of_numbers_reach_the_arguments() {
 }
 
 #[test]
+fn the_order_of_priorities_is_a_policy_s_unless_the_queue_says_it() {
+    let policy = applied(json!({"priority-mode": "aging", "priority-aging-ms": 5}), None);
+    let own = table(&[("x-priority-mode", AMQPValue::LongString("weighted".into()))]);
+    let ms = ("x-priority-aging-ms", AMQPValue::LongLongInt(5));
+    let expected =
+        table(&[("x-priority-mode", AMQPValue::LongString("weighted".into())), ms.clone()]);
+    assert_eq!(policy.over(&own, Flow::default()), Some(expected));
+    let expected = table(&[("x-priority-mode", AMQPValue::LongString("aging".into())), ms]);
+    assert_eq!(policy.over(&FieldTable::default(), Flow::default()), Some(expected));
+    for (key, value) in [("priority-mode", json!("fair")), ("priority-aging-ms", json!(0))] {
+        assert!(refused(Kind::User, &json!({key: value})).contains("is not a valid priority"));
+    }
+    assert!(
+        refused(Kind::Operator, &json!({"priority-mode": "strict"})).contains("not recognised")
+    );
+}
+
+#[test]
 fn calls_hold_back_besides_policies() {
     let flow = Flow { paused: true, max_rate: Some(7) };
     let rate = |own: i64, policy: u64| {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use lepus_storage::Op;
 
-use super::death::{self, Letter};
+use super::death::{self, Cover, Letter, Letters};
 use super::receipt::Held;
 use super::state::{Command, Dead, DeadLetterTo, Entry, Reason, Spans};
 use super::targets::{RETRY_MS, Targets};
 use super::{Queue, Transaction};
 use crate::envelope;
+use crate::routing::QueueId;
 
 /// Queues that dead letters may go through on one thread's stack.
 const DEPTH: u32 = 16;
@@ -19,6 +20,14 @@ const DEPTH: u32 = 16;
 thread_local! {
     /// Queues that dead letters have gone through on this thread's stack.
     static THROUGH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Where letters with the same cover go.
+#[derive(Default)]
+struct Way {
+    /// The topology's version that it is right for; `None` if not the cover alone decides on it.
+    holds_at: Option<u64>,
+    queues: Vec<Arc<Queue>>,
 }
 
 impl Queue {
@@ -55,50 +64,78 @@ impl Queue {
             return self.send_dead_later(dead);
         }
         let targets = self.targets(dead.reason, &dead.entries, to);
+        if targets.need_storing() && !self.node.stores() {
+            return self.send_dead_later(dead);
+        }
         let Ok(tx) = self.leave_for(&targets, ops) else { return self.send_dead_later(dead) };
         for (queue, messages) in targets {
             queue.apply_for(Command::PublishDead(messages), None, tx.as_ref());
         }
+        if dead.held {
+            self.apply(Command::Buried(dead.footprint()));
+        }
     }
 
     /// While the store takes nothing: in it they are where they were.
-    fn send_dead_later(self: &Arc<Self>, dead: Dead) {
+    fn send_dead_later(self: &Arc<Self>, mut dead: Dead) {
         let until = self.node.now_ms() + RETRY_MS;
+        let octets = if dead.held { 0 } else { dead.footprint() };
+        dead.held = true;
         self.node.timers().send_at(until, self.clone(), dead);
-        self.apply(Command::Hold(until));
+        self.apply(Command::Hold(until, octets));
     }
 
     /// Where the letters go.
     fn targets(&self, reason: Reason, entries: &[Entry], to: &DeadLetterTo) -> Targets {
         let Some(vhost) = self.node.vhost(&self.vhost) else { return Targets::default() };
-        let now = self.node.now_ms();
+        let mut letters = Letters::new(reason, self.name(), to, self.node.now_ms());
         let mut targets = Targets::default();
-        let mut cycles = HashSet::new();
+        let (mut way, mut cycles) = (Way::default(), HashSet::new());
         for entry in entries {
-            let Letter { message, keys, headers } =
-                death::letter(&entry.message, reason, self.name(), to, now);
-            let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-            let input = envelope::route_input(&message, &keys, Some(&headers));
-            let route = vhost.route_inside(&to.exchange, &input, &message);
-            // Without the exchange the message is dropped, as in RabbitMQ.
-            let Ok(route) = route else { continue };
-            let mut queues = route.queues;
-            if reason != Reason::Rejected {
-                queues.retain(|queue| {
-                    let cycle = !queue.record.holds_back && death::is_cycle(&headers, queue.name());
-                    if cycle && cycles.insert(queue.record.id) {
-                        tracing::warn!(
-                            queue = self.name(),
-                            back_to = queue.name(),
-                            "a message was dropped: dead letters go in a circle"
-                        );
-                    }
-                    !cycle
-                });
+            let Letter { message, cover, is_new } = letters.write(&entry.message);
+            let version = vhost.version();
+            if is_new || way.holds_at != Some(version) {
+                let keys: Vec<&[u8]> = cover.keys.iter().map(Vec::as_slice).collect();
+                let input = envelope::route_input(&message, &keys, Some(&cover.headers));
+                let route = vhost.route_inside(&to.exchange, &input, &message);
+                // Without the exchange the message is dropped, as in RabbitMQ.
+                way = route.map_or_else(
+                    |_| Way::default(),
+                    |route| Way {
+                        holds_at: route.stable.then_some(version),
+                        queues: self.without_cycles(reason, route.queues, cover, &mut cycles),
+                    },
+                );
             }
-            targets.add(queues, message);
+            targets.add(&way.queues, message);
         }
         targets
+    }
+
+    /// Those of the queues that letters do not come back to by themselves; the others are told of, each
+    /// once.
+    fn without_cycles(
+        &self,
+        reason: Reason,
+        mut queues: Vec<Arc<Queue>>,
+        cover: &Cover,
+        known: &mut HashSet<QueueId>,
+    ) -> Vec<Arc<Queue>> {
+        if reason == Reason::Rejected {
+            return queues;
+        }
+        queues.retain(|queue| {
+            let cycle = !queue.record.holds_back && death::is_cycle(&cover.headers, queue.name());
+            if cycle && known.insert(queue.record.id) {
+                tracing::warn!(
+                    queue = self.name(),
+                    back_to = queue.name(),
+                    "a message was dropped: dead letters go in a circle"
+                );
+            }
+            !cycle
+        });
+        queues
     }
 
     /// What tells the store that messages are gone.

@@ -62,6 +62,8 @@ struct Inner {
     writes: Writes,
     /// What moves messages that were due and is not done yet.
     moves: Vec<Arc<Transaction>>,
+    /// Transactions that brought something here and may not be whole yet.
+    open: Vec<Arc<Transaction>>,
     /// A thread is carrying out effects and will carry out those that come meanwhile.
     busy: bool,
 }
@@ -84,7 +86,7 @@ impl Queue {
             auto_delete: record.spec.auto_delete,
             durable: record.spec.durable.then_some(QueueId(record.id.0)),
             hot_max: node.hot_max(),
-            priorities: rules::priorities(&record.spec.arguments),
+            priorities: rules::priorities(record.arguments()),
         };
         let rules = Arc::new(rules_of(&node, &record, record.arguments()));
         let refuses = AtomicBool::new(rules.refuses());
@@ -93,6 +95,7 @@ impl Queue {
             effects: Effects::default(),
             writes: Writes::default(),
             moves: Vec::new(),
+            open: Vec::new(),
             busy: false,
         };
         let (backlog, has_consumers) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -189,7 +192,11 @@ impl Queue {
         if !effects.store.is_empty() || receipt.is_some() || tx.is_some() {
             writes.add(&mut effects.store, receipt, tx);
         }
-        let counts = state.counts();
+        if let Some(tx) = tx {
+            inner.open.retain(|tx| !tx.is_done());
+            inner.open.push(tx.clone());
+        }
+        let counts = inner.state.counts();
         let octets = counts.ready * DELIVERY_COST as usize + counts.ready_bytes as usize;
         self.backlog.store(octets, Ordering::Relaxed);
         self.has_consumers.store(counts.consumers > 0, Ordering::Relaxed);
@@ -201,8 +208,10 @@ impl Queue {
         while !(inner.effects.is_empty() && inner.writes.is_empty()) {
             let effects = std::mem::take(&mut inner.effects);
             let writes = inner.writes.take();
+            // What is dead now may have come with any of them.
+            let open = if effects.dead.is_empty() { Vec::new() } else { inner.open.clone() };
             drop(inner);
-            self.carry_out(writes, effects);
+            self.carry_out(writes, effects, open);
             inner = self.inner.lock();
         }
         inner.busy = false;
@@ -238,7 +247,13 @@ impl Queue {
         !self.has_consumers.load(Ordering::Relaxed)
     }
 
-    fn carry_out(self: &Arc<Self>, writes: Vec<Write>, effects: Effects) {
+    /// `open`: transactions that dead letters may have come with.
+    fn carry_out(
+        self: &Arc<Self>,
+        writes: Vec<Write>,
+        effects: Effects,
+        open: Vec<Arc<Transaction>>,
+    ) {
         let transactions: Vec<_> = writes.iter().filter_map(Write::transaction).cloned().collect();
         for write in writes {
             if let Err(refused) = write.carry_out(self.store(), self.node.durability()) {
@@ -253,8 +268,14 @@ impl Queue {
                 }
             }
         }
+        // What is read meanwhile is dead soon itself, in a backlog whose time is over.
+        for notice in &effects.notices {
+            if let Notice::Load(from, octets) = notice {
+                self.node.loader().submit(self.clone(), *from, *octets);
+            }
+        }
         for dead in effects.dead {
-            self.send_dead_after(dead, transactions.clone());
+            self.send_dead_after(dead, open.clone());
         }
         for held in transactions.iter().flat_map(|tx| tx.take_held()) {
             held.queue.send_dead_after(held.dead, held.open);
@@ -273,7 +294,8 @@ impl Queue {
                     self.tell(key, Mail::TimedOut(self.clone(), key, late));
                 }
                 Notice::Deleted => self.node.forget_queue(&self.vhost, self.record.id),
-                Notice::Load(from, octets) => self.node.loader().submit(self.clone(), from, octets),
+                // Submitted above.
+                Notice::Load(..) => {}
                 Notice::Loaded(connection) => drop(self.node.post(connection, Mail::Loaded)),
             }
         }

@@ -61,7 +61,7 @@ impl Queue {
             if let Some(headers) = headers.filter(|headers| headers.contains_key("BCC")) {
                 message = envelope::without_bcc(&message, &headers);
             }
-            targets.add(route.queues, message);
+            targets.add(&route.queues, message);
         }
         targets
     }

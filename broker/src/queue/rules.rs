@@ -41,6 +41,7 @@ pub fn rules(arguments: &FieldTable) -> Rules {
         retry: retry(arguments),
         unique: unique(arguments),
         passes: false,
+        priority_mode: priority_mode(arguments),
     }
 }
 
@@ -55,14 +56,17 @@ fn delivery_limit(arguments: &FieldTable) -> Option<u32> {
 /// What the same arguments say of priorities.
 pub fn priorities(arguments: &FieldTable) -> Priorities {
     let max = number(arguments, "x-max-priority").and_then(|max| u8::try_from(max).ok());
-    let mode = match text(arguments, "x-priority-mode").as_deref() {
+    Priorities { max: max.unwrap_or_default(), mode: priority_mode(arguments) }
+}
+
+fn priority_mode(arguments: &FieldTable) -> PriorityMode {
+    match text(arguments, "x-priority-mode").as_deref() {
         Some("weighted") => PriorityMode::Weighted,
         Some("aging") => {
             PriorityMode::Aging(number(arguments, "x-priority-aging-ms").unwrap_or(AGING_MS))
         }
         _ => PriorityMode::Strict,
-    };
-    Priorities { max: max.unwrap_or_default(), mode }
+    }
 }
 
 fn number(arguments: &FieldTable, name: &str) -> Option<u64> {

@@ -23,15 +23,28 @@ impl Targets {
     }
 
     /// One more message, for some queues.
-    pub fn add(&mut self, queues: Vec<Arc<Queue>>, mut message: Message) {
-        if queues.len() > 1 {
+    pub fn add(&mut self, queues: &[Arc<Queue>], mut message: Message) {
+        let Some((last, others)) = queues.split_last() else { return };
+        if !others.is_empty() {
             message.set_shared();
         }
-        for queue in queues {
-            match self.0.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &queue)) {
-                Some((_, messages)) => messages.push(message.clone()),
-                None => self.0.push((queue, vec![message.clone()])),
-            }
+        for queue in others {
+            self.add_one(queue, message.clone());
+        }
+        self.add_one(last, message);
+    }
+
+    /// Whether the store is to have any of them.
+    pub fn need_storing(&self) -> bool {
+        self.0.iter().any(|(queue, messages)| {
+            queue.stored_as().is_some() && messages.iter().any(Message::persistent)
+        })
+    }
+
+    fn add_one(&mut self, queue: &Arc<Queue>, message: Message) {
+        match self.0.iter_mut().find(|(known, _)| Arc::ptr_eq(known, queue)) {
+            Some((_, messages)) => messages.push(message),
+            None => self.0.push((queue.clone(), vec![message])),
         }
     }
 }

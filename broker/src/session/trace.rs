@@ -50,7 +50,8 @@ impl Session {
         let mut headers = FieldTable::default();
         let found = envelope::headers(message);
         let extra = found.as_ref().and_then(|headers| envelope::extra_keys(headers).ok());
-        let extra = extra.unwrap_or_default();
+        let mut extra = extra.unwrap_or_default();
+        extra.extend(message.hidden_keys());
         let mut keys = FieldArray::default();
         for key in envelope::keys(message, &extra) {
             keys.push(AMQPValue::LongString(key.to_vec().into()));

@@ -12,6 +12,7 @@
 
 mod broker;
 mod client;
+mod deletion;
 mod laws;
 mod ledger;
 mod letter;

@@ -14,7 +14,8 @@ const FIRST_ID: u64 = 1000;
 pub struct Census {
     last_id: AtomicU64,
     queues: AtomicUsize,
-    queues_max: Option<u32>,
+    /// More than there can be: any number.
+    queues_max: AtomicUsize,
 }
 
 impl Default for Census {
@@ -26,7 +27,14 @@ impl Default for Census {
 impl Census {
     /// Of a broker that may have so many queues.
     pub fn new(queues_max: Option<u32>) -> Self {
-        Self { last_id: AtomicU64::new(FIRST_ID), queues: AtomicUsize::new(0), queues_max }
+        let (last_id, queues) = (AtomicU64::new(FIRST_ID), AtomicUsize::new(0));
+        let queues_max = AtomicUsize::new(queues_max.map_or(usize::MAX, |max| max as usize));
+        Self { last_id, queues, queues_max }
+    }
+
+    /// From now on there may be so many queues; those that there are stay.
+    pub fn set_queues_max(&self, max: Option<u32>) {
+        self.queues_max.store(max.map_or(usize::MAX, |max| max as usize), Ordering::Relaxed);
     }
 
     /// An id that nothing has.
@@ -52,12 +60,13 @@ impl Census {
 
     /// Refuses one more queue than there may be.
     pub(super) fn check_queues(&self, name: &str) -> Result<(), Refusal> {
-        match self.queues_max {
-            Some(max) if self.queues() >= max as usize => Err(Refusal::precondition(format_args!(
-                "cannot declare queue '{name}': queue limit in cluster ({max}) is reached"
-            ))),
-            _ => Ok(()),
+        let max = self.queues_max.load(Ordering::Relaxed);
+        if self.queues() < max {
+            return Ok(());
         }
+        Err(Refusal::precondition(format_args!(
+            "cannot declare queue '{name}': queue limit in cluster ({max}) is reached"
+        )))
     }
 
     pub(super) fn queue_came(&self) {

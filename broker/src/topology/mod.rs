@@ -2,14 +2,15 @@
 //! without clock, lock or I/O. Changes go in, ids of what came and went come out.
 
 pub mod arguments;
+mod binding;
 mod census;
 mod closing;
 mod command;
 mod exchange;
 mod happened;
 mod history;
+mod listing;
 mod policies;
-mod published;
 pub mod record;
 mod restore;
 mod schedules;
@@ -25,18 +26,19 @@ pub use census::Census;
 pub use closing::deleted;
 pub use command::{Command, Outcome};
 pub use exchange::{Exchange, ExchangeSpec};
+pub use listing::Bound;
 pub use policies::Rerule;
 
 use crate::declared::Change;
 use crate::dedup;
 use crate::error::Refusal;
 use crate::events::{self, topology::Happened};
-use crate::limits::{BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX};
+use crate::limits::{EXCHANGES_MAX, QUEUES_MAX};
 use crate::message::Message;
 use crate::policy::{Applied, Flow, Policies, Subject};
 use crate::routing::{
-    BindingRef, Bindings, Destination, ExchangeGraph, ExchangeId, ExchangeKind, QueueId,
-    RouteInput, Walk, route_all,
+    Bindings, Destination, ExchangeGraph, ExchangeId, ExchangeKind, QueueId, RouteInput, Walk,
+    route_all,
 };
 use crate::vhost::Vhost;
 use arguments::check_property;
@@ -205,19 +207,13 @@ impl<H: Clone> Topology<H> {
             changes: Vec::new(),
             gone: Vec::new(),
         };
-        for (id, name, kind, internal) in PREDECLARED {
-            if name != events::EXCHANGE || vhost == Vhost::DEFAULT {
-                topology.predeclare(ExchangeId(id), predeclared(name, kind, internal));
+        for (id, spec) in (FIRST_PREDECLARED..).zip(predeclared(vhost)) {
+            // It has no arguments that could be refused.
+            if let Ok(exchange) = Exchange::new(ExchangeId(id), spec, "") {
+                topology.keep_exchange(exchange);
             }
         }
         topology
-    }
-
-    fn predeclare(&mut self, id: ExchangeId, spec: ExchangeSpec) {
-        // A predeclared exchange has no arguments that could be refused.
-        if let Ok(exchange) = Exchange::new(id, spec, "") {
-            self.keep_exchange(exchange);
-        }
     }
 
     /// Takes what was done, since the last call, to things that survive a restart.
@@ -467,75 +463,39 @@ impl<H: Clone> Topology<H> {
         Some(handle)
     }
 
-    /// Adds a binding; one that exists is fine. `connection` must be allowed to use the queue.
-    /// `true` if it is new.
-    pub fn bind(&mut self, spec: BindingSpec<'_>, connection: u64) -> Result<bool, Refusal> {
-        let (source, destination) = self.ends(&spec, connection)?;
-        let Some(exchange) = self.exchange.get_mut(&source) else { return Ok(false) };
-        let added = exchange.bindings.add(destination, spec.key.as_bytes(), spec.arguments);
-        let added = added.map_err(|invalid| Refusal::precondition(invalid.text()))?;
-        if added {
-            if self.bindings >= BINDINGS_MAX {
-                exchange.bindings.remove(destination, spec.key.as_bytes(), spec.arguments);
-                return Err(Refusal::precondition("limit of bindings reached"));
-            }
-            let durable = exchange.spec.durable;
-            let (key, args) = (spec.key.as_bytes(), spec.arguments);
-            self.note_bound(source, &BindingRef { dest: destination, key, args });
-            self.bindings += 1;
-            self.sources.entry(destination).or_default().insert(source);
-            self.bindings_changed(source);
-            if durable && self.is_durable(destination) {
-                self.changes.push(record::put_binding(&self.vhost, source, destination, &spec));
-            }
+    /// The queues that a message goes to which was published to `exchange`.
+    pub fn route(&self, exchange: &str, input: &RouteInput<'_>) -> Result<Route<H>, Refusal> {
+        if !exchange.is_empty() {
+            self.publishable(exchange)?;
         }
-        Ok(added)
+        self.route_inside(exchange, input)
     }
 
-    /// Removes a binding; one that does not exist, or whose ends don't, is fine (RabbitMQ since 3.2).
-    pub fn unbind(&mut self, spec: BindingSpec<'_>, connection: u64) -> Result<(), Refusal> {
-        let (source, destination) = match self.ends(&spec, connection) {
-            Err(Refusal { code: ReplyCode::NotFound, .. }) => return Ok(()),
-            ends => ends?,
-        };
-        let Some(exchange) = self.exchange.get_mut(&source) else { return Ok(()) };
-        if !exchange.bindings.remove(destination, spec.key.as_bytes(), spec.arguments) {
-            return Ok(());
+    /// The kind of an exchange that clients may publish to; not the default one.
+    pub fn publishable(&self, exchange: &str) -> Result<ExchangeKind, Refusal> {
+        let start = self.exchange(exchange)?;
+        if start.spec.internal {
+            let what = self.what("exchange", exchange);
+            return Err(Refusal::access(format_args!("cannot publish to internal {what}")));
         }
-        self.bindings -= 1;
-        let (durable, name) = (exchange.spec.durable, exchange.name.clone());
-        if !exchange.bindings.has_destination(destination)
-            && let Some(sources) = self.sources.get_mut(&destination)
-        {
-            sources.remove(&source);
-        }
-        let (key, args) = (spec.key.as_bytes(), spec.arguments);
-        let binding = BindingRef { dest: destination, key, args };
-        self.note_unbound(&name, self.name_of(destination), &binding);
-        if durable && self.is_durable(destination) {
-            self.changes.push(record::remove_binding(&self.vhost, source, &binding));
-        }
-        let unbound = self.bindings_changed(source);
-        self.remove_bindings_to(unbound);
-        Ok(())
+        Ok(start.spec.kind)
     }
 
-    /// Both ends of a binding. RabbitMQ names the source first when both are missing.
-    fn ends(
+    /// As [`Self::route`], for the broker itself: internal exchanges are open to it.
+    pub fn route_inside(
         &self,
-        spec: &BindingSpec<'_>,
-        connection: u64,
-    ) -> Result<(ExchangeId, Destination), Refusal> {
-        refuse_default(spec.source)?;
-        if let Target::Exchange(name) = spec.target {
-            refuse_default(name)?;
+        exchange: &str,
+        input: &RouteInput<'_>,
+    ) -> Result<Route<H>, Refusal> {
+        if exchange.is_empty() {
+            let named = |key: &&[u8]| self.queues.get(std::str::from_utf8(key).ok()?).copied();
+            let mut queues: Vec<QueueId> = input.keys.iter().filter_map(named).collect();
+            queues.sort_unstable();
+            queues.dedup();
+            return Ok(self.route_to(Walk { queues, by_keys_only: true, ..Walk::default() }));
         }
-        let source = self.exchange(spec.source)?.id;
-        let destination = match spec.target {
-            Target::Queue(name) => Destination::Queue(self.usable(name, connection)?.record.id),
-            Target::Exchange(name) => Destination::Exchange(self.exchange(name)?.id),
-        };
-        Ok((source, destination))
+        let start = self.exchange(exchange)?;
+        Ok(self.route_from(start.id, input))
     }
 
     /// The queues that a message goes to from an exchange on.
@@ -594,22 +554,34 @@ impl<H: Clone> Topology<H> {
     }
 }
 
-/// The exchanges that a virtual host always has, by ids that never change; the last one is there
-/// in the default one only.
-const PREDECLARED: [(u64, &str, ExchangeKind, bool); 7] = [
-    (2, "amq.direct", ExchangeKind::Direct, false),
-    (3, "amq.fanout", ExchangeKind::Fanout, false),
-    (4, "amq.topic", ExchangeKind::Topic, false),
-    (5, "amq.headers", ExchangeKind::Headers, false),
-    (6, "amq.match", ExchangeKind::Headers, false),
-    (7, "amq.rabbitmq.trace", ExchangeKind::Topic, true),
-    (8, events::EXCHANGE, ExchangeKind::Topic, true),
-];
+/// The id of the first predeclared exchange. Ids of these never change, as bindings of a former life
+/// name them.
+const FIRST_PREDECLARED: u64 = 2;
 
-fn predeclared(name: &str, kind: ExchangeKind, internal: bool) -> ExchangeSpec {
-    let (durable, auto_delete) = (true, false);
-    let arguments = FieldTable::default();
-    ExchangeSpec { name: name.to_owned(), kind, durable, auto_delete, internal, arguments }
+/// The exchanges that a virtual host always has.
+pub fn predeclared(vhost: &str) -> impl Iterator<Item = ExchangeSpec> {
+    let all = [
+        ("amq.direct", ExchangeKind::Direct, false),
+        ("amq.fanout", ExchangeKind::Fanout, false),
+        ("amq.topic", ExchangeKind::Topic, false),
+        ("amq.headers", ExchangeKind::Headers, false),
+        ("amq.match", ExchangeKind::Headers, false),
+        ("amq.rabbitmq.trace", ExchangeKind::Topic, true),
+        (events::EXCHANGE, ExchangeKind::Topic, true),
+    ];
+    let default = vhost == Vhost::DEFAULT;
+    let here = all.into_iter().filter(move |(name, ..)| default || *name != events::EXCHANGE);
+    here.map(|(name, kind, internal)| {
+        let (name, durable, auto_delete) = (name.to_owned(), true, false);
+        ExchangeSpec {
+            name,
+            kind,
+            durable,
+            auto_delete,
+            internal,
+            arguments: FieldTable::default(),
+        }
+    })
 }
 
 fn refuse_default(exchange: &str) -> Result<(), Refusal> {

@@ -11,7 +11,8 @@ use crate::events::{Event, json};
 use crate::node::{Node, as_parameter, parameter_cleared, parameter_set};
 use crate::parameters::{OPERATOR_POLICY, ParameterId};
 use crate::policy::{Applied, Flow, Kind, Policy, PolicySpec};
-use crate::topology::{Command, Outcome};
+use crate::queue::Queue;
+use crate::topology::{Command, Outcome, Rerule};
 
 impl Vhost {
     /// Sets a policy, at once for all that it matches.
@@ -26,36 +27,83 @@ impl Vhost {
         spec: PolicySpec,
     ) -> Result<(), String> {
         let policy = Arc::new(Policy::new(kind, spec)?);
-        let done = self.apply_by(user, node, Command::SetPolicy(kind, policy.clone()));
-        done.map_err(|refusal| refusal.text)?;
+        if self.policies(kind).contains(&policy) {
+            return Ok(());
+        }
         if kind == Kind::Operator {
             let id = self.operator_policy(&policy.name);
             node.tell(|| parameter_set(&id, json(&as_parameter(&policy)), user));
         }
-        node.tell(|| policy.event().text("name", &policy.name).by(&self.name, user));
+        let command = Command::SetPolicy(kind, policy.clone());
+        self.change_policies(node, command, |queue| {
+            self.of_queue("queue.policy.updated", user, queue).all(policy.told())
+        })
+        .map_err(|refusal| refusal.text)?;
+        let set = || Event::new("policy.set").text("name", &policy.name).by(&self.name, user);
+        node.tell(|| set().all(policy.told()));
         Ok(())
     }
 
     /// Takes a policy away; `false` if there is none of that name.
     pub fn clear_policy(&self, user: &str, node: &Arc<Node>, kind: Kind, name: &str) -> bool {
-        let done = self.apply_by(user, node, Command::ClearPolicy(kind, name));
-        let cleared = !matches!(done, Ok(Outcome::Missing) | Err(_));
+        if !self.policies(kind).iter().any(|policy| policy.name == name) {
+            return false;
+        }
+        if kind == Kind::Operator {
+            node.tell(|| parameter_cleared(&self.operator_policy(name), user));
+        }
+        let done = self.change_policies(node, Command::ClearPolicy(kind, name), |queue| {
+            self.of_queue("queue.policy.cleared", user, queue)
+        });
+        let cleared = done.unwrap_or_default();
         if cleared {
-            let key = match kind {
-                Kind::User => "policy.cleared",
-                Kind::Operator => "operator.policy.cleared",
-            };
-            if kind == Kind::Operator {
-                node.tell(|| parameter_cleared(&self.operator_policy(name), user));
-            }
-            node.tell(|| Event::new(key).text("name", name).by(&self.name, user));
+            self.tell_cleared(user, node, kind, name);
         }
         cleared
+    }
+
+    /// A policy is gone with its virtual host.
+    pub(crate) fn tell_policy_gone(&self, user: &str, node: &Node, kind: Kind, name: &str) {
+        if kind == Kind::Operator {
+            node.tell(|| parameter_cleared(&self.operator_policy(name), user));
+        }
+        self.tell_cleared(user, node, kind, name);
+    }
+
+    fn tell_cleared(&self, user: &str, node: &Node, kind: Kind, name: &str) {
+        let key = match kind {
+            Kind::User => "policy.cleared",
+            Kind::Operator => "operator.policy.cleared",
+        };
+        node.tell(|| Event::new(key).text("name", name).by(&self.name, user));
     }
 
     /// What RabbitMQ calls an operator's policy.
     fn operator_policy(&self, name: &str) -> ParameterId {
         ParameterId::new(OPERATOR_POLICY, &self.name, name)
+    }
+
+    /// Changes a policy, and tells of each queue before it has its other rules. `false` if there is no
+    /// such policy.
+    fn change_policies(
+        &self,
+        node: &Arc<Node>,
+        command: Command<'_>,
+        event: impl Fn(&Queue) -> Event,
+    ) -> Result<bool, Refusal> {
+        let Outcome::Reruled(changed) = self.apply_locked(node, command).outcome? else {
+            return Ok(false);
+        };
+        for Rerule { queue, arguments, version } in changed {
+            node.tell(|| event(&queue));
+            queue.set_rules(&arguments, version);
+        }
+        Ok(true)
+    }
+
+    fn of_queue(&self, key: &'static str, user: &str, queue: &Queue) -> Event {
+        let kind = if queue.is_quorum() { "rabbit_quorum_queue" } else { "rabbit_classic_queue" };
+        Event::new(key).text("name", queue.name()).text("type", kind).by(&self.name, user)
     }
 
     /// Switches the firehose on or off; it stays so over a restart.
@@ -66,6 +114,12 @@ impl Vhost {
     /// The policies of a kind, the first to count first.
     pub fn policies(&self, kind: Kind) -> Vec<Arc<Policy>> {
         self.read(|topology| topology.policies().of(kind).to_vec())
+    }
+
+    /// The policies of both kinds.
+    pub(crate) fn all_policies(&self) -> Vec<(Kind, Arc<Policy>)> {
+        let of = |kind| self.policies(kind).into_iter().map(move |policy| (kind, policy));
+        of(Kind::User).chain(of(Kind::Operator)).collect()
     }
 
     /// The policies that count for a queue.

@@ -183,9 +183,7 @@ impl Request<'_> {
         };
         let publish = basic::Publish { mandatory: self.chance(30), ..publish(&exchange, &key) };
         let copies: &[&str] = match self.flavour {
-            Flavour::Plain => &["CC", "BCC"],
-            // Lepus keeps no keys from BCC for dead letters.
-            Flavour::Letters => &["CC"],
+            Flavour::Plain | Flavour::Letters => &["CC", "BCC"],
             Flavour::Full => &[],
         };
         (publish, message::any(&mut self.random, copies, &self.names.queues))

@@ -58,3 +58,28 @@ fn dead_letters_survive_where_they_are_and_nowhere_else() {
         tidy(broker, &[&queue, &dead]);
     });
 }
+
+#[test]
+fn keys_of_bcc_lead_dead_letters_after_a_restart() {
+    both_ways(|broker, restart| {
+        let (exchange, hidden) = (unique("dlx"), new_queue(broker, "hidden"));
+        let queue = durable_queue(broker, [("x-dead-letter-exchange", text(&exchange))]);
+        let mut conn = broker.connect();
+        let mut ch = conn.channel_confirming(1);
+        let _: exchange::DeclareOk = ch.call(durable_exchange(&exchange, "direct"));
+        ch.bind(&hidden, &exchange, "hidden");
+        let copies = headers([("BCC", list([text("hidden")]))]).with_delivery_mode(2);
+        ch.publish_with(publish("", &queue), &copies, "a");
+        ch.confirmed(1, 1);
+        restart(broker);
+        let mut conn = broker.connect();
+        let mut ch = conn.channel(1);
+        let message = ch.got(&queue);
+        assert!(!message.properties.headers().clone().unwrap_or_default().contains_key("BCC"));
+        ch.send(reject(1, false));
+        ch.expect_counts(&hidden, (1, 0));
+        assert_eq!(drained(broker, &hidden), ["a"]);
+        let _: exchange::DeleteOk = ch.call(delete_exchange(&exchange));
+        tidy(broker, &[&queue, &hidden]);
+    });
+}

@@ -10,6 +10,9 @@ use crate::tools;
 /// Where Debian puts the script that starts the server without changing the user.
 pub(super) const RABBITMQ_SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
+/// The same for the script that asks a running server.
+pub(super) const RABBITMQ_CTL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
+
 /// Builds the release binary and says where it is.
 pub(super) fn build_lepus() -> Result<PathBuf> {
     tools::build(&["--release", "--package", "lepus", "--bin", "lepus"])

@@ -1,15 +1,18 @@
 //! Debian's RabbitMQ as a private node: own files, own ports, own epmd, no plugins.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::install::RABBITMQ_SERVER;
+use super::install::{RABBITMQ_CTL, RABBITMQ_SERVER};
 use super::peer::{Peer, Process, log_file};
 use super::scratch::{Scratch, free_port};
 
+/// The node's name.
+const NODE: &str = "lepus_bench@localhost";
 /// How long epmd gets to listen; a node that finds none would start one that outlives it.
 const EPMD_START: Duration = Duration::from_millis(300);
 
@@ -18,12 +21,27 @@ pub(crate) fn start() -> Result<Peer> {
     start_in(Scratch::new("rabbitmq")?)
 }
 
+/// Where the port of a node's epmd is written down.
+const EPMD_PORT: &str = "epmd.port";
+
+/// `rabbitmqctl` for the node whose files are in a directory.
+pub(crate) fn ctl(dir: &Path) -> Result<Command> {
+    let mut ctl = Command::new(RABBITMQ_CTL);
+    ctl.env("HOME", dir)
+        .env("ERL_EPMD_PORT", std::fs::read_to_string(dir.join(EPMD_PORT))?)
+        .env("RABBITMQ_NODENAME", NODE)
+        .env("RABBITMQ_CONF_ENV_FILE", dir.join("none"))
+        .current_dir(dir);
+    Ok(ctl)
+}
+
 /// Starts a node with what an earlier one has left in its directory.
 pub(crate) fn start_in(scratch: Scratch) -> Result<Peer> {
     let dir = scratch.path();
     let (port, epmd_port) = (free_port()?, free_port()?.to_string());
     std::fs::write(dir.join("enabled_plugins"), "[].\n")?;
     std::fs::write(dir.join("rabbitmq.conf"), "")?;
+    std::fs::write(dir.join(EPMD_PORT), &epmd_port)?;
     let mut epmd = Command::new("epmd");
     epmd.args(["-port", &epmd_port, "-address", "127.0.0.1"]);
     epmd.stdout(log_file(dir)?).stderr(log_file(dir)?);
@@ -37,7 +55,7 @@ pub(crate) fn start_in(scratch: Scratch) -> Result<Peer> {
         .env("HOME", dir)
         .env("ERL_EPMD_PORT", epmd_port)
         .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-        .env("RABBITMQ_NODENAME", "lepus_bench@localhost")
+        .env("RABBITMQ_NODENAME", NODE)
         .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
         .env("RABBITMQ_NODE_PORT", port.to_string())
         .env("RABBITMQ_DIST_PORT", free_port()?.to_string())

@@ -78,7 +78,7 @@ pub(super) fn read(environment: &BTreeMap<String, String>, found: &mut Found) {
     }
     if get("RABBITMQ_ADVANCED_CONFIG_FILE").is_some() {
         let what = "environment RABBITMQ_ADVANCED_CONFIG_FILE is ignored: Erlang is not read";
-        found.warnings.push(what.to_owned());
+        found.notes.push(what.to_owned());
     }
 }
 

@@ -60,8 +60,11 @@ pub enum Command {
     Tick,
     /// Other rules hold from now on, unless they are older (by their number) than those that do.
     SetRules(Arc<Rules>, u64),
-    /// Until then (ms since 1970) dead letters can't be sent: nothing is to become one by itself.
-    Hold(u64),
+    /// Until then (ms since 1970) dead letters can't be sent: nothing is to become one by itself. So many
+    /// octets more of them wait for that outside.
+    Hold(u64, usize),
+    /// So many octets of what waited have been sent.
+    Buried(usize),
     /// Messages that were handed out are done, or return to their positions.
     Settle(Vec<SeqRange>, Verdict),
     /// Messages that were handed out but never sent return as if nothing had happened.
@@ -208,6 +211,15 @@ pub struct Dead {
     pub entries: Vec<Entry>,
     /// Where to.
     pub rules: Arc<Rules>,
+    /// The queue knows that they wait ([`Command::Hold`]).
+    pub held: bool,
+}
+
+impl Dead {
+    /// Octets that they hold in memory.
+    pub fn footprint(&self) -> usize {
+        self.entries.iter().map(Entry::footprint).sum()
+    }
 }
 
 impl Effects {

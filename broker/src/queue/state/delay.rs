@@ -2,9 +2,10 @@
 
 use lepus_protocol::method::Verdict;
 
+use super::accept::publish_op;
 use super::schedule::{Job, LONGEST_MS, Note, Postponed, Schedule};
 use super::spans::Spans;
-use super::{Effects, Entry, Outcome, State, publish_op};
+use super::{Effects, Entry, Outcome, State};
 use crate::envelope;
 use crate::message::{Message, Waiting};
 use crate::routing::delayed;

@@ -121,7 +121,7 @@ impl State {
         connection: u64,
         effects: &mut Effects,
     ) -> Outcome {
-        if self.rules.paused {
+        if self.flow.is_stopped(&self.rules) {
             return Outcome::Got(None, 0);
         }
         let Some(mut entry) = self.ready.pop() else {

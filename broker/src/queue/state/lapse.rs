@@ -5,6 +5,8 @@ use super::spans::Spans;
 use super::{Dead, Effects, Entry, Notice, State};
 use crate::message::Message;
 
+/// The most messages that become dead letters in one step of the store, which costs memory.
+const BURIED_AT_ONCE: usize = 4096;
 /// The most octets that are read at once of a backlog that nobody consumes.
 const HEAD: usize = 1 << 20;
 
@@ -90,7 +92,12 @@ impl State {
             return;
         }
         if self.rules.dead_letter.is_some() {
-            effects.dead.push(Dead { reason, entries, rules: self.rules.clone() });
+            let mut entries = entries.into_iter();
+            while entries.len() > 0 {
+                let entries = entries.by_ref().take(BURIED_AT_ONCE).collect();
+                let rules = self.rules.clone();
+                effects.dead.push(Dead { reason, entries, rules, held: false });
+            }
         } else if let Some(queue) = self.config.durable {
             Spans::of(&entries).settle(queue, &mut effects.store);
         }

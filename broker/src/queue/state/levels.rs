@@ -6,7 +6,7 @@ use super::entry::footprint;
 use super::place::{first_of, level_of};
 use super::ready::{Past, Ready};
 use super::spans::Spans;
-use super::turns::{LevelSet, Priorities, Turns};
+use super::turns::{LevelSet, Priorities, PriorityMode, Turns};
 use crate::message::Message;
 
 /// Messages of one priority, in the order of their positions.
@@ -80,6 +80,11 @@ impl Levels {
         };
         (0..=highest).for_each(|level| levels.review(level, Sums::default()));
         levels
+    }
+
+    /// From now on the levels share their consumers otherwise.
+    pub fn set_mode(&mut self, mode: PriorityMode) {
+        self.turns.set_mode(mode);
     }
 
     /// Whether there is but one level.

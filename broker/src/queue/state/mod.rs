@@ -3,6 +3,7 @@
 //! Commands go in with the time, outcomes and effects come out. There is no clock, no lock, no
 //! socket and no hash order in here, so that the same commands lead every replica to the same state.
 
+mod accept;
 mod cold;
 mod command;
 mod consumers;
@@ -19,6 +20,7 @@ mod priorities;
 mod ready;
 mod rules;
 pub mod schedule;
+mod settle;
 mod single;
 mod spans;
 mod strays;
@@ -38,7 +40,6 @@ pub use rules::{DeadLetterTo, Overflow, Reason, Rules, Unique};
 
 use std::sync::Arc;
 
-use lepus_protocol::method::Verdict;
 use lepus_storage::{Op, QueueId};
 
 use crate::message::Message;
@@ -47,8 +48,8 @@ use deadlines::Deadlines;
 use flow::Flow;
 use held::Held;
 use levels::Levels;
-use place::{in_store, keys_in_store, level_in_store};
-use schedule::{Postponed, Schedule};
+use place::{keys_in_store, level_in_store};
+use schedule::Schedule;
 pub use spans::Spans;
 pub use turns::{Priorities, PriorityMode};
 use unique::Keys;
@@ -95,15 +96,6 @@ impl Unacked {
         let Entry { message, returns, stored, .. } = entry;
         Self { message: message.clone(), consumer, returns: *returns, stored: *stored }
     }
-}
-
-/// What verdicts on messages lead to.
-#[derive(Default)]
-struct Settled {
-    now: u64,
-    spans: Spans,
-    dead: Vec<Entry>,
-    postponed: Vec<Postponed>,
 }
 
 /// A queue.
@@ -227,7 +219,11 @@ impl State {
             Command::Credit(key, octets) => self.consumers.credit(key, octets),
             Command::Touch => self.last_used = now,
             Command::Tick => self.leave_if_unused(now, effects),
-            Command::Hold(until) => self.held_until = until,
+            Command::Hold(until, octets) => {
+                self.held_until = until;
+                self.flow.hold(octets);
+            }
+            Command::Buried(octets) => self.flow.let_go(octets),
             Command::SetRules(rules, version) => self.set_rules(now, rules, version),
             // They have answers.
             Command::Publish(_)
@@ -269,96 +265,6 @@ impl State {
         self.deleted
     }
 
-    fn publish(&mut self, now: u64, messages: Vec<Message>, effects: &mut Effects) -> Outcome {
-        if self.keys.is_none() {
-            return self.publish_all(now, messages, effects);
-        }
-        self.publish_unique(now, messages, effects, |state, message, effects| {
-            let outcome = state.publish_all(now, vec![message], effects);
-            if state.rules.is_limited() {
-                // What it makes go may come again.
-                state.dispatch(now, effects);
-                state.drop_excess(now, effects);
-            }
-            outcome
-        })
-    }
-
-    /// Appends dead letters, or what has come from a delayed exchange: it is never refused.
-    fn publish_dead(&mut self, now: u64, messages: Vec<Message>, effects: &mut Effects) {
-        let publish = |state: &mut Self, messages, effects: &mut Effects| {
-            let messages = state.without_early(now, messages, effects);
-            state.accept(messages, effects);
-            Outcome::Done
-        };
-        if self.keys.is_none() {
-            publish(self, messages, effects);
-        } else {
-            self.publish_unique(now, messages, effects, |state, message, effects| {
-                publish(state, vec![message], effects)
-            });
-        }
-    }
-
-    fn publish_all(&mut self, now: u64, messages: Vec<Message>, effects: &mut Effects) -> Outcome {
-        if !self.rules.refuses() {
-            let messages = self.without_early(now, messages, effects);
-            if self.ready.is_plain() || !self.rules.is_limited() {
-                self.accept(messages, effects);
-            } else {
-                self.accept_one_by_one(now, messages, effects);
-            }
-            return Outcome::Done;
-        }
-        let mut rejected = Vec::new();
-        let mut dead = Vec::new();
-        for (number, message) in messages.into_iter().enumerate() {
-            let Some(message) = self.hold_back(now, message, effects) else { continue };
-            let (messages, octets) =
-                (self.ready.len() + 1, self.ready.bytes() + message.body_len() as u64);
-            if !self.rules.is_exceeded(messages, octets) {
-                self.accept(vec![message], effects);
-                // What a consumer takes makes room for the next one.
-                self.dispatch(now, effects);
-                continue;
-            }
-            rejected.push(number);
-            if self.rules.overflow == Overflow::RejectPublishDlx {
-                let (seq, redelivered, returns) = (0, false, 0);
-                dead.push(Entry { seq, message, redelivered, returns, stored: false });
-            }
-        }
-        self.bury(Reason::MaxLength, dead, effects);
-        if rejected.is_empty() { Outcome::Done } else { Outcome::Rejected(rejected) }
-    }
-
-    /// Has those messages wait whose time has not come; returns the others.
-    fn without_early(
-        &mut self,
-        now: u64,
-        messages: Vec<Message>,
-        effects: &mut Effects,
-    ) -> Vec<Message> {
-        if !self.rules.delays {
-            return messages;
-        }
-        let held_back = messages.into_iter().filter_map(|each| self.hold_back(now, each, effects));
-        held_back.collect()
-    }
-
-    fn accept(&mut self, messages: Vec<Message>, effects: &mut Effects) {
-        self.some_expire |= messages.iter().any(Message::expires);
-        if !self.ready.is_plain() {
-            return self.accept_by_priority(messages, effects);
-        }
-        if let Some(queue) = self.config.durable {
-            let positions = self.ready.next()..;
-            let stored = positions.zip(&messages).filter(|(_, message)| message.persistent());
-            effects.store.extend(stored.map(|(seq, message)| publish_op(queue, seq, message)));
-        }
-        self.ready.push(messages, self.config.hot_max);
-    }
-
     fn loaded(&mut self, from: Seq, next: Seq, mut found: Vec<Entry>, effects: &mut Effects) {
         let handed_out_before = self.ready.handed_out_before(from);
         let mut came_back = Spans::default();
@@ -378,86 +284,6 @@ impl State {
         self.ready.loaded(from, next, found);
     }
 
-    fn settle(&mut self, now: u64, ranges: &[SeqRange], verdict: Verdict, effects: &mut Effects) {
-        let mut settled = Settled { now, ..Settled::default() };
-        for range in ranges {
-            if range.first == range.last {
-                if let Some(unacked) = self.unacked.remove(range.first) {
-                    self.settle_held(range, range.first, unacked, verdict, &mut settled);
-                }
-                continue;
-            }
-            for (seq, unacked) in self.unacked.remove_range(range.first..=range.last) {
-                self.settle_held(range, seq, unacked, verdict, &mut settled);
-            }
-        }
-        self.tell_settled(verdict, settled, effects);
-    }
-
-    /// Messages come back that were held for too long.
-    fn give_back(&mut self, now: u64, messages: Vec<(Seq, Unacked)>, effects: &mut Effects) {
-        let mut settled = Settled { now, ..Settled::default() };
-        for (seq, unacked) in messages {
-            self.settle_one(seq, unacked, Verdict::Fail, &mut settled);
-        }
-        self.tell_settled(Verdict::Fail, settled, effects);
-    }
-
-    /// Tells what became of messages.
-    fn tell_settled(&self, verdict: Verdict, settled: Settled, effects: &mut Effects) {
-        let Settled { spans, dead, postponed, .. } = settled;
-        let reason = if verdict.returns() { Reason::DeliveryLimit } else { Reason::Rejected };
-        self.bury(reason, dead, effects);
-        Self::postpone(postponed, effects);
-        let Some(queue) = self.config.durable else { return };
-        match verdict {
-            verdict if verdict.returns() => spans.give_back(queue, &mut effects.store),
-            _ => spans.settle(queue, &mut effects.store),
-        }
-    }
-
-    /// Settles a message, unless it was handed out once more since the delivery that is meant.
-    fn settle_held(
-        &mut self,
-        meant: &SeqRange,
-        seq: Seq,
-        unacked: Unacked,
-        verdict: Verdict,
-        settled: &mut Settled,
-    ) {
-        if meant.returns != ANY_DELIVERY && meant.returns != unacked.returns {
-            self.unacked.insert(seq, unacked);
-            return;
-        }
-        self.deadlines.lift(seq);
-        self.settle_one(seq, unacked, verdict, settled);
-    }
-
-    fn settle_one(&mut self, seq: Seq, unacked: Unacked, verdict: Verdict, settled: &mut Settled) {
-        if let Some(slot) = unacked.consumer {
-            self.consumers.settled(slot);
-        }
-        let Unacked { message, returns, stored, .. } = unacked;
-        let entry = Entry { seq, message, redelivered: true, returns: returns + 1, stored };
-        let is_dead = match verdict {
-            Verdict::Ack => false,
-            Verdict::Discard => self.rules.dead_letter.is_some(),
-            Verdict::Requeue | Verdict::Fail => self.rules.gives_up(entry.returns),
-        };
-        if is_dead {
-            settled.dead.push(entry);
-            return;
-        }
-        if let Some(due) = self.retry_at(settled.now, verdict, &entry) {
-            settled.postponed.push(Postponed { entry, due, in_place: false });
-            return;
-        }
-        settled.spans.add(&entry);
-        if verdict.returns() {
-            self.put_back(entry);
-        }
-    }
-
     /// The store did not take messages: they go, or are nobody's but their holders'.
     fn refused(&mut self, refused: &[(Seq, u64)]) {
         self.forget_refused(refused);
@@ -467,31 +293,6 @@ impl State {
                 self.unacked.insert(*seq, Unacked { stored: false, ..unacked });
             }
         }
-    }
-
-    fn undo(&mut self, deliveries: Vec<Delivery>) {
-        for Delivery { mut entry, no_ack, .. } in deliveries {
-            match self.unacked.remove(entry.seq) {
-                Some(unacked) if unacked.returns == entry.returns => {
-                    self.deadlines.lift(entry.seq);
-                    unacked.consumer.into_iter().for_each(|slot| self.consumers.settled(slot));
-                    entry.stored = unacked.stored;
-                }
-                // Its time was over before it was sent: it has come back already.
-                Some(unacked) => {
-                    self.unacked.insert(entry.seq, unacked);
-                    continue;
-                }
-                None if no_ack => {}
-                None => continue,
-            }
-            self.put_back(entry);
-        }
-    }
-
-    fn put_back(&mut self, entry: Entry) {
-        self.some_expire |= entry.message.expires();
-        self.ready.put_back(entry);
     }
 
     fn purge(&mut self, effects: &mut Effects) -> Outcome {
@@ -570,13 +371,6 @@ impl State {
         self.deadlines = Deadlines::default();
         self.tell_getters(effects);
     }
-}
-
-/// What tells the store of a message.
-fn publish_op(queue: QueueId, seq: Seq, message: &Message) -> Op {
-    let (queue, seq) = in_store(queue, seq);
-    let weight = u32::try_from(message.body_len()).unwrap_or(u32::MAX);
-    Op::Publish { queue, seq, payload: message.octets(), weight, shared: message.shared() }
 }
 
 /// What handing out a message takes from a consumer's window.

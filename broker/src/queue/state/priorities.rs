@@ -1,6 +1,7 @@
 //! What a queue with priorities does otherwise than a plain one.
 
-use super::{Effects, Notice, State, publish_op};
+use super::accept::publish_op;
+use super::{Effects, Notice, State};
 use crate::message::Message;
 
 impl State {

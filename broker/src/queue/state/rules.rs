@@ -1,6 +1,7 @@
 //! How long messages may stay in a queue, how many there may be, and what becomes of the others.
 
 use super::schedule::Retry;
+use super::turns::PriorityMode;
 use crate::message::Message;
 
 /// What a queue's arguments say of its messages.
@@ -36,6 +37,8 @@ pub struct Rules {
     pub delays: bool,
     /// Messages that come back wait (`x-delayed-retry-*`).
     pub retry: Option<Retry>,
+    /// How priorities share their consumers from now on, if the rules before said otherwise.
+    pub priority_mode: PriorityMode,
 }
 
 /// Which messages count that others may be the same as (`x-deduplication-mode`).

@@ -13,6 +13,8 @@ mod rules;
 mod single;
 mod unique;
 
+use lepus_protocol::method::Verdict;
+
 use super::*;
 use crate::message::Builder;
 

@@ -39,14 +39,15 @@ enum Order {
 impl Turns {
     /// Nobody has had a turn; only the lowest level counts as occupied.
     pub fn new(mode: PriorityMode, highest: u8) -> Self {
-        let order = match mode {
-            PriorityMode::Strict => Order::Strict,
-            PriorityMode::Weighted => Order::Weighted(Round::new(highest)),
-            PriorityMode::Aging(ms) => Order::Aging(ms),
-        };
+        let order = Order::new(mode, highest);
         let mut occupied = LevelSet::default();
         occupied.set(0, true);
         Self { highest, occupied, order }
+    }
+
+    /// Another order from now on, in which nobody has had a turn.
+    pub fn set_mode(&mut self, mode: PriorityMode) {
+        self.order = Order::new(mode, self.highest);
     }
 
     /// The highest level that there is.
@@ -96,6 +97,16 @@ impl Turns {
     pub fn took(&mut self, level: u8) {
         if let Order::Weighted(round) = &mut self.order {
             round.took(level);
+        }
+    }
+}
+
+impl Order {
+    fn new(mode: PriorityMode, highest: u8) -> Self {
+        match mode {
+            PriorityMode::Strict => Self::Strict,
+            PriorityMode::Weighted => Self::Weighted(Round::new(highest)),
+            PriorityMode::Aging(ms) => Self::Aging(ms),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What may be declared, declared again, and deleted.
 
 use super::*;
+use crate::limits::BINDINGS_MAX;
 
 const DEFAULT_REFUSED: &str = "operation not permitted on the default exchange";
 

@@ -161,7 +161,8 @@ impl Model {
             | Command::Schedule(_)
             | Command::Touch
             | Command::Tick
-            | Command::Hold(_)
+            | Command::Hold(..)
+            | Command::Buried(_)
             | Command::SetRules(..) => {
                 unreachable!("the queues of this model have no rules")
             }

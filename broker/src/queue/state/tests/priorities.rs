@@ -281,6 +281,22 @@ fn waiting_counts_as_much_as_a_higher_priority() {
 }
 
 #[test]
+fn another_mode_holds_at_once_for_what_is_there() {
+    let mut queue = queue(2, PriorityMode::Strict);
+    let mut version = 0;
+    let mut turns = |mode| {
+        version += 1;
+        let rules = Rules { priority_mode: mode, ..Rules::default() };
+        queue.apply(arrivals(&[[(0, 0); 3], [(1, 99); 3], [(2, 201); 3]].concat()));
+        queue.apply(Command::SetRules(Arc::new(rules), version));
+        priorities_of(&mut queue)
+    };
+    assert_eq!(turns(PriorityMode::Weighted), [2, 2, 2, 1, 1, 0, 1, 0, 0]);
+    assert_eq!(turns(PriorityMode::Aging(100)), [1, 1, 1, 0, 0, 0, 2, 2, 2]);
+    assert_eq!(turns(PriorityMode::Strict), [2, 2, 2, 1, 1, 1, 0, 0, 0]);
+}
+
+#[test]
 fn a_consumer_gets_the_highest_priority_whenever_it_has_room() {
     let mut queue = queue(5, PriorityMode::Strict);
     queue.apply(Command::Consume(ConsumerSpec { prefetch: 1, ..consumer(1) }));

@@ -1,0 +1,215 @@
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::super::*;
+use super::read_json;
+use crate::config::Config;
+use crate::node::Node;
+
+fn node() -> Arc<Node> {
+    let node = Node::in_memory(Config::default());
+    node.restore(crate::stores::Found::default()).unwrap();
+    node
+}
+
+fn import_json(node: &Arc<Node>, document: &Value) -> Result<(), Fault> {
+    import(node, "tester", &read_json(document).unwrap())
+}
+
+fn refusal(node: &Arc<Node>, document: &Value) -> String {
+    let before = export(node);
+    let why = import_json(node, document).unwrap_err().to_string();
+    assert_eq!(difference(&before, &export(node)), [], "{why}");
+    why
+}
+
+/// What a node that has taken a document exports more than before.
+fn added(before: &Definitions, node: &Node) -> Vec<String> {
+    difference(before, &export(node)).iter().map(Change::to_string).collect()
+}
+
+#[test]
+fn an_export_of_rabbitmq_comes_out_as_it_went_in() {
+    let theirs = read(include_bytes!("../fixtures/rabbitmq-3.10.8.json")).unwrap();
+    let node = node();
+    import(&node, "tester", &theirs).unwrap();
+    let mut ours = export(&node);
+    // What RabbitMQ 3.10 does not say of virtual hosts.
+    ours.vhosts.iter_mut().for_each(|vhost| vhost.metadata.clear());
+    assert_eq!(difference(&theirs, &ours), []);
+    node.dismantle();
+}
+
+#[test]
+fn a_second_import_changes_nothing() {
+    let theirs = read(include_bytes!("../fixtures/rabbitmq-3.10.8.json")).unwrap();
+    let node = node();
+    import(&node, "tester", &theirs).unwrap();
+    let once = export(&node);
+    import(&node, "tester", &once).unwrap();
+    assert_eq!(difference(&once, &export(&node)), []);
+    node.dismantle();
+}
+
+#[test]
+fn what_is_there_stays_and_what_can_change_does() {
+    let node = node();
+    import_json(
+        &node,
+        &json!({
+            "users": [{"name": "u", "password_hash": "", "tags": ["old"]}],
+            "queues": [{"name": "q", "vhost": "/", "arguments": {"x-max-length": 1}}],
+            "policies": [{"name": "p", "vhost": "/", "pattern": "a", "definition": {"expires": 9}}],
+        }),
+    )
+    .unwrap();
+    let before = export(&node);
+    import_json(
+        &node,
+        &json!({
+            "users": [{"name": "u", "password_hash": "", "tags": ["new"]}],
+            "queues": [{"name": "q", "vhost": "/", "durable": false}],
+            "policies": [{"name": "p", "vhost": "/", "pattern": "b", "definition": {"expires": 9}}],
+        }),
+    )
+    .unwrap();
+    let expected =
+        [r#"~ users "u": tags: ["old"] -> ["new"]"#, r#"~ policies "/" "p": pattern: "a" -> "b""#];
+    assert_eq!(added(&before, &node), expected);
+    node.dismantle();
+}
+
+#[test]
+fn reserved_names_are_passed_over() {
+    let node = node();
+    let before = export(&node);
+    import_json(
+        &node,
+        &json!({
+            "queues": [{"name": "amq.gen-x", "vhost": "/"}],
+            "exchanges": [
+                {"name": "amq.topic", "vhost": "/", "type": "fanout"},
+                {"name": "amq.mine", "vhost": "/", "type": "fanout"},
+            ],
+            "bindings": [{
+                "source": "amq.topic", "vhost": "/", "destination": "amq.gen-x",
+                "destination_type": "queue", "routing_key": "#",
+            }],
+        }),
+    )
+    .unwrap();
+    assert_eq!(added(&before, &node), Vec::<String>::new());
+    node.dismantle();
+}
+
+#[test]
+fn a_faulty_object_is_named_and_nothing_changes() {
+    let node = node();
+    let queue = json!({"name": "fine", "vhost": "/"});
+    for (part, object, expected) in [
+        (
+            "queues",
+            json!({"name": "q", "vhost": "none"}),
+            r#"queue "q" in vhost "none": no such vhost: "none""#,
+        ),
+        (
+            "queues",
+            json!({"name": "q", "vhost": "/", "arguments": {"x-expires": "soon"}}),
+            r#"queue "q" in vhost "/": invalid arg 'x-expires' for queue 'q' in vhost '/'"#,
+        ),
+        (
+            "exchanges",
+            json!({"name": "e", "vhost": "/", "type": "odd"}),
+            r#"exchange "e" in vhost "/": unknown exchange type 'odd'"#,
+        ),
+        (
+            "bindings",
+            json!({"source": "amq.topic", "vhost": "/", "destination": "q", "destination_type": "queue"}),
+            r#"binding from "amq.topic" to "q" in vhost "/": no queue 'q' in vhost '/'"#,
+        ),
+        (
+            "bindings",
+            json!({"source": "amq.topic", "vhost": "/", "destination": "q", "destination_type": "hole"}),
+            r#"binding from "amq.topic" to "q" in vhost "/": destination_type "hole""#,
+        ),
+        (
+            "permissions",
+            json!({"user": "guest", "vhost": "/", "configure": "(", "write": "", "read": ""}),
+            r#"permission of "guest" in vhost "/": regular expression '(' is invalid"#,
+        ),
+        (
+            "permissions",
+            json!({"user": "nobody", "vhost": "/", "configure": "", "write": "", "read": ""}),
+            r#"permission of "nobody" in vhost "/": no such user"#,
+        ),
+        (
+            "policies",
+            json!({"name": "p", "vhost": "/", "pattern": "", "definition": {"odd": 1}}),
+            r#"policy "p" in vhost "/": Validation failed"#,
+        ),
+        (
+            "parameters",
+            json!({"name": "p", "vhost": "/", "component": "odd", "value": 1}),
+            r#"parameter "p" in vhost "/": Validation failed"#,
+        ),
+        ("users", json!({"name": "u", "password_hash": "???"}), r#"user "u": "#),
+        (
+            "users",
+            json!({"name": "u", "password_hash": "", "hashing_algorithm": "rot13"}),
+            r#"user "u": unknown hashing_algorithm rot13"#,
+        ),
+        (
+            "vhosts",
+            json!({"name": "v", "default_queue_type": "stream"}),
+            r#"vhost "v": Unsupported default queue type 'stream'"#,
+        ),
+    ] {
+        let mut document = json!({"queues": [queue]});
+        let list = &mut document[part];
+        if list.is_null() {
+            *list = json!([]);
+        }
+        list.as_array_mut().unwrap().push(object);
+        let why = refusal(&node, &document);
+        assert!(why.starts_with(expected), "{why}");
+    }
+    node.dismantle();
+}
+
+#[test]
+fn limits_count_and_the_last_import_before_a_limit_is_undone() {
+    let node = node();
+    let queues: Vec<Value> =
+        (0..3).map(|number| json!({"name": format!("q{number}"), "vhost": "/"})).collect();
+    let limits = json!([{
+        "vhost": "/", "component": "vhost-limits", "name": "limits", "value": {"max-queues": 2},
+    }]);
+    let why = refusal(&node, &json!({"parameters": limits, "queues": queues}));
+    assert!(why.starts_with(r#"queue "q2" in vhost "/": "#), "{why}");
+    node.dismantle();
+}
+
+#[test]
+fn a_virtual_host_alone_goes_elsewhere() {
+    let node = node();
+    import_json(&node, &json!({
+        "vhosts": [{"name": "a", "metadata": {"description": "first", "tags": ["x"]}}, {"name": "b"}],
+        "queues": [{"name": "q", "vhost": "a"}],
+        "bindings": [{
+            "source": "amq.topic", "vhost": "a", "destination": "q", "destination_type": "queue",
+            "routing_key": "#", "arguments": {"n": 1},
+        }],
+    }))
+    .unwrap();
+    let vhost = node.vhost("a").unwrap();
+    assert_eq!(vhost.spec().description, "first");
+    let document = vhost_document(&export_vhost(&node, &vhost), "a");
+    assert_eq!(document["bindings"][0].get("vhost"), None);
+    let moved = read_vhost(document.to_string().as_bytes(), "b").unwrap();
+    import(&node, "tester", &moved).unwrap();
+    let found = export(&node);
+    let in_b: Vec<_> = found.bindings.iter().filter(|binding| binding.vhost == "b").collect();
+    assert_eq!((in_b.len(), &in_b[0].arguments["n"]), (1, &json!(1)));
+    node.dismantle();
+}

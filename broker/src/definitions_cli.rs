@@ -1,0 +1,156 @@
+//! `lepus definitions`: what is declared, as a file and from one.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use clap::{Args, Subcommand};
+use lepus_storage::StoreKind;
+
+use crate::config::{Config, StorageEngine};
+use crate::definitions::{
+    self, Definitions, difference, document, export, export_vhost, import, vhost_document,
+};
+use crate::node::Node;
+use crate::server;
+use crate::stores::Stores;
+
+/// The arguments of `lepus definitions`.
+#[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 done, or no difference; 1 the documents differ; 2 it could not \
+                        be done."
+)]
+pub struct DefinitionsArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write what the broker of a data directory declares, as RabbitMQ's definitions. It must not run.
+    Export(ExportArgs),
+    /// Have the broker of a data directory declare what a file says, besides what it does. It must not
+    /// run.
+    Import(ImportArgs),
+    /// Say what makes two files of definitions different.
+    Diff(DiffArgs),
+}
+
+#[derive(Args)]
+struct Place {
+    /// The data directory.
+    #[arg(long, default_value = "./lepus-data")]
+    data_dir: PathBuf,
+    /// Only this virtual host.
+    #[arg(long)]
+    vhost: Option<String>,
+}
+
+#[derive(Args)]
+struct ExportArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Where to write; standard output if not given.
+    file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct ImportArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The definitions, as any RabbitMQ has exported them; `-` is standard input.
+    file: PathBuf,
+}
+
+#[derive(Args)]
+struct DiffArgs {
+    /// What is changed.
+    from: PathBuf,
+    /// Into what.
+    to: PathBuf,
+}
+
+const DIFFERENT: u8 = 1;
+const FAILED: u8 = 2;
+
+/// Runs a command. What it cannot do is said on standard error.
+pub fn run(args: &DefinitionsArgs) -> ExitCode {
+    let done = match &args.command {
+        Command::Export(args) => run_export(args).map(|()| ExitCode::SUCCESS),
+        Command::Import(args) => run_import(args).map(|()| ExitCode::SUCCESS),
+        Command::Diff(args) => run_diff(args),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(FAILED)
+    })
+}
+
+fn run_export(args: &ExportArgs) -> Result<()> {
+    let document = with_node(&args.place.data_dir, |node| match &args.place.vhost {
+        None => Ok(document(&export(node))),
+        Some(name) => {
+            let vhost = node.vhost(name).ok_or_else(|| anyhow!("no such vhost: {name:?}"))?;
+            Ok(vhost_document(&export_vhost(node, &vhost), name))
+        }
+    })?;
+    let text = serde_json::to_string_pretty(&document)? + "\n";
+    match &args.file {
+        Some(path) => {
+            fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+        }
+        None => Ok(io::stdout().write_all(text.as_bytes())?),
+    }
+}
+
+fn run_import(args: &ImportArgs) -> Result<()> {
+    let definitions = read(&args.file, args.place.vhost.as_deref())?;
+    with_node(&args.place.data_dir, |node| Ok(import(node, "cli", &definitions)?))
+}
+
+fn run_diff(args: &DiffArgs) -> Result<ExitCode> {
+    let changes = difference(&read(&args.from, None)?, &read(&args.to, None)?);
+    let mut out = io::stdout().lock();
+    for change in &changes {
+        writeln!(out, "{change}")?;
+    }
+    Ok(if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
+}
+
+fn read(path: &Path, vhost: Option<&str>) -> Result<Definitions> {
+    let mut text = Vec::new();
+    let read = match path.to_str() {
+        Some("-") => io::stdin().read_to_end(&mut text).map(drop),
+        _ => fs::read(path).map(|found| text = found),
+    };
+    read.with_context(|| format!("cannot read {}", path.display()))?;
+    let definitions = match vhost {
+        None => definitions::read(&text),
+        Some(vhost) => definitions::read_vhost(&text, vhost),
+    };
+    definitions.with_context(|| path.display().to_string())
+}
+
+/// Wakes the broker of a directory up, without anybody who could connect to it.
+fn with_node<R>(directory: &Path, work: impl FnOnce(&Arc<Node>) -> Result<R>) -> Result<R> {
+    let kind = StoreKind::of(directory)?;
+    let storage_engine = match kind {
+        StoreKind::Sled => StorageEngine::Sled,
+        _ => StorageEngine::Log,
+    };
+    let config = Config { storage_engine, ..Config::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (stores, found) = Stores::open(directory, &config)?;
+        let node = Node::new(config, stores);
+        node.restore(found)?;
+        node.set_up()?;
+        let done = work(&node);
+        server::close(&node).await?;
+        done
+    })
+}
