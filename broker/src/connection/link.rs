@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use amq_protocol::protocol::AMQPClass;
-use amq_protocol::protocol::connection::{AMQPMethod, Blocked, Close, CloseOk, OpenOk, Unblocked};
+use amq_protocol::protocol::connection::{AMQPMethod, Blocked, Close, CloseOk, Unblocked};
 use bytes::BytesMut;
 use bytes::buf::Limit;
 use lepus_protocol::frame::{self, Decoder, FrameError, Piece};
@@ -25,13 +25,13 @@ use lepus_protocol::reply::ReplyCode;
 use super::entry;
 use super::facts::Facts;
 use super::identity::{self, ClientCapabilities};
-use crate::access::{Answer, Identity};
+use crate::access::Identity;
 use crate::error::Refusal;
 use crate::limits::{BODY_IN_PLACE, CLOSE_TIMEOUT, SILENT_CLOSE_DELAY, WRITE_BACKLOG};
 use crate::mailbox::{Mail, Mailbox};
 use crate::node::Node;
 use crate::out::Out;
-use crate::session::{Peer, Session, reply_text, short, undecodable};
+use crate::session::{Session, reply_text, short, undecodable};
 use login::Login;
 use pieces::{channel_of, out_of_state, unexpected_frame};
 
@@ -411,40 +411,6 @@ impl Link {
             }
             Step::Open(vhost) => self.open(&vhost),
         }
-    }
-
-    fn open(&mut self, name: &str) -> Result<(), Stop> {
-        let id = MethodId { class: 10, method: 40 };
-        let place = self.node.enter(self.connection, &self.user, name);
-        let place = place.map_err(|refusal| refusal.with_method(id))?;
-        let Some(identity) = self.identity.take() else {
-            return Err(Stop::Silently("open without a login".to_owned()));
-        };
-        let answer = identity.ask(|authority| authority.vhost(name, self.from));
-        if answer != Answer::Allow {
-            let text = format!("access to vhost '{name}' refused for user '{}'", self.user);
-            let refusal = Refusal::new(ReplyCode::NotAllowed, answer.explain(text));
-            return Err(refusal.with_method(id).into());
-        }
-        tracing::info!(connection = self.connection, from = %self.from, user = %self.user, vhost = name, "connected");
-        self.send(AMQPMethod::OpenOk(OpenOk {}));
-        self.deadline = None;
-        self.login = identity.expires.map_or(Login::None, Login::In);
-        let whose = (self.user.as_str(), name);
-        self.facts.tell_created(&self.node, self.connection, whose, self.tuning);
-        self.phase = Phase::Running(Box::new(Session::new(Peer {
-            name: self.facts.name(),
-            node: self.node.clone(),
-            vhost: place.vhost().clone(),
-            place,
-            connection: self.connection,
-            mailbox: self.mailbox.clone(),
-            user: self.user.clone(),
-            identity,
-            tuning: self.tuning,
-            cancel_notify: self.capabilities.cancel_notify,
-        })));
-        Ok(())
     }
 
     /// A frame of channel 0 on an open connection.

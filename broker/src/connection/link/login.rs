@@ -1,6 +1,6 @@
 //! Logging in, as far as the connection is concerned: whom it asks, when it answers, and when the login ends.
 
-use amq_protocol::protocol::connection::{AMQPMethod, Tune, UpdateSecret, UpdateSecretOk};
+use amq_protocol::protocol::connection::{AMQPMethod, OpenOk, Tune, UpdateSecret, UpdateSecretOk};
 use lepus_protocol::handshake::Tuning;
 use lepus_protocol::method::MethodId;
 use lepus_protocol::reply::ReplyCode;
@@ -9,9 +9,10 @@ use tokio::runtime::Handle;
 use super::{Link, Phase, Stop};
 use crate::access::password::Secret;
 use crate::access::sasl::Mechanism;
-use crate::access::{Attempt, Identity, Refused};
+use crate::access::{Answer, Attempt, Identity, Refused};
 use crate::error::Refusal;
 use crate::mailbox::Mail;
+use crate::session::{Peer, Session};
 
 /// How far a login is.
 #[derive(Default)]
@@ -138,6 +139,41 @@ impl Link {
         handshake.authenticated();
         let Tuning { channel_max, frame_max, heartbeat } = handshake.offer();
         self.send(AMQPMethod::Tune(Tune { channel_max, frame_max, heartbeat }));
+        Ok(())
+    }
+
+    /// connection.open: into a virtual host, if the user may go there.
+    pub(super) fn open(&mut self, name: &str) -> Result<(), Stop> {
+        let id = MethodId { class: 10, method: 40 };
+        let place = self.node.enter(self.connection, &self.user, name);
+        let place = place.map_err(|refusal| refusal.with_method(id))?;
+        let Some(identity) = self.identity.take() else {
+            return Err(Stop::Silently("open without a login".to_owned()));
+        };
+        let answer = identity.ask(|authority| authority.vhost(name, self.from));
+        if answer != Answer::Allow {
+            let text = format!("access to vhost '{name}' refused for user '{}'", self.user);
+            let refusal = Refusal::new(ReplyCode::NotAllowed, answer.explain(text));
+            return Err(refusal.with_method(id).into());
+        }
+        tracing::info!(connection = self.connection, from = %self.from, user = %self.user, vhost = name, "connected");
+        self.send(AMQPMethod::OpenOk(OpenOk {}));
+        self.deadline = None;
+        self.login = identity.expires.map_or(Login::None, Login::In);
+        let whose = (self.user.as_str(), name);
+        self.facts.tell_created(&self.node, self.connection, whose, self.tuning);
+        self.phase = Phase::Running(Box::new(Session::new(Peer {
+            name: self.facts.name(),
+            node: self.node.clone(),
+            vhost: place.vhost().clone(),
+            place,
+            connection: self.connection,
+            mailbox: self.mailbox.clone(),
+            user: self.user.clone(),
+            identity,
+            tuning: self.tuning,
+            cancel_notify: self.capabilities.cancel_notify,
+        })));
         Ok(())
     }
 
