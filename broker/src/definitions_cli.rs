@@ -12,7 +12,7 @@ use lepus_storage::StoreKind;
 
 use crate::config::{Config, StorageEngine};
 use crate::definitions::{
-    self, Definitions, difference, document, export, export_vhost, import, vhost_document,
+    self, Definitions, bring, difference, document, export, export_vhost, vhost_document,
 };
 use crate::node::Node;
 use crate::server;
@@ -91,13 +91,15 @@ pub fn run(args: &DefinitionsArgs) -> ExitCode {
 }
 
 fn run_export(args: &ExportArgs) -> Result<()> {
-    let document = with_node(&args.place.data_dir, |node| match &args.place.vhost {
-        None => Ok(document(&export(node))),
-        Some(name) => {
-            let vhost = node.vhost(name).ok_or_else(|| anyhow!("no such vhost: {name:?}"))?;
-            Ok(vhost_document(&export_vhost(node, &vhost), name))
-        }
-    })?;
+    let directory = &args.place.data_dir;
+    let document =
+        with_node(directory, StoreKind::of(directory)?, |node| match &args.place.vhost {
+            None => Ok(document(&export(node))),
+            Some(name) => {
+                let vhost = node.vhost(name).ok_or_else(|| anyhow!("no such vhost: {name:?}"))?;
+                Ok(vhost_document(&export_vhost(node, &vhost), name))
+            }
+        })?;
     let text = serde_json::to_string_pretty(&document)? + "\n";
     match &args.file {
         Some(path) => {
@@ -109,7 +111,12 @@ fn run_export(args: &ExportArgs) -> Result<()> {
 
 fn run_import(args: &ImportArgs) -> Result<()> {
     let definitions = read(&args.file, args.place.vhost.as_deref())?;
-    with_node(&args.place.data_dir, |node| Ok(import(node, "cli", &definitions)?))
+    let directory = &args.place.data_dir;
+    let kind = if directory.exists() { StoreKind::of(directory)? } else { StoreKind::Log };
+    with_node(directory, kind, |node| {
+        bring(node, "cli", &definitions)?;
+        Ok(node.set_up()?)
+    })
 }
 
 fn run_diff(args: &DiffArgs) -> Result<ExitCode> {
@@ -136,8 +143,11 @@ fn read(path: &Path, vhost: Option<&str>) -> Result<Definitions> {
 }
 
 /// Wakes the broker of a directory up, without anybody who could connect to it.
-fn with_node<R>(directory: &Path, work: impl FnOnce(&Arc<Node>) -> Result<R>) -> Result<R> {
-    let kind = StoreKind::of(directory)?;
+fn with_node<R>(
+    directory: &Path,
+    kind: StoreKind,
+    work: impl FnOnce(&Arc<Node>) -> Result<R>,
+) -> Result<R> {
     let storage_engine = match kind {
         StoreKind::Sled => StorageEngine::Sled,
         _ => StorageEngine::Log,
@@ -148,7 +158,6 @@ fn with_node<R>(directory: &Path, work: impl FnOnce(&Arc<Node>) -> Result<R>) ->
         let (stores, found) = Stores::open(directory, &config)?;
         let node = Node::new(config, stores);
         node.restore(found)?;
-        node.set_up()?;
         let done = work(&node);
         server::close(&node).await?;
         done

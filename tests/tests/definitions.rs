@@ -40,7 +40,10 @@ impl Drop for Directory {
 fn shop() -> Value {
     json!({
         "rabbit_version": "3.12.1",
-        "users": [{"name": "app", "password_hash": GUEST, "tags": ["management"]}],
+        "users": [{
+            "name": "app", "password_hash": GUEST, "tags": ["management"],
+            "hashing_algorithm": "rabbit_password_hashing_sha256",
+        }],
         "vhosts": [{"name": "shop"}],
         "permissions": [
             {"user": "app", "vhost": "shop", "configure": "^orders$", "write": ".*", "read": ".*"},
@@ -115,7 +118,8 @@ fn a_faulty_file_keeps_the_broker_from_starting() {
     let path = directory.write("shop.json", &faulty.to_string());
     let config = format!("listeners.tcp.default = 127.0.0.1:0\n{}", load(&path));
     let Err(said) = Broker::as_configured(&config) else { panic!("it started") };
-    let expected = "shop.json: queue \"orders\" in vhost \"shop\": invalid arg 'x-max-length'";
+    assert!(said.contains("shop.json"), "{said}");
+    let expected = "queue \"orders\" in vhost \"shop\": invalid arg 'x-max-length'";
     assert!(said.contains(expected), "{said}");
     let config = "listeners.tcp.default = 127.0.0.1:0\nload_definitions = /nonexistent/x.json\n";
     let Err(said) = Broker::as_configured(config) else { panic!("it started") };
@@ -188,18 +192,22 @@ fn the_command_imports_exports_and_compares() {
     assert_eq!((code, &*out), (0, ""), "{err}");
     let (code, _, err) = definitions(&["export", "--data-dir", &data, &whole]);
     assert_eq!(code, 0, "{err}");
-    let (code, out, _) = definitions(&["diff", &shop, &whole]);
+    assert_eq!(definitions(&["diff", &shop, &whole]), (0, String::new(), String::new()));
+    let more = json!({"users": [{"name": "app", "tags": []}]}).to_string();
+    let more = directory.write("more.json", &more).display().to_string();
+    let (code, out, _) = definitions(&["diff", &more, &whole]);
     assert_eq!(code, 1);
-    for line in ["+ vhosts \"/\"", "+ users \"guest\""] {
+    for line in ["~ users \"app\": tags: [] -> [\"management\"]", "+ vhosts \"shop\""] {
         assert!(out.lines().any(|found| found == line), "{out}");
     }
-    assert!(!out.contains("orders"), "{out}");
-    assert_eq!(definitions(&["diff", &whole, &whole]), (0, String::new(), String::new()));
     let one = ["export", "--data-dir", &data, "--vhost", "shop", &alone];
     assert_eq!(definitions(&one).0, 0);
-    let other = ["import", "--data-dir", &data, "--vhost", "/", &alone];
+    let second = json!({"vhosts": [{"name": "second"}]}).to_string();
+    let second = directory.write("second.json", &second).display().to_string();
+    assert_eq!(definitions(&["import", "--data-dir", &data, &second]).0, 0);
+    let other = ["import", "--data-dir", &data, "--vhost", "second", &alone];
     assert_eq!(definitions(&other).0, 0);
-    let (_, out, _) = definitions(&["export", "--data-dir", &data, "--vhost", "/"]);
+    let (_, out, _) = definitions(&["export", "--data-dir", &data, "--vhost", "second"]);
     let exported: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(exported["queues"][0]["name"], "orders");
     assert_eq!(exported["queues"][0].get("vhost"), None);
@@ -211,9 +219,14 @@ fn the_command_says_what_it_cannot_do() {
     let directory = Directory::new();
     let broken = directory.write("broken.json", "{").display().to_string();
     let data = directory.0.join("data").display().to_string();
+    let (code, _, err) = definitions(&["export", "--data-dir", &data]);
+    assert_eq!(code, 2);
+    assert!(err.contains("is not the data directory of a broker"), "{err}");
     let (code, _, err) = definitions(&["import", "--data-dir", &data, &broken]);
     assert_eq!(code, 2);
     assert!(err.contains("broken.json: the definitions are not JSON"), "{err}");
+    let empty = directory.write("empty.json", "{}").display().to_string();
+    assert_eq!(definitions(&["import", "--data-dir", &data, &empty]).0, 0);
     let (code, _, err) = definitions(&["export", "--data-dir", &data, "--vhost", "none"]);
     assert_eq!(code, 2);
     assert!(err.contains("no such vhost: \"none\""), "{err}");

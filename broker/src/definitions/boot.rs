@@ -11,7 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::import::import;
-use super::read::read;
+use super::model::Definitions;
+use super::read::{Fault, read};
 use crate::access::web;
 use crate::config::{self, tls::TlsOptions};
 use crate::events::INTERNAL_USER;
@@ -42,20 +43,30 @@ pub fn load(node: &Arc<Node>, definitions: &config::Definitions) -> Result<()> {
         tracing::info!("the definitions are those that were imported before");
         return Ok(());
     }
-    let first = !node.access().is_set();
     for Document { from, text } in &documents {
         let definitions = read(text).with_context(|| from.clone())?;
-        import(node, INTERNAL_USER, &definitions).with_context(|| from.clone())?;
+        bring(node, INTERNAL_USER, &definitions).with_context(|| from.clone())?;
         tracing::info!(from, "definitions imported");
-        let brought = !definitions.users.is_empty() && !definitions.vhosts.is_empty();
-        let name = node.config().default_vhost.clone();
-        if first && brought && !definitions.vhosts.iter().any(|vhost| vhost.name == name) {
-            // The one that a new broker begins with; an error means that it is gone already.
-            let _ = node.delete_vhost(INTERNAL_USER, &name);
-        }
     }
     if definitions.skip_if_unchanged {
         node.set_global_parameter(INTERNAL_USER, HASH, hash.into());
+    }
+    Ok(())
+}
+
+/// Imports a document into a broker that may be a new one: who has users and virtual hosts is not given
+/// those that a broker begins with. [`Node::set_up`] is to be called after it.
+///
+/// # Errors
+/// As of [`import`].
+pub fn bring(node: &Arc<Node>, by: &str, definitions: &Definitions) -> Result<(), Fault> {
+    import(node, by, definitions)?;
+    let brought = !definitions.users.is_empty() && !definitions.vhosts.is_empty();
+    let name = node.config().default_vhost.clone();
+    let is_kept = definitions.vhosts.iter().any(|vhost| vhost.name == name);
+    if !node.access().is_set() && brought && !is_kept {
+        // An error means that it is gone already.
+        let _ = node.delete_vhost(by, &name);
     }
     Ok(())
 }

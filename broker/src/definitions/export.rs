@@ -127,8 +127,12 @@ fn global_parameters(node: &Node) -> Vec<GlobalParameter> {
 fn vhost(vhost: &vhost::Vhost) -> Vhost {
     let spec = vhost.spec();
     let mut metadata = Map::new();
-    metadata.insert("description".into(), spec.description.clone().into());
-    metadata.insert("tags".into(), spec.tags.clone().into());
+    if !spec.description.is_empty() {
+        metadata.insert("description".into(), spec.description.clone().into());
+    }
+    if !spec.tags.is_empty() {
+        metadata.insert("tags".into(), spec.tags.clone().into());
+    }
     if let Some(kind) = &spec.default_queue_type {
         metadata.insert("default_queue_type".into(), kind.clone().into());
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::export::export;
 use super::model::{
@@ -31,7 +32,8 @@ use crate::vhost::{self, VhostSpec};
 /// # Errors
 /// The first fault, with the object that has it.
 pub fn import(node: &Arc<Node>, by: &str, definitions: &Definitions) -> Result<(), Fault> {
-    rehearse(node, definitions)?;
+    // Nothing has happened yet that operators should read of.
+    with_default(NoSubscriber::default(), || rehearse(node, definitions))?;
     Import { node, by }.carry_out(definitions)
 }
 

@@ -9,7 +9,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use boot::load;
+pub use boot::{bring, load};
 pub use difference::{Change, difference};
 pub use export::{document, export, export_vhost, vhost_document};
 pub use import::import;
