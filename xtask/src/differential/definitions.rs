@@ -15,7 +15,8 @@ const BEGINNING: &str = "broker/src/definitions/fixtures/rabbitmq-3.10.8.json";
 pub(super) fn round_trip(lepus: &Path) -> Result<()> {
     let scratch = Scratch::new("definitions")?;
     let file = |name: &str| scratch.path().join(name);
-    let beginning = tools::root()?.join(BEGINNING);
+    let beginning = file("beginning.json");
+    std::fs::write(&beginning, what_comes_back()?)?;
     let (ours, theirs, again) = (file("ours.json"), file("theirs.json"), file("again.json"));
     through_lepus(lepus, &file("first"), &beginning, &ours)?;
     through_rabbitmq(&ours, &theirs)?;
@@ -24,6 +25,17 @@ pub(super) fn round_trip(lepus: &Path) -> Result<()> {
         .context("what RabbitMQ has made of the definitions is not what Lepus exported")?;
     println!("definitions: the same after Lepus, RabbitMQ and Lepus");
     Ok(())
+}
+
+/// The beginning without what the command of RabbitMQ 3.10 does not bring back as it was: its own
+/// cluster's id, and objects in global parameters, which it turns into lists.
+fn what_comes_back() -> Result<Vec<u8>> {
+    let text = std::fs::read(tools::root()?.join(BEGINNING))?;
+    let mut document: serde_json::Value = serde_json::from_slice(&text)?;
+    if let Some(parameters) = document["global_parameters"].as_array_mut() {
+        parameters.retain(|parameter| parameter["name"] == "cluster_name");
+    }
+    Ok(serde_json::to_vec(&document)?)
 }
 
 fn through_lepus(lepus: &Path, directory: &Path, from: &Path, to: &Path) -> Result<()> {
