@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, Subcommand};
 use lepus_storage::StoreKind;
 
@@ -109,7 +109,13 @@ fn run_export(args: &ExportArgs) -> Result<()> {
 
 fn run_import(args: &ImportArgs) -> Result<()> {
     let definitions = read(&args.file, args.place.vhost.as_deref())?;
-    with_node(&args.place.data_dir, |node| Ok(import(node, "cli", &definitions)?))
+    let directory = &args.place.data_dir;
+    let import = |node: &Arc<Node>| Ok(import(node, "cli", &definitions)?);
+    let is_new = fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none());
+    match is_new {
+        true => with_new_node(directory, StorageEngine::Log, import),
+        false => with_node(directory, import),
+    }
 }
 
 fn run_diff(args: &DiffArgs) -> Result<ExitCode> {
@@ -137,11 +143,19 @@ fn read(path: &Path, vhost: Option<&str>) -> Result<Definitions> {
 
 /// Wakes the broker of a directory up, without anybody who could connect to it.
 fn with_node<R>(directory: &Path, work: impl FnOnce(&Arc<Node>) -> Result<R>) -> Result<R> {
-    let kind = StoreKind::of(directory)?;
-    let storage_engine = match kind {
+    let storage_engine = match StoreKind::of(directory)? {
         StoreKind::Sled => StorageEngine::Sled,
-        _ => StorageEngine::Log,
+        StoreKind::Log => StorageEngine::Log,
     };
+    with_new_node(directory, storage_engine, work)
+}
+
+/// The same; where there is no broker yet, one begins with this engine.
+fn with_new_node<R>(
+    directory: &Path,
+    storage_engine: StorageEngine,
+    work: impl FnOnce(&Arc<Node>) -> Result<R>,
+) -> Result<R> {
     let config = Config { storage_engine, ..Config::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -150,7 +164,11 @@ fn with_node<R>(directory: &Path, work: impl FnOnce(&Arc<Node>) -> Result<R>) ->
         node.restore(found)?;
         node.set_up()?;
         let done = work(&node);
+        let declared = node.declared();
+        declared.settled().await;
+        let is_durable = declared.durability().has(declared.version());
         server::close(&node).await?;
+        ensure!(is_durable, "the catalog could not be written");
         done
     })
 }

@@ -214,6 +214,11 @@ fn the_command_says_what_it_cannot_do() {
     let (code, _, err) = definitions(&["import", "--data-dir", &data, &broken]);
     assert_eq!(code, 2);
     assert!(err.contains("broken.json: the definitions are not JSON"), "{err}");
+    let (code, _, err) = definitions(&["export", "--data-dir", &data]);
+    assert_eq!(code, 2);
+    assert!(err.contains("is not the data directory of a broker"), "{err}");
+    let shop = directory.write("shop.json", &shop().to_string()).display().to_string();
+    assert_eq!(definitions(&["import", "--data-dir", &data, &shop]).0, 0);
     let (code, _, err) = definitions(&["export", "--data-dir", &data, "--vhost", "none"]);
     assert_eq!(code, 2);
     assert!(err.contains("no such vhost: \"none\""), "{err}");
