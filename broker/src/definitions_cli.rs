@@ -164,9 +164,7 @@ fn with_new_node<R>(
         node.restore(found)?;
         node.set_up()?;
         let done = work(&node);
-        let declared = node.declared();
-        declared.settled().await;
-        let is_durable = declared.durability().has(declared.version());
+        let is_durable = node.declared().settled().await;
         server::close(&node).await?;
         ensure!(is_durable, "the catalog could not be written");
         done

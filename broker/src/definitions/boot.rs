@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::import::import;
-use super::read::read;
+use super::read::{Fault, read};
 use crate::access::web;
 use crate::config::{self, tls::TlsOptions};
 use crate::events::INTERNAL_USER;
@@ -44,8 +44,9 @@ pub fn load(node: &Arc<Node>, definitions: &config::Definitions) -> Result<()> {
     }
     let first = !node.access().is_set();
     for Document { from, text } in &documents {
-        let definitions = read(text).with_context(|| from.clone())?;
-        import(node, INTERNAL_USER, &definitions).with_context(|| from.clone())?;
+        let fault = |why: Fault| anyhow!("{from}: {why}");
+        let definitions = read(text).map_err(fault)?;
+        import(node, INTERNAL_USER, &definitions).map_err(fault)?;
         tracing::info!(from, "definitions imported");
         let brought = !definitions.users.is_empty() && !definitions.vhosts.is_empty();
         let name = node.config().default_vhost.clone();
