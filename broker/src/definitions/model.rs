@@ -182,10 +182,11 @@ fn all() -> String {
     "all".to_owned()
 }
 
-/// RabbitMQ writes an empty object as `[]` here and there.
+/// RabbitMQ writes an empty object as `[]` here and there, others as `null`.
 fn object<'de, D: Deserializer<'de>>(from: D) -> Result<Object, D::Error> {
     match Value::deserialize(from)? {
         Value::Object(object) => Ok(object),
+        Value::Null => Ok(Object::new()),
         Value::Array(values) if values.is_empty() => Ok(Object::new()),
         other => Err(serde::de::Error::custom(format!("expected an object, got {other}"))),
     }

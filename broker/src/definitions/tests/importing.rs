@@ -297,3 +297,15 @@ fn negative_limits_are_none_and_the_default_exchange_is_bound_already() {
     assert_eq!((limits.max_connections, limits.max_channels), (None, Some(3)));
     node.dismantle();
 }
+
+#[test]
+fn policies_of_plugins_are_kept() {
+    let node = node();
+    let before = export(&node);
+    let definition =
+        json!({"federation-upstream-set": "all", "shards-per-node": 2, "target-group-size": 3});
+    let policy = json!({"name": "p", "vhost": "/", "pattern": "", "definition": definition});
+    import_json(&node, &json!({"policies": [policy]})).unwrap();
+    assert_eq!(added(&before, &node), [r#"+ policies "/" "p""#]);
+    node.dismantle();
+}
