@@ -55,12 +55,11 @@ impl Declared {
         self.version.store(version, Ordering::SeqCst);
     }
 
-    /// Waits until all changes are durable, or will never be.
-    pub async fn settled(&self) {
+    /// Waits until all changes are durable, which is true, or will never be.
+    pub async fn settled(&self) -> bool {
         let mut durable = self.catalog.durable();
         let version = self.version();
-        // An error means that nothing more will be durable.
-        let _ = durable.wait_for(|durable| *durable >= version).await;
+        durable.wait_for(|durable| *durable >= version).await.is_ok()
     }
 
     /// The version of the last change.

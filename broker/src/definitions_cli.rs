@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, Subcommand};
 use lepus_storage::StoreKind;
 
@@ -112,7 +112,8 @@ fn run_export(args: &ExportArgs) -> Result<()> {
 fn run_import(args: &ImportArgs) -> Result<()> {
     let definitions = read(&args.file, args.place.vhost.as_deref())?;
     let directory = &args.place.data_dir;
-    let kind = if directory.exists() { StoreKind::of(directory)? } else { StoreKind::Log };
+    let is_new = fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none());
+    let kind = if is_new { StoreKind::Log } else { StoreKind::of(directory)? };
     with_node(directory, kind, |node| {
         bring(node, "cli", &definitions)?;
         Ok(node.set_up()?)
@@ -150,7 +151,7 @@ fn with_node<R>(
 ) -> Result<R> {
     let storage_engine = match kind {
         StoreKind::Sled => StorageEngine::Sled,
-        _ => StorageEngine::Log,
+        StoreKind::Log => StorageEngine::Log,
     };
     let config = Config { storage_engine, ..Config::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -159,7 +160,9 @@ fn with_node<R>(
         let node = Node::new(config, stores);
         node.restore(found)?;
         let done = work(&node);
+        let is_durable = node.declared().settled().await;
         server::close(&node).await?;
+        ensure!(is_durable, "the catalog could not be written");
         done
     })
 }

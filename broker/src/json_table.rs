@@ -1,6 +1,7 @@
 //! Field tables as JSON, and back, as RabbitMQ's HTTP API and definitions show them.
 
 use amq_protocol::types::{AMQPValue, FieldArray, FieldTable};
+use lepus_protocol::limits::TABLE_DEPTH_MAX;
 use serde_json::{Map, Number, Value};
 
 /// A table as an object. What JSON has no form for is shown as RabbitMQ shows it: timestamps as
@@ -12,14 +13,18 @@ pub fn to_json(table: &FieldTable) -> Map<String, Value> {
 /// An object as a table: integers become long ones, texts long strings.
 ///
 /// # Errors
-/// A name of more than 255 octets, or a number beyond 64 bits.
+/// A name of more than 255 octets, a number beyond 64 bits, or what nests deeper than tables do.
 pub fn from_json(object: &Map<String, Value>) -> Result<FieldTable, String> {
+    table_from_json(object, TABLE_DEPTH_MAX)
+}
+
+fn table_from_json(object: &Map<String, Value>, levels: usize) -> Result<FieldTable, String> {
     let mut table = FieldTable::default();
     for (name, value) in object {
         if name.len() > usize::from(u8::MAX) {
             return Err(format!("the name {name:?} is longer than 255 octets"));
         }
-        table.insert(name.as_str().into(), value_from_json(value)?);
+        table.insert(name.as_str().into(), value_from_json(value, levels)?);
     }
     Ok(table)
 }
@@ -57,21 +62,27 @@ fn float(number: f64) -> Value {
     Number::from_f64(number).map_or(Value::Null, Value::Number)
 }
 
-fn value_from_json(value: &Value) -> Result<AMQPValue, String> {
+/// A value within which there may be so many levels of tables and arrays.
+fn value_from_json(value: &Value, levels: usize) -> Result<AMQPValue, String> {
+    let within = || levels.checked_sub(1).ok_or_else(too_deep);
     Ok(match value {
         Value::Null => AMQPValue::Void,
         Value::Bool(flag) => AMQPValue::Boolean(*flag),
         Value::String(text) => AMQPValue::LongString(text.as_str().into()),
         Value::Number(number) => integer_or_double(number)?,
         Value::Array(values) => {
-            let mut array = FieldArray::default();
+            let (mut array, levels) = (FieldArray::default(), within()?);
             for value in values {
-                array.push(value_from_json(value)?);
+                array.push(value_from_json(value, levels)?);
             }
             AMQPValue::FieldArray(array)
         }
-        Value::Object(fields) => AMQPValue::FieldTable(from_json(fields)?),
+        Value::Object(fields) => AMQPValue::FieldTable(table_from_json(fields, within()?)?),
     })
+}
+
+fn too_deep() -> String {
+    format!("it nests deeper than {TABLE_DEPTH_MAX} levels")
 }
 
 fn integer_or_double(number: &Number) -> Result<AMQPValue, String> {
@@ -111,6 +122,18 @@ mod tests {
         assert!(table(&json!({"n": u64::MAX})).is_err());
         assert!(table(&json!({"a": [{"n": u64::MAX}]})).is_err());
         assert!(table(&json!({"x".repeat(256): 1})).is_err());
+    }
+
+    #[test]
+    fn what_would_not_be_read_again_is_too_deep() {
+        let nested = |levels| (0..levels).fold(json!({}), |inner, _| json!({ "t": inner }));
+        let listed = |levels| json!({"l": (1..levels).fold(json!([]), |inner, _| json!([inner]))});
+        for value in [nested(TABLE_DEPTH_MAX), listed(TABLE_DEPTH_MAX)] {
+            let body = lepus_protocol::table::encode_body(&table(&value).unwrap());
+            assert!(lepus_protocol::table::decode_body(&body).is_ok());
+        }
+        assert!(table(&nested(TABLE_DEPTH_MAX + 1)).is_err());
+        assert!(table(&listed(TABLE_DEPTH_MAX + 1)).is_err());
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

@@ -98,7 +98,10 @@ fn each_value_is_shown_with_its_origin() {
     let files = Files::new(&[
         ("a.conf", "heartbeat = 1\nchannel_max = 2\ndefault_pass = 'a # b'\nframe_max = 5000\n"),
         ("conf.d/10.conf", "channel_max = 3\n"),
-        ("conf.d/20.conf", "channel_max = 4\nraft.data_dir = /\n"),
+        (
+            "conf.d/20.conf",
+            "channel_max = 4\nraft.data_dir = /\nauth_ldap.dn_lookup_bind.password = x\n",
+        ),
     ]);
     let environment = [("RABBITMQ_NODE_PORT", "5673"), ("RABBITMQ_DEFAULT_USER", "app")];
     let shown = files.shown(&["--config", "a.conf", "--bind", "::1"], &environment);
@@ -114,6 +117,7 @@ fn each_value_is_shown_with_its_origin() {
     assert_eq!(row("bind"), ("::1", "flag --bind"));
     assert_eq!(row("max_message_size"), ("134217728", "default"));
     assert_eq!(row("raft.data_dir"), ("/", "conf.d/20.conf:2, ignored"));
+    assert_eq!(row("auth_ldap.dn_lookup_bind.password").0, "***");
 
     // What is shown as a file says the same as the file.
     let (_, text, _) = files.lepus(&["config", "show", "--config", "a.conf"], &environment);

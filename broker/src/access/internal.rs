@@ -40,6 +40,15 @@ impl Internal {
         right
     }
 
+    /// The hash of a password that nobody has: of the slow kind as soon as anybody's is.
+    fn nobody(&self) -> &'static PasswordHash {
+        let password = || Secret::from(rand::random::<[u8; 32]>());
+        match self.users.have_slow_passwords() {
+            false => NOBODY.get_or_init(|| PasswordHash::new(Algorithm::Sha256, &password())),
+            true => NOBODY_SLOW.get_or_init(|| PasswordHash::new(Algorithm::Argon2id, &password())),
+        }
+    }
+
     fn is_remembered(&self, hash: &PasswordHash, password: &Secret) -> bool {
         self.right.get(&[hash.octets(), password.octets()], now_ms()).is_some()
     }
@@ -58,7 +67,7 @@ impl Backend for Internal {
             }
             let hash = known.as_ref().and_then(|known| known.password.as_ref());
             // Who does not exist takes as long as who does.
-            if !self.is_right(hash.unwrap_or_else(|| nobody()), password) || hash.is_none() {
+            if !self.is_right(hash.unwrap_or_else(|| self.nobody()), password) || hash.is_none() {
                 return Err(refused());
             }
         }
@@ -70,19 +79,15 @@ impl Backend for Internal {
     fn is_slow(&self, Attempt { user, password }: &Attempt) -> bool {
         let known = self.users.user(user);
         let hash = known.as_ref().and_then(|known| known.password.as_ref());
-        match (hash, password) {
-            (Some(hash), Some(password)) => hash.is_slow() && !self.is_remembered(hash, password),
-            _ => false,
-        }
+        password.as_ref().is_some_and(|password| match hash {
+            Some(hash) => hash.is_slow() && !self.is_remembered(hash, password),
+            None => self.users.have_slow_passwords(),
+        })
     }
 }
 
-/// The hash of a password that nobody has.
-fn nobody() -> &'static PasswordHash {
-    static NOBODY: OnceLock<PasswordHash> = OnceLock::new();
-    let password = || Secret::from(rand::random::<[u8; 32]>());
-    NOBODY.get_or_init(|| PasswordHash::new(Algorithm::Sha256, &password()))
-}
+static NOBODY: OnceLock<PasswordHash> = OnceLock::new();
+static NOBODY_SLOW: OnceLock<PasswordHash> = OnceLock::new();
 
 /// Answers for one user by what operators have set.
 struct Granter {

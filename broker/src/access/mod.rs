@@ -40,6 +40,7 @@ use crate::config::auth::Auth;
 use backend::{Backend, Pair};
 pub use failures::Failures;
 use internal::Internal;
+use password::PasswordHash;
 use record::Record;
 use user::Pattern;
 
@@ -201,6 +202,12 @@ impl Access {
 impl Users {
     fn user(&self, name: &str) -> Option<Arc<User>> {
         self.state.read().users.get(name).map(|known| known.user.clone())
+    }
+
+    fn have_slow_passwords(&self) -> bool {
+        let state = self.state.read();
+        let mut hashes = state.users.values().filter_map(|known| known.user.password.as_ref());
+        hashes.any(PasswordHash::is_slow)
     }
 }
 

@@ -172,3 +172,18 @@ fn permissions_go_with_their_virtual_host() {
     assert!(access.permissions().is_empty() && access.topic_permissions().is_empty());
     assert!(access.user("guest").is_some());
 }
+
+#[test]
+fn who_does_not_exist_is_judged_as_those_are_who_do() {
+    let node = node();
+    let attempt = |user: &str| Attempt { user: user.into(), password: Some("x".into()) };
+    let is_slow = |user: &str| node.access().is_slow(&attempt(user));
+    node.access().put_user("test", &node, user("quick", Some("right")));
+    node.access().put_user("test", &node, user("none", None));
+    assert!(!is_slow("quick") && !is_slow("nobody") && !is_slow("none"));
+    let password = Some(PasswordHash::new(Algorithm::Argon2id, &"right".into()));
+    node.access().put_user("test", &node, User { password, ..user("slow", None) });
+    assert!(is_slow("slow") && is_slow("nobody") && is_slow("none") && !is_slow("quick"));
+    assert!(log_in(&node, "nobody", Some("x")).is_err());
+    assert!(log_in(&node, "none", Some("x")).is_err());
+}

@@ -121,9 +121,15 @@ fn rows(settings: &Settings) -> Vec<Row> {
         let given = settings.all().filter(|(known, _)| std::ptr::eq(*known, key));
         let before = rows.len();
         rows.extend(given.map(|(_, given)| {
-            let value = shown(key, &given.value).to_owned();
-            let ignored = if key.is_ignored() { ", ignored" } else { "" };
-            (written(&given.key), value, format!("{}{ignored}", given.origin))
+            let name = written(&given.key);
+            // What is ignored may be a secret all the same: `auth_ldap.dn_lookup_bind.password`.
+            let is_secret = ["pass", "secret"].iter().any(|word| name.contains(word));
+            let (value, ignored) = match key.is_ignored() {
+                true => (if is_secret { "***" } else { given.value.as_str() }, ", ignored"),
+                false => (shown(key, &given.value), ""),
+            };
+            let value = value.to_owned();
+            (name, value, format!("{}{ignored}", given.origin))
         }));
         if rows.len() == before && key.is_single() && !key.default.is_empty() {
             let value = shown(key, key.default).to_owned();

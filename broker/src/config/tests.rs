@@ -171,6 +171,8 @@ fn secrets_may_be_in_files_of_their_own() {
     assert_eq!(given.config().default_pass.octets(), b"from a file");
     let given = given.env("RABBITMQ_DEFAULT_PASS_FILE", "/nowhere");
     assert!(given.faults()[0].contains("RABBITMQ_DEFAULT_PASS_FILE: /nowhere cannot be read"));
+    let given = given.env("RABBITMQ_DEFAULT_PASS_FILE", "/dev/null");
+    assert_eq!(given.faults()[0], "environment RABBITMQ_DEFAULT_PASS_FILE: /dev/null is empty");
 }
 
 #[test]

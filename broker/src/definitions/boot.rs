@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
@@ -44,8 +44,9 @@ pub fn load(node: &Arc<Node>, definitions: &config::Definitions) -> Result<()> {
         return Ok(());
     }
     for Document { from, text } in &documents {
-        let definitions = read(text).with_context(|| from.clone())?;
-        bring(node, INTERNAL_USER, &definitions).with_context(|| from.clone())?;
+        let fault = |why: Fault| anyhow!("{from}: {why}");
+        let definitions = read(text).map_err(fault)?;
+        bring(node, INTERNAL_USER, &definitions).map_err(fault)?;
         tracing::info!(from, "definitions imported");
     }
     if definitions.skip_if_unchanged {

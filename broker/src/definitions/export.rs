@@ -94,6 +94,7 @@ fn user(user: &access::User) -> User {
     User {
         name: user.name.clone(),
         password_hash: password.map(|hash| hash.encode()).unwrap_or_default(),
+        password: None,
         hashing_algorithm: Some(
             password.map(|hash| hash.algorithm).unwrap_or_default().name().to_owned(),
         ),

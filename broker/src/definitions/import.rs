@@ -40,8 +40,19 @@ pub fn import(node: &Arc<Node>, by: &str, definitions: &Definitions) -> Result<(
 /// Imports it into a copy without messages, so that whatever would be refused is refused before
 /// anything has changed.
 fn rehearse(node: &Arc<Node>, definitions: &Definitions) -> Result<(), Fault> {
-    let copy = Node::new(Config::clone(&node.config()), Stores::in_memory());
-    let present = export(node);
+    let config = Config::clone(&node.config());
+    // What there is counts, even if it is more than what may be there by now.
+    let without_limits = Config {
+        vhost_max: None,
+        queue_max: None,
+        default_limits: Default::default(),
+        default_policies: Default::default(),
+        ..config.clone()
+    };
+    let copy = Node::new(without_limits, Stores::in_memory());
+    let mut present = export(node);
+    let parameters = std::mem::take(&mut present.parameters);
+    let limits = Definitions { parameters, ..Definitions::default() };
     for vhost in copy.vhosts() {
         if !present.vhosts.iter().any(|known| *known.name == *vhost.name) {
             // What was just made is neither protected nor missing.
@@ -49,7 +60,11 @@ fn rehearse(node: &Arc<Node>, definitions: &Definitions) -> Result<(), Fault> {
         }
     }
     let import = Import { node: &copy, by: INTERNAL_USER };
-    let done = import.carry_out(&present).and_then(|()| import.carry_out(definitions));
+    let done = import
+        .carry_out(&present)
+        .and_then(|()| import.carry_out(&limits))
+        .inspect(|()| copy.reconfigure(config))
+        .and_then(|()| import.carry_out(definitions));
     copy.dismantle();
     done
 }
@@ -94,11 +109,16 @@ impl Import<'_> {
                 Algorithm::parse(name).ok_or_else(|| format!("unknown hashing_algorithm {name}"))?
             }
         };
-        let password = match user.password_hash.as_str() {
-            "" => None,
-            hash => Some(PasswordHash::decode(algorithm, hash)?),
+        let password = match (user.password_hash.as_str(), &user.password) {
+            ("", None) => None,
+            ("", Some(secret)) if secret.octets().is_empty() => None,
+            ("", Some(secret)) => {
+                Some(PasswordHash::new(self.node.config().password_hashing, secret))
+            }
+            (hash, None) => Some(PasswordHash::decode(algorithm, hash)?),
+            (_, Some(_)) => return Err("both_password_and_password_hash_are_provided".to_owned()),
         };
-        let limits = from_object(&user.limits)?;
+        let limits = user_limits(&user.limits)?;
         let (name, tags) = (user.name.clone(), user.tags.clone());
         self.node.access().put_user(
             self.by,
@@ -177,6 +197,10 @@ impl Import<'_> {
 
     fn binding(&self, binding: &Binding) -> Result<(), Why> {
         let vhost = self.vhost_named(&binding.vhost)?;
+        if binding.source.is_empty() {
+            // Such bindings are there as soon as there is the queue.
+            return Ok(());
+        }
         let name = binding.destination.as_str();
         let target = match binding.destination_type.as_str() {
             "queue" if is_reserved(name) && !vhost.read(|topology| topology.has_queue(name)) => {
@@ -241,8 +265,11 @@ fn spec(vhost: &Vhost) -> VhostSpec {
     }
 }
 
-fn from_object(limits: &Object) -> Result<access::UserLimits, Why> {
-    serde_json::from_value(Value::Object(limits.clone())).map_err(|why| format!("limits: {why}"))
+/// A negative limit is none.
+fn user_limits(limits: &Object) -> Result<access::UserLimits, Why> {
+    let mut limits = limits.clone();
+    limits.retain(|_, limit| limit.as_i64().is_none_or(|limit| limit >= 0));
+    serde_json::from_value(Value::Object(limits)).map_err(|why| format!("limits: {why}"))
 }
 
 fn text(refusal: Refusal) -> Why {

@@ -4,6 +4,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use crate::access::password::Secret;
+
 /// A JSON object whose names have no fixed meaning.
 pub type Object = Map<String, Value>;
 
@@ -31,6 +33,9 @@ pub struct User {
     /// Base64 of salt and hash; empty: no login by password.
     #[serde(default)]
     pub password_hash: String,
+    /// Instead of a hash; no export has it.
+    #[serde(default, skip_serializing, deserialize_with = "secret")]
+    pub password: Option<Secret>,
     /// How the hash was made; none is named by documents of RabbitMQ before 3.6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashing_algorithm: Option<String>,
@@ -177,10 +182,11 @@ fn all() -> String {
     "all".to_owned()
 }
 
-/// RabbitMQ writes an empty object as `[]` here and there.
+/// RabbitMQ writes an empty object as `[]` here and there, others as `null`.
 fn object<'de, D: Deserializer<'de>>(from: D) -> Result<Object, D::Error> {
     match Value::deserialize(from)? {
         Value::Object(object) => Ok(object),
+        Value::Null => Ok(Object::new()),
         Value::Array(values) if values.is_empty() => Ok(Object::new()),
         other => Err(serde::de::Error::custom(format!("expected an object, got {other}"))),
     }
@@ -195,6 +201,10 @@ fn limits<'de, D: Deserializer<'de>>(from: D) -> Result<Object, D::Error> {
         }
         other => object(other).map_err(serde::de::Error::custom),
     }
+}
+
+fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Some(Secret::from(String::deserialize(from)?)))
 }
 
 /// A list, or words with commas between.

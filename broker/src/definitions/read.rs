@@ -150,8 +150,17 @@ pub(super) fn called(part: &str, value: &Value) -> String {
             format!(" from {source:?} to {:?}", text("destination").unwrap_or_default())
         }
         (_, _, Some(user)) => format!(" of {user:?}"),
-        _ => format!(" {value}"),
+        _ => format!(" {}", without_passwords(value)),
     };
     let place = text("vhost").map(|vhost| format!(" in vhost {vhost:?}")).unwrap_or_default();
     format!("{one}{name}{place}")
+}
+
+/// A value to be told of: faults end up in logs.
+fn without_passwords(value: &Value) -> Value {
+    let mut value = value.clone();
+    if let Value::Object(fields) = &mut value {
+        fields.retain(|name, _| !name.starts_with("password"));
+    }
+    value
 }

@@ -38,7 +38,10 @@ fn what_was_read_and_written_is_read_the_same() {
 fn what_old_versions_leave_out_has_rabbitmqs_values() {
     let found = read_json(&json!({
         "queues": [{"name": "q", "vhost": "/"}],
-        "exchanges": [{"name": "e", "vhost": "/", "type": "fanout", "arguments": []}],
+        "exchanges": [
+            {"name": "e", "vhost": "/", "type": "fanout", "arguments": []},
+            {"name": "n", "vhost": "/", "type": "fanout", "arguments": null},
+        ],
         "policies": [{"name": "p", "vhost": "/", "pattern": "", "definition": {"expires": 1}}],
         "nobody": "knows",
     }))

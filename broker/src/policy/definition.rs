@@ -78,6 +78,11 @@ const fn mirroring(name: &'static str, valid: fn(&Value) -> bool, what: &'static
     foreign(Foreign::Quorum, key(name, valid, what, Beside::Nothing))
 }
 
+/// Of plugins and clusters, which there are none of here: what RabbitMQ has exported is kept.
+const fn plugins(name: &'static str, valid: fn(&Value) -> bool, what: &'static str) -> Key {
+    key(name, valid, what, Beside::Nothing)
+}
+
 const MEMORY: &str = "maximum memory in bytes";
 
 /// By name, but for those of mirroring, which RabbitMQ looks at first.
@@ -100,6 +105,9 @@ const KEYS: &[Key] = &[
     key("delayed-retry-type", is_retry_type, "delayed retry type", Beside::Argument),
     limit("delivery-limit", is_count, "delivery limit"),
     limit("expires", is_positive, "queue expiry"),
+    plugins("federation-upstream", Value::is_string, "upstream name"),
+    plugins("federation-upstream-pattern", Value::is_string, "upstream pattern"),
+    plugins("federation-upstream-set", Value::is_string, "upstream set name"),
     foreign(Foreign::Both, key("initial-cluster-size", is_count, "cluster size", Beside::Nothing)),
     foreign(Foreign::Both, key("max-age", Value::is_string, "max age", Beside::Nothing)),
     limit("max-delivery-rate", is_positive, "maximum delivery rate"),
@@ -122,10 +130,12 @@ const KEYS: &[Key] = &[
     },
     foreign(Foreign::Quorum, key("queue-mode", is_mode, "queue-mode value", Beside::Argument)),
     key("queue-version", is_version, "queue-version value", Beside::Argument),
+    plugins("shards-per-node", is_count, "number of shards"),
     foreign(
         Foreign::Both,
         key("stream-max-segment-size-bytes", is_count, "segment size", Beside::Nothing),
     ),
+    plugins("target-group-size", is_count, "target group size"),
 ];
 
 /// The keys that do something to queues.

@@ -90,6 +90,9 @@ fn secrets<'a>(get: &impl Fn(&str) -> Option<&'a str>, found: &mut Found) {
         match super::read(Path::new(path)) {
             Ok(text) => {
                 let value = text.trim_end_matches(['\r', '\n']).to_owned();
+                if value.is_empty() {
+                    found.faults.push(format!("environment {name}: {path} is empty"));
+                }
                 found.push(key, value, Origin::Env(name));
             }
             Err(why) => found.faults.push(format!("environment {name}: {path} {why}")),

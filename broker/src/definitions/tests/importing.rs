@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use super::read_json;
-use crate::config::Config;
+use crate::config::{Config, DefaultLimits};
 use crate::node::Node;
 
 fn node() -> Arc<Node> {
@@ -208,5 +208,101 @@ fn a_virtual_host_alone_goes_elsewhere() {
     let found = export(&node);
     let in_b: Vec<_> = found.bindings.iter().filter(|binding| binding.vhost == "b").collect();
     assert_eq!((in_b.len(), &in_b[0].arguments["n"]), (1, &json!(1)));
+    node.dismantle();
+}
+
+#[test]
+fn what_is_there_does_not_stand_in_the_way_of_limits() {
+    let node = node();
+    let queues: Vec<Value> =
+        (0..3).map(|number| json!({"name": format!("q{number}"), "vhost": "/"})).collect();
+    let limits = json!([{
+        "vhost": "/", "component": "vhost-limits", "name": "limits", "value": {"max-queues": 1},
+    }]);
+    import_json(&node, &json!({ "queues": queues })).unwrap();
+    import_json(&node, &json!({ "parameters": limits })).unwrap();
+    let tight = DefaultLimits { max_queues: Some(2), ..DefaultLimits::default() };
+    node.reconfigure(Config {
+        vhost_max: Some(0),
+        queue_max: Some(1),
+        default_limits: [("all".to_owned(), tight)].into(),
+        ..Config::default()
+    });
+    let document = json!({ "parameters": limits, "queues": queues });
+    import_json(&node, &document).unwrap();
+    refusal(&node, &json!({"queues": [{"name": "q3", "vhost": "/"}]}));
+    refusal(&node, &json!({"vhosts": [{"name": "v"}]}));
+    node.dismantle();
+}
+
+#[test]
+fn what_nests_too_deeply_to_be_read_again_is_refused() {
+    let node = node();
+    let arguments = (0..100).fold(json!({}), |inner, _| json!({ "t": inner }));
+    let why = refusal(
+        &node,
+        &json!({"queues": [
+            {"name": "q", "vhost": "/", "arguments": arguments},
+        ]}),
+    );
+    assert_eq!(why, r#"queue "q" in vhost "/": it nests deeper than 64 levels"#);
+    node.dismantle();
+}
+
+#[test]
+fn a_password_is_as_good_as_its_hash_and_told_to_nobody() {
+    let node = node();
+    import_json(
+        &node,
+        &json!({"users": [
+            {"name": "u", "password": "s3cret", "tags": ""}, {"name": "none", "password": ""},
+        ]}),
+    )
+    .unwrap();
+    let hash = node.access().user("u").unwrap().password.clone().unwrap();
+    assert!(hash.matches(&"s3cret".into()) && !hash.matches(&"".into()));
+    assert_eq!(node.access().user("none").unwrap().password, None);
+    let both = json!({"name": "u", "password": "s3cret", "password_hash": hash.encode()});
+    let why = refusal(&node, &json!({"users": [both]}));
+    assert_eq!(why, r#"user "u": both_password_and_password_hash_are_provided"#);
+    let nameless = json!({"users": [{"username": "u", "password": "s3cret"}]});
+    let why = read_json(&nameless).unwrap_err().to_string();
+    assert!(!why.contains("s3cret"), "{why}");
+    assert!(
+        !format!("{:?}", read_json(&json!({"users": [{"name": "u", "password": "s3cret"}]})))
+            .contains("s3cret")
+    );
+    node.dismantle();
+}
+
+#[test]
+fn negative_limits_are_none_and_the_default_exchange_is_bound_already() {
+    let node = node();
+    import_json(
+        &node,
+        &json!({
+            "users": [{"name": "u", "limits": {"max-connections": -1, "max-channels": 3}}],
+            "queues": [{"name": "q", "vhost": "/"}],
+            "bindings": [{
+                "source": "", "vhost": "/", "destination": "q", "destination_type": "queue",
+                "routing_key": "q",
+            }],
+        }),
+    )
+    .unwrap();
+    let limits = node.access().user("u").unwrap().limits;
+    assert_eq!((limits.max_connections, limits.max_channels), (None, Some(3)));
+    node.dismantle();
+}
+
+#[test]
+fn policies_of_plugins_are_kept() {
+    let node = node();
+    let before = export(&node);
+    let definition =
+        json!({"federation-upstream-set": "all", "shards-per-node": 2, "target-group-size": 3});
+    let policy = json!({"name": "p", "vhost": "/", "pattern": "", "definition": definition});
+    import_json(&node, &json!({"policies": [policy]})).unwrap();
+    assert_eq!(added(&before, &node), [r#"+ policies "/" "p""#]);
     node.dismantle();
 }
