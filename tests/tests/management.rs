@@ -8,6 +8,8 @@ mod access;
 mod api;
 #[path = "management/broker.rs"]
 mod broker;
+#[path = "management/messages.rs"]
+mod messages;
 #[path = "management/topology.rs"]
 mod topology;
 #[path = "management/users.rs"]

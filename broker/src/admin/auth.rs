@@ -129,9 +129,19 @@ impl Caller {
         &self.admin.node
     }
 
+    /// Since when there are answers.
+    pub fn uptime(&self) -> Duration {
+        self.admin.started.elapsed()
+    }
+
     /// Where the broker listens.
     pub fn ports(&self) -> &[Port] {
         &self.admin.ports
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The user's name.

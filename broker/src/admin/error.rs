@@ -49,6 +49,11 @@ impl Fault {
         Self::new(StatusCode::BAD_REQUEST, error, reason)
     }
 
+    /// 503: it cannot be done now.
+    pub fn unavailable(reason: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", reason)
+    }
+
     /// 401: the user must not.
     pub fn not_authorised(reason: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "not_authorised", reason)

@@ -11,6 +11,7 @@ mod routes;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -44,6 +45,7 @@ pub struct Port {
 struct Admin {
     node: Arc<Node>,
     ports: Vec<Port>,
+    started: Instant,
 }
 
 /// Takes the port of the HTTP API.
@@ -79,7 +81,7 @@ impl Server {
             let _entered = runtime.enter();
             tokio::net::TcpListener::from_std(listener)?
         };
-        let app = app(Arc::new(Admin { node, ports }));
+        let app = app(Arc::new(Admin { node, ports, started: Instant::now() }));
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
         // It ends with its runtime only.
         drop(runtime.spawn(async move { axum::serve(listener, service).await }));

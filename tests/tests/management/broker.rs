@@ -31,6 +31,20 @@ fn the_overview_has_what_tools_look_for() {
 }
 
 #[test]
+fn there_is_one_node() {
+    let api = Api::start();
+    let nodes = api.get("/nodes");
+    assert_eq!(nodes.as_array().unwrap().len(), 1);
+    assert_eq!((&nodes[0]["running"], &nodes[0]["mem_alarm"]), (&json!(true), &json!(false)));
+    assert!(nodes[0]["mem_used"].as_u64() > Some(0) && nodes[0]["mem_limit"].as_u64() > Some(0));
+    assert_eq!(api.get("/nodes/lepus@localhost")["name"], "lepus@localhost");
+    api.missing("GET", "/nodes/other@localhost");
+    api.user("reader", "management", [".*", ".*", ".*"]);
+    let answer = api.by("reader", "GET", "/nodes", "");
+    assert_eq!((answer.status, answer.json()["reason"].as_str()), (401, Some("Not monitor user")));
+}
+
+#[test]
 fn the_cluster_has_a_name() {
     let api = Api::start();
     assert_eq!(api.get("/cluster-name"), json!({"name": "lepus@localhost"}));

@@ -5,10 +5,13 @@ mod definitions;
 mod exchanges;
 mod health;
 mod limits;
+mod messages;
+mod nodes;
 mod overview;
 mod parameters;
 mod permissions;
 mod policies;
+mod properties;
 mod queues;
 mod users;
 mod vhosts;
@@ -47,6 +50,8 @@ pub(super) fn all() -> Routes {
         .merge(limits::routes())
         .merge(definitions::routes())
         .merge(health::routes())
+        .merge(messages::routes())
+        .merge(nodes::routes())
 }
 
 fn ok(value: Value) -> Reply {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use amq_protocol::types::AMQPValue;
+use amq_protocol::types::{AMQPValue, FieldTable};
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::{delete, get};
@@ -150,6 +150,14 @@ async fn declare(
     vhost.complete(caller.node(), &mut spec);
     vhost.declare_queue_by(caller.user(), caller.node(), &spec)?;
     put(is_new)
+}
+
+/// The queue that messages of the broker's own test go through.
+pub(super) fn probe(caller: &Caller, vhost: &Vhost, name: &str) -> Result<Arc<Queue>, Fault> {
+    caller.permit(&vhost.name, Resource::Queue(name), Kind::Configure)?;
+    let (name, arguments) = (name.to_owned(), FieldTable::default());
+    let spec = QueueSpec { name, durable: false, owner: None, auto_delete: false, arguments };
+    Ok(vhost.declare_queue_by(caller.user(), caller.node(), &spec)?)
 }
 
 /// A queue that is not some connection's alone.
