@@ -17,6 +17,33 @@ const PAGE_MAX: usize = 500;
 /// Octets that the pattern of a filter may be compiled to.
 const FILTER_MAX: usize = 1 << 20;
 
+/// Something in a list, of which most is only looked at if it is on the page that is wanted.
+pub(super) trait Item {
+    /// What the filter of a page looks at.
+    fn name(&self) -> &str;
+
+    /// What a list is sorted by.
+    fn field(&self, path: &[&str]) -> Value;
+
+    /// All of it.
+    fn show(self) -> Value;
+}
+
+impl Item for Value {
+    fn name(&self) -> &str {
+        self.get("name").and_then(Self::as_str).unwrap_or_default()
+    }
+
+    fn field(&self, path: &[&str]) -> Value {
+        let found = path.iter().try_fold(self, |found, name| found.get(name));
+        found.cloned().unwrap_or_default()
+    }
+
+    fn show(self) -> Value {
+        self
+    }
+}
+
 /// What of an answer is wanted.
 #[derive(Debug, Default)]
 pub(super) struct View {
@@ -80,10 +107,9 @@ impl View {
     }
 
     /// The wanted part of a list.
-    pub fn list(&self, mut items: Vec<Value>) -> Result<Value, Fault> {
+    pub fn list<T: Item>(&self, mut items: Vec<T>) -> Result<Value, Fault> {
         let Some(page) = &self.page else {
-            self.sort(&mut items);
-            return Ok(Value::Array(self.all(items)));
+            return Ok(Value::Array(self.all(self.sorted(items))));
         };
         let total = items.len();
         self.filter(&mut items)?;
@@ -96,8 +122,7 @@ impl View {
                 format!("Page out of range, page: {number} page size: {size}, len: {filtered}"),
             ));
         }
-        self.sort(&mut items);
-        let items = self.all(items.into_iter().skip(first).take(size));
+        let items = self.all(self.sorted(items).into_iter().skip(first).take(size));
         Ok(json!({
             "filtered_count": filtered,
             "item_count": items.len(),
@@ -109,12 +134,12 @@ impl View {
         }))
     }
 
-    fn all(&self, items: impl IntoIterator<Item = Value>) -> Vec<Value> {
-        items.into_iter().map(|item| self.one(item)).collect()
+    fn all<T: Item>(&self, items: impl IntoIterator<Item = T>) -> Vec<Value> {
+        items.into_iter().map(|item| self.one(item.show())).collect()
     }
 
     /// Keeps those whose name is asked for.
-    fn filter(&self, items: &mut Vec<Value>) -> Result<(), Fault> {
+    fn filter<T: Item>(&self, items: &mut Vec<T>) -> Result<(), Fault> {
         let Some(wanted) = self.get("name").filter(|wanted| !wanted.is_empty()) else {
             return Ok(());
         };
@@ -126,23 +151,21 @@ impl View {
             RegexBuilder::new(&pattern).case_insensitive(true).size_limit(FILTER_MAX).build();
         let pattern =
             pattern.map_err(|_| Fault::bad_request("Pagination parameters are invalid"))?;
-        let name = |item: &Value| item.get("name").and_then(Value::as_str).map(str::to_owned);
-        items.retain(|item| name(item).is_some_and(|name| pattern.is_match(&name)));
+        items.retain(|item| pattern.is_match(item.name()));
         Ok(())
     }
 
-    fn sort(&self, items: &mut [Value]) {
-        let Some(field) = self.get("sort").filter(|field| !field.is_empty()) else { return };
+    fn sorted<T: Item>(&self, items: Vec<T>) -> Vec<T> {
+        let Some(field) = self.get("sort").filter(|field| !field.is_empty()) else { return items };
         let path: Vec<&str> = field.split('.').collect();
-        items.sort_by(|a, b| order(find(a, &path), find(b, &path)));
+        let keyed = items.into_iter().map(|item| (item.field(&path), item));
+        let mut keyed: Vec<(Value, T)> = keyed.collect();
+        keyed.sort_by(|(a, _), (b, _)| order(a, b));
         if self.flag("sort_reverse") {
-            items.reverse();
+            keyed.reverse();
         }
+        keyed.into_iter().map(|(_, item)| item).collect()
     }
-}
-
-fn find<'a>(item: &'a Value, path: &[&str]) -> &'a Value {
-    path.iter().try_fold(item, |found, name| found.get(name)).unwrap_or(&Value::Null)
 }
 
 /// What is not there counts as 0; numbers come before truth values, and those before texts.
@@ -235,7 +258,7 @@ mod tests {
         assert_eq!((numbers("page"), numbers("page_count"), numbers("page_size")), (2, 3, 2));
         let counts = (numbers("item_count"), numbers("filtered_count"), numbers("total_count"));
         assert_eq!(counts, (2, 5, 5));
-        assert_eq!(View::parse("page=1").unwrap().list(vec![]).unwrap()["page_count"], 1);
+        assert_eq!(View::parse("page=1").unwrap().list::<Value>(vec![]).unwrap()["page_count"], 1);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::access::{Kind, Resource};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
+use crate::admin::query::Item;
 use crate::json_table::{from_json, to_json};
 use crate::node::Node;
 use crate::policy::{Applied, Flow};
@@ -31,19 +32,18 @@ pub(super) fn routes() -> Routes {
 }
 
 async fn all(caller: Caller) -> Reply {
-    let queues = caller.vhosts().iter().flat_map(|vhost| list(vhost)).collect();
+    let queues = caller.vhosts().iter().flat_map(|vhost| see(vhost, None)).collect::<Vec<_>>();
     ok(caller.view.list(queues)?)
 }
 
 async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
-    let queues = list(&*caller.vhost(&vhost)?);
+    let queues = see(&caller.vhost(&vhost)?, None);
     ok(caller.view.list(queues)?)
 }
 
 async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Reply {
     let vhost = caller.vhost(&vhost)?;
-    let seen = see(&vhost, Some(&name)).pop().ok_or_else(Fault::unknown)?;
-    let mut queue = show(&vhost, &seen);
+    let mut queue = see(&vhost, Some(&name)).pop().ok_or_else(Fault::unknown)?.show();
     queue["incoming"] = json!([]);
     queue["deliveries"] = json!([]);
     ok(caller.view.one(queue))
@@ -51,30 +51,52 @@ async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Rep
 
 /// A queue with the policies that count for it.
 struct Seen {
+    vhost: Arc<Vhost>,
     queue: Arc<Queue>,
     applied: Applied,
     flow: Flow,
 }
 
-fn list(vhost: &Vhost) -> Vec<Value> {
-    let mut seen = see(vhost, None);
-    seen.sort_unstable_by(|a, b| a.queue.name().cmp(b.queue.name()));
-    seen.iter().map(|seen| show(vhost, seen)).collect()
+impl Item for Seen {
+    fn name(&self) -> &str {
+        self.queue.name()
+    }
+
+    fn field(&self, path: &[&str]) -> Value {
+        match path {
+            ["name"] => self.queue.name().into(),
+            ["vhost"] => (*self.vhost.name).into(),
+            ["consumers"] => self.queue.counts().consumers.into(),
+            ["messages_ready"] => self.queue.counts().ready.into(),
+            ["messages_unacknowledged"] => self.queue.counts().unacked.into(),
+            ["messages"] => {
+                let counts = self.queue.counts();
+                (counts.ready + counts.unacked).into()
+            }
+            path => show(self).field(path),
+        }
+    }
+
+    fn show(self) -> Value {
+        show(&self)
+    }
 }
 
-/// All queues, or the one of a name.
-fn see(vhost: &Vhost, name: Option<&str>) -> Vec<Seen> {
-    vhost.read(|topology| {
+/// All queues by name, or the one of a name.
+fn see(vhost: &Arc<Vhost>, name: Option<&str>) -> Vec<Seen> {
+    let mut seen: Vec<Seen> = vhost.read(|topology| {
         let queues = topology.queues().filter(|(record, _)| match name {
             Some(name) => *record.name == *name,
             None => true,
         });
         let seen = queues.map(|(record, queue)| {
             let (applied, flow) = topology.queue_policies(&record.name).unwrap_or_default();
-            Seen { queue: queue.clone(), applied, flow }
+            Seen { vhost: vhost.clone(), queue: queue.clone(), applied, flow }
         });
         seen.collect()
-    })
+    });
+    seen.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+    seen
 }
 
 const STATS: [&str; 9] = [
@@ -89,7 +111,7 @@ const STATS: [&str; 9] = [
     "redeliver",
 ];
 
-fn show(vhost: &Vhost, Seen { queue, applied, flow }: &Seen) -> Value {
+fn show(Seen { vhost, queue, applied, flow }: &Seen) -> Value {
     let (record, counts) = (&queue.record, queue.counts());
     let policy = |policy: &Option<Arc<crate::policy::Policy>>| {
         policy.as_ref().map(|policy| policy.name.clone())
