@@ -4,6 +4,7 @@
 //! does with it, [`routing`] says where it goes, [`queue`] keeps it until a consumer takes it.
 
 pub mod access;
+pub mod admin;
 pub mod alarm;
 pub mod bench;
 pub mod clock;

@@ -2,6 +2,7 @@
 
 use std::fs::Permissions;
 use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use lepus::admin::{self, Port};
 use lepus::bench::{self, BenchArgs};
 use lepus::config::Config;
 use lepus::config::cli::{self, ConfigArgs, Flags};
@@ -21,7 +23,7 @@ use lepus::descriptors;
 use lepus::logging::Log;
 use lepus::node::Node;
 use lepus::reload::Reloader;
-use lepus::server;
+use lepus::server::{self, Listener};
 use lepus::store_cli::{self, StoreArgs};
 use lepus::stores::Stores;
 use rustix::fs::Mode;
@@ -102,20 +104,36 @@ fn serve(flags: &Flags) -> Result<()> {
         definitions::load(&node, &node.config().definitions)?;
         node.set_up().context("default_permissions")?;
         let listeners = server::listen(&node.config())?;
+        let http = admin::listen(&node.config())?;
         let readers = start_readers(&node)?;
         for listener in &listeners {
             println!("listening {} {}", listener.protocol(), listener.address()?);
         }
+        println!("listening http {}", http.local_addr()?);
+        let ports = ports(&listeners, &http)?;
+        let http = admin::Server::start(node.clone(), http, ports)?;
         // Before it is said that all is ready, so that the signal never ends it from then on.
         let reloading = tokio::spawn(reload_at_hangup(node.clone(), sources, settings, log)?);
         println!("ready");
         server::run(node.clone(), listeners, stop).await;
         reloading.abort();
+        http.stop();
         node.loader().stop();
         node.timers().stop();
         readers.into_iter().for_each(|reader| drop(reader.join()));
         server::close(&node).await
     })
+}
+
+/// What the broker listens on, by RabbitMQ's names.
+fn ports(listeners: &[Listener], http: &TcpListener) -> Result<Vec<Port>> {
+    let mut ports = Vec::new();
+    for listener in listeners {
+        let protocol = if listener.protocol() == "amqps" { "amqp/ssl" } else { "amqp" };
+        ports.push(Port { protocol, address: listener.address()? });
+    }
+    ports.push(Port { protocol: "http", address: http.local_addr()? });
+    Ok(ports)
 }
 
 /// What is written from now on is for nobody else, nor is what was written before.

@@ -112,6 +112,12 @@ impl Broker {
         self.listener("amqps").expect("a line `listening amqps ADDRESS`")
     }
 
+    /// Where its HTTP API is.
+    #[must_use]
+    pub fn http_address(&self) -> String {
+        self.listener("http").expect("a line `listening http ADDRESS`")
+    }
+
     /// Where it listens, `host:port`; another port after each restart.
     #[must_use]
     pub fn address(&self) -> &str {

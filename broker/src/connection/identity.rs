@@ -7,7 +7,7 @@ use crate::config::Config;
 
 /// The version of RabbitMQ whose behaviour clients may expect. Celery's kombu only uses
 /// channel-wide prefetch limits, and with them fetches ahead of delayed tasks, below 4.0.
-const VERSION: &str = "3.13.7";
+pub const VERSION: &str = "3.13.7";
 
 /// RabbitMQ's extensions, all of them served.
 const CAPABILITIES: &[&str] = &[

@@ -2,7 +2,7 @@
 
 mod entry;
 mod facts;
-mod identity;
+pub(crate) mod identity;
 mod io;
 pub(crate) mod link;
 mod proxy_header;

@@ -86,6 +86,11 @@ impl ExchangeKind {
         Self::Deduplication,
     ];
 
+    /// All kinds.
+    pub fn all() -> [Self; 10] {
+        Self::ALL
+    }
+
     /// The kind that `exchange.declare` names, if there is one of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)

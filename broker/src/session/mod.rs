@@ -15,7 +15,7 @@ mod hold;
 mod late;
 mod method;
 mod permit;
-mod publish;
+pub(crate) mod publish;
 mod qos;
 mod queue_methods;
 mod queues;

@@ -11,7 +11,7 @@ use super::channel::{Marks, RouteCache};
 use super::confirms::Confirms;
 use super::reply_to::is_reply_key;
 use super::tx::Tx;
-use crate::access::{Kind, Resource, Topic};
+use crate::access::{Identity, Kind, Resource, Topic};
 use crate::envelope;
 use crate::error::Refusal;
 use crate::message::Message;
@@ -204,25 +204,7 @@ impl Session {
     }
 
     fn validate(&self, message: &Message) -> Result<(), Refusal> {
-        let Ok(found) = Properties::decode(message.properties()) else { return Ok(()) };
-        if let Some(claimed) = found.user_id
-            && claimed != self.peer.user.as_bytes()
-            && !self.peer.identity.is_impersonator()
-        {
-            let claimed = String::from_utf8_lossy(claimed);
-            return Err(Refusal::precondition(format_args!(
-                "user_id property set to '{claimed}' but authenticated user was '{}'",
-                self.peer.user
-            )));
-        }
-        if let Some(mode) = found.delivery_mode.filter(|mode| !matches!(mode, 1 | 2)) {
-            let text = format_args!("invalid message: {{delivery_mode_unknown,{mode}}}");
-            return Err(Refusal::precondition(text));
-        }
-        match found.expiration {
-            Some(expiration) => check_expiration(&String::from_utf8_lossy(expiration)),
-            None => Ok(()),
-        }
+        check_properties(message.properties(), &self.peer.identity)
     }
 
     /// basic.return, at once or with the transaction.
@@ -233,6 +215,29 @@ impl Session {
             Some(tx) => tx.return_message(message),
             None => write_return(out, number, &message, frame_max),
         }
+    }
+}
+
+/// Whether somebody may publish a message with these properties.
+pub(crate) fn check_properties(properties: &[u8], by: &Identity) -> Result<(), Refusal> {
+    let Ok(found) = Properties::decode(properties) else { return Ok(()) };
+    if let Some(claimed) = found.user_id
+        && claimed != by.user.as_bytes()
+        && !by.is_impersonator()
+    {
+        let claimed = String::from_utf8_lossy(claimed);
+        return Err(Refusal::precondition(format_args!(
+            "user_id property set to '{claimed}' but authenticated user was '{}'",
+            by.user
+        )));
+    }
+    if let Some(mode) = found.delivery_mode.filter(|mode| !matches!(mode, 1 | 2)) {
+        let text = format_args!("invalid message: {{delivery_mode_unknown,{mode}}}");
+        return Err(Refusal::precondition(text));
+    }
+    match found.expiration {
+        Some(expiration) => check_expiration(&String::from_utf8_lossy(expiration)),
+        None => Ok(()),
     }
 }
 

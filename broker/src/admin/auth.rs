@@ -1,0 +1,231 @@
+//! Who asks, and what that one may ask.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tokio::task::block_in_place;
+use tokio::time::sleep;
+
+use super::error::Fault;
+use super::query::View;
+use super::{Admin, Port};
+use crate::access::{Answer, Attempt, Identity, Kind, Resource, Topic};
+use crate::node::Node;
+use crate::routing::ExchangeKind;
+use crate::vhost::Vhost;
+
+/// A request of somebody who may use the API at all, but for its path and body.
+pub(super) struct Caller {
+    admin: Arc<Admin>,
+    identity: Identity,
+    from: IpAddr,
+    /// What of the answer is wanted.
+    pub view: View,
+}
+
+/// What a user's tags allow, the least first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tag {
+    /// What all who have any tag may see.
+    Management,
+    /// Policies and parameters.
+    Policymaker,
+    /// All that happens in the broker.
+    Monitoring,
+    /// All.
+    Administrator,
+}
+
+impl Tag {
+    const ALL: [Self; 4] =
+        [Self::Management, Self::Policymaker, Self::Monitoring, Self::Administrator];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Management => "management",
+            Self::Policymaker => "policymaker",
+            Self::Monitoring => "monitoring",
+            Self::Administrator => "administrator",
+        }
+    }
+
+    /// Whether who has this one may do what the other one allows.
+    fn allows(self, other: Self) -> bool {
+        self == other || self == Self::Administrator || other == Self::Management
+    }
+
+    fn refusal(self) -> &'static str {
+        match self {
+            Self::Management => "Not management user",
+            Self::Policymaker => "User not authorised to access object",
+            Self::Monitoring => "Not monitor user",
+            Self::Administrator => "Not administrator user",
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Admin>> for Caller {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Fault> {
+        let ConnectInfo(peer) = ConnectInfo::<SocketAddr>::from_request_parts(parts, admin)
+            .await
+            .map_err(|_| Fault::no_login())?;
+        let attempt = parts.headers.get(AUTHORIZATION).map(|header| attempt(header.as_bytes()));
+        let attempt = attempt.ok_or_else(Fault::no_login)?.ok_or_else(Fault::login_failed)?;
+        let identity = log_in(&admin.node, &attempt, peer.ip()).await?;
+        let view = View::parse(parts.uri.query().unwrap_or_default())?;
+        let caller = Self { admin: admin.clone(), identity, from: peer.ip(), view };
+        caller.must_be(Tag::Management)?;
+        Ok(caller)
+    }
+}
+
+/// What HTTP Basic says: a user name, a colon, a password.
+fn attempt(header: &[u8]) -> Option<Attempt> {
+    let (scheme, credentials) = str::from_utf8(header).ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let credentials = STANDARD.decode(credentials.trim()).ok()?;
+    let colon = credentials.iter().position(|octet| *octet == b':')?;
+    let (user, password) = (credentials.get(..colon)?, credentials.get(colon + 1..)?);
+    let user = String::from_utf8(user.to_vec()).ok()?;
+    Some(Attempt { user, password: Some(password.to_vec().into()) })
+}
+
+/// The same login as for AMQP, with the same answer that comes later and later to who guesses.
+async fn log_in(node: &Node, attempt: &Attempt, from: IpAddr) -> Result<Identity, Fault> {
+    let config = Arc::clone(&node.config());
+    let access = node.access();
+    let judged = if access.is_slow(attempt) {
+        let _judge = access.judges().acquire().await;
+        block_in_place(|| access.log_in(&config, attempt, from))
+    } else {
+        access.log_in(&config, attempt, from)
+    };
+    let wait = access.failures().note(from, &attempt.user, judged.is_err(), node.now_ms());
+    if wait > 0 {
+        sleep(Duration::from_millis(wait)).await;
+    }
+    judged.map_err(|refused| {
+        tracing::warn!("HTTP access denied: {}", refused.0);
+        match refused.0.ends_with("can only connect via localhost") {
+            true => Fault::not_authorised("User can only log in via localhost"),
+            false => Fault::login_failed(),
+        }
+    })
+}
+
+impl Caller {
+    /// The broker.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.admin.node
+    }
+
+    /// Since when there are answers.
+    pub fn uptime(&self) -> Duration {
+        self.admin.started.elapsed()
+    }
+
+    /// Where the broker listens.
+    pub fn ports(&self) -> &[Port] {
+        &self.admin.ports
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The user's name.
+    pub fn user(&self) -> &str {
+        &self.identity.user
+    }
+
+    /// The user's tags.
+    pub fn tags(&self) -> &[String] {
+        &self.identity.tags
+    }
+
+    /// Whether the user's tags allow something.
+    pub fn is(&self, tag: Tag) -> bool {
+        let tags = self.identity.tags.iter();
+        let known = tags.filter_map(|name| Tag::ALL.into_iter().find(|tag| tag.name() == name));
+        known.into_iter().any(|own| own.allows(tag))
+    }
+
+    /// Refuses users whose tags do not allow it.
+    pub fn must_be(&self, tag: Tag) -> Result<(), Fault> {
+        if self.is(tag) { Ok(()) } else { Err(Fault::not_authorised(tag.refusal())) }
+    }
+
+    /// A virtual host that the user may use.
+    pub fn vhost(&self, name: &str) -> Result<Arc<Vhost>, Fault> {
+        let vhost = self.node().vhost(name).ok_or_else(Fault::unknown)?;
+        match self.may_enter(&vhost) {
+            true => Ok(vhost),
+            false => Err(Fault::not_authorised("User not authorised to access virtual host")),
+        }
+    }
+
+    /// The same, for changes, which say what is missing.
+    pub fn vhost_to_change(&self, name: &str) -> Result<Arc<Vhost>, Fault> {
+        self.node().vhost(name).ok_or_else(|| Fault::not_found("vhost_not_found"))?;
+        self.vhost(name)
+    }
+
+    /// The virtual hosts that the user may use.
+    pub fn vhosts(&self) -> Vec<Arc<Vhost>> {
+        let mut vhosts = self.node().vhosts();
+        vhosts.retain(|vhost| self.may_enter(vhost));
+        vhosts
+    }
+
+    fn may_enter(&self, vhost: &Vhost) -> bool {
+        self.ask(|identity| identity.ask(|authority| authority.vhost(&vhost.name, self.from)))
+            == Answer::Allow
+    }
+
+    /// Whether the user may do something with a queue or an exchange.
+    pub fn permit(&self, vhost: &str, on: Resource<'_>, kind: Kind) -> Result<(), Fault> {
+        self.permitted(
+            self.ask(|identity| identity.ask(|authority| authority.resource(vhost, on, kind))),
+        )
+    }
+
+    /// Whether the user may use an exchange with a routing key, if it looks at the words of that.
+    pub fn permit_topic(&self, vhost: &Vhost, topic: Topic<'_>, kind: Kind) -> Result<(), Fault> {
+        let found =
+            |exchange: &crate::topology::Exchange| exchange.spec.kind == ExchangeKind::Topic;
+        if !vhost.read(|topology| topology.exchange(topic.exchange).is_ok_and(found)) {
+            return Ok(());
+        }
+        self.permitted(
+            self.ask(|identity| {
+                identity.ask(|authority| authority.topic(&vhost.name, topic, kind))
+            }),
+        )
+    }
+
+    fn permitted(&self, answer: Answer) -> Result<(), Fault> {
+        match answer {
+            Answer::Allow => Ok(()),
+            _ => Err(Fault::not_authorised("Access refused.")),
+        }
+    }
+
+    fn ask(&self, question: impl FnOnce(&Identity) -> Answer) -> Answer {
+        if self.identity.is_slow() {
+            block_in_place(|| question(&self.identity))
+        } else {
+            question(&self.identity)
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What there is under `/api`, by kind of object.
+
+mod bindings;
+mod definitions;
+mod exchanges;
+mod health;
+mod limits;
+mod messages;
+mod nodes;
+mod overview;
+mod parameters;
+mod permissions;
+mod policies;
+mod properties;
+mod queues;
+mod users;
+mod vhosts;
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::Admin;
+use super::error::Fault;
+
+/// An answer.
+type Reply = Result<Response, Fault>;
+
+type Routes = Router<Arc<Admin>>;
+
+/// All routes.
+pub(super) fn all() -> Routes {
+    let index = || get(async || (StatusCode::MOVED_PERMANENTLY, [(LOCATION, "/api/index.html")]));
+    Router::new()
+        .route("/api", index())
+        .merge(overview::routes())
+        .merge(queues::routes())
+        .merge(exchanges::routes())
+        .merge(bindings::routes())
+        .merge(vhosts::routes())
+        .merge(users::routes())
+        .merge(permissions::routes())
+        .merge(policies::routes())
+        .merge(parameters::routes())
+        .merge(limits::routes())
+        .merge(definitions::routes())
+        .merge(health::routes())
+        .merge(messages::routes())
+        .merge(nodes::routes())
+}
+
+fn ok(value: Value) -> Reply {
+    Ok(Json(value).into_response())
+}
+
+/// 201 for what is new, 204 for what was there.
+fn put(is_new: bool) -> Reply {
+    Ok(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT }.into_response())
+}
+
+fn done() -> Reply {
+    put(false)
+}
+
+/// 404 for what was not there.
+fn deleted(was_there: bool) -> Reply {
+    if was_there { done() } else { Err(Fault::unknown()) }
+}
+
+/// What RabbitMQ calls the default exchange in a path.
+fn exchange_name(segment: &str) -> &str {
+    if segment == "amq.default" { "" } else { segment }
+}
+
+/// Counts, each with its rate. Nothing is counted yet.
+fn counters(names: &[&str]) -> Value {
+    let counters = names.iter().flat_map(|name| {
+        [((*name).to_owned(), json!(0)), (format!("{name}_details"), json!({"rate": 0.0}))]
+    });
+    Value::Object(counters.collect())
+}
+
+/// What is counted of messages.
+const MESSAGES: [&str; 14] = [
+    "ack",
+    "confirm",
+    "deliver",
+    "deliver_get",
+    "deliver_no_ack",
+    "disk_reads",
+    "disk_writes",
+    "drop_unroutable",
+    "get",
+    "get_empty",
+    "get_no_ack",
+    "publish",
+    "redeliver",
+    "return_unroutable",
+];

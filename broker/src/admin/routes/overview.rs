@@ -1,0 +1,177 @@
+//! The broker as a whole.
+
+use axum::Router;
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use super::{MESSAGES, Reply, Routes, counters, done, ok};
+use crate::admin::Port;
+use crate::admin::auth::{Caller, Tag};
+use crate::admin::input::Input;
+use crate::config::management::RatesMode;
+use crate::connection::identity::VERSION;
+use crate::node::Node;
+use crate::routing::ExchangeKind;
+
+const CLUSTER_NAME: &str = "cluster_name";
+
+pub(super) fn routes() -> Routes {
+    Router::new()
+        .route("/api/overview", get(overview))
+        .route("/api/whoami", get(whoami))
+        .route("/api/cluster-name", get(cluster_name).put(set_cluster_name))
+        .route("/api/extensions", get(extensions))
+}
+
+async fn whoami(caller: Caller) -> Reply {
+    ok(json!({"name": caller.user(), "tags": caller.tags()}))
+}
+
+/// The part of the management pages that RabbitMQ has without further plugins.
+async fn extensions(_: Caller) -> Reply {
+    ok(json!([{"javascript": "dispatcher.js"}]))
+}
+
+async fn cluster_name(caller: Caller) -> Reply {
+    ok(json!({"name": name_of(caller.node())}))
+}
+
+async fn set_cluster_name(caller: Caller, input: Input) -> Reply {
+    caller.must_be(Tag::Administrator)?;
+    input.need(&["name"])?;
+    let name = input.text("name")?;
+    caller.node().set_global_parameter(caller.user(), CLUSTER_NAME, name.into());
+    done()
+}
+
+fn name_of(node: &Node) -> String {
+    let set = node.global_parameters().into_iter().find(|(name, _)| name == CLUSTER_NAME);
+    let set = set.and_then(|(_, value)| Some(value.as_str()?.to_owned()));
+    set.or_else(|| node.config().cluster_name.clone()).unwrap_or_else(|| Node::NAME.to_owned())
+}
+
+async fn overview(caller: Caller) -> Reply {
+    let node = caller.node();
+    let management = &node.config().management;
+    let mut overview = json!({
+        "management_version": VERSION,
+        "rabbitmq_version": VERSION,
+        "product_name": "Lepus",
+        "product_version": env!("CARGO_PKG_VERSION"),
+        "erlang_version": "",
+        "erlang_full_version": "",
+        "release_series_support_status": "supported",
+        "rates_mode": rates_mode(management.rates_mode),
+        "sample_retention_policies": {
+            "global": [600, 3600, 28800, 86400], "basic": [600, 3600], "detailed": [600],
+        },
+        "exchange_types": ExchangeKind::all().map(exchange_type).to_vec(),
+        "cluster_name": name_of(node),
+        "cluster_tags": {},
+        "node_tags": {},
+        "disable_stats": management.disable_stats,
+        "enable_queue_totals": management.enable_queue_totals,
+        "default_queue_type": node.config().default_queue_type,
+        "is_op_policy_updating_enabled": !management.operator_policies_locked,
+        "message_stats": counters(&MESSAGES),
+        "churn_rates": counters(&CHURN),
+        "statistics_db_event_queue": 0,
+        "node": Node::NAME,
+        "listeners": [],
+        "contexts": [],
+    });
+    let (queue_totals, object_totals) = totals(&caller);
+    overview["queue_totals"] = queue_totals;
+    overview["object_totals"] = object_totals;
+    if caller.is(Tag::Monitoring) {
+        overview["listeners"] = caller.ports().iter().map(listener).collect();
+        overview["contexts"] = caller.ports().iter().filter_map(context).collect();
+    }
+    ok(caller.view.one(overview))
+}
+
+const CHURN: [&str; 7] = [
+    "channel_closed",
+    "channel_created",
+    "connection_closed",
+    "connection_created",
+    "queue_created",
+    "queue_declared",
+    "queue_deleted",
+];
+
+fn rates_mode(mode: RatesMode) -> &'static str {
+    match mode {
+        RatesMode::Basic => "basic",
+        RatesMode::Detailed => "detailed",
+        RatesMode::None => "none",
+    }
+}
+
+fn exchange_type(kind: ExchangeKind) -> Value {
+    let description = match kind {
+        ExchangeKind::Direct => "AMQP direct exchange, as per the AMQP specification",
+        ExchangeKind::Fanout => "AMQP fanout exchange, as per the AMQP specification",
+        ExchangeKind::Topic => "AMQP topic exchange, as per the AMQP specification",
+        ExchangeKind::Headers => "AMQP headers exchange, as per the AMQP specification",
+        _ => "",
+    };
+    json!({"name": kind.name(), "description": description, "enabled": true})
+}
+
+/// What there is in the virtual hosts that the caller may use.
+fn totals(caller: &Caller) -> (Value, Value) {
+    let (mut ready, mut unacked, mut consumers) = (0, 0, 0);
+    let (mut queues, mut exchanges, mut connections) = (0, 0, 0);
+    for vhost in caller.vhosts() {
+        let handles: Vec<_> = vhost.read(|topology| {
+            // The default one is not among them.
+            exchanges += topology.exchanges().count() + 1;
+            topology.queues().map(|(_, queue)| queue.clone()).collect()
+        });
+        queues += handles.len();
+        connections += vhost.members.count();
+        for queue in handles {
+            let counts = queue.counts();
+            ready += counts.ready;
+            unacked += counts.unacked;
+            consumers += counts.consumers;
+        }
+    }
+    let rate = json!({"rate": 0.0});
+    let messages = json!({
+        "messages": ready + unacked, "messages_details": rate,
+        "messages_ready": ready, "messages_ready_details": rate,
+        "messages_unacknowledged": unacked, "messages_unacknowledged_details": rate,
+    });
+    let objects = json!({
+        "channels": caller.node().channel_count(), "connections": connections,
+        "consumers": consumers, "exchanges": exchanges, "queues": queues,
+    });
+    (messages, objects)
+}
+
+fn listener(port: &Port) -> Value {
+    let tls = port.protocol.ends_with("/ssl");
+    json!({
+        "node": Node::NAME,
+        "protocol": port.protocol,
+        "ip_address": port.address.ip().to_string(),
+        "port": port.address.port(),
+        "socket_opts": {},
+        "tls": tls,
+    })
+}
+
+fn context(port: &Port) -> Option<Value> {
+    (port.protocol == "http").then(|| {
+        json!({
+            "node": Node::NAME,
+            "description": "RabbitMQ Management",
+            "path": "/",
+            "ip": port.address.ip().to_string(),
+            "port": port.address.port().to_string(),
+            "ssl_opts": [],
+        })
+    })
+}

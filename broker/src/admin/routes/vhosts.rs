@@ -1,0 +1,121 @@
+//! Virtual hosts.
+
+use axum::Router;
+use axum::extract::Path;
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+
+use super::{Reply, Routes, done, ok, put};
+use crate::admin::auth::{Caller, Tag};
+use crate::admin::error::Fault;
+use crate::admin::input::Input;
+use crate::node::Node;
+use crate::vhost::{Vhost, VhostSpec};
+
+pub(super) fn routes() -> Routes {
+    Router::new()
+        .route("/api/vhosts", get(all))
+        .route("/api/vhosts/{vhost}", get(one).put(create).delete(delete_one))
+        .route("/api/vhosts/{vhost}/deletion/protection", post(protect).delete(unprotect))
+}
+
+/// Who may see what happens sees all of them.
+async fn all(caller: Caller) -> Reply {
+    let vhosts = match caller.is(Tag::Monitoring) {
+        true => caller.node().vhosts(),
+        false => caller.vhosts(),
+    };
+    ok(caller.view.list(vhosts.iter().map(|vhost| show(vhost)).collect())?)
+}
+
+async fn one(caller: Caller, Path(name): Path<String>) -> Reply {
+    let vhost = match caller.is(Tag::Monitoring) {
+        true => caller.node().vhost(&name).ok_or_else(Fault::unknown)?,
+        false => caller.vhost(&name)?,
+    };
+    ok(caller.view.one(show(&vhost)))
+}
+
+fn show(vhost: &Vhost) -> Value {
+    let spec = vhost.spec();
+    let queues: Vec<_> =
+        vhost.read(|topology| topology.queues().map(|(_, queue)| queue.clone()).collect());
+    let (mut ready, mut unacked) = (0, 0);
+    for queue in queues {
+        let counts = queue.counts();
+        ready += counts.ready;
+        unacked += counts.unacked;
+    }
+    let queue_type = spec.default_queue_type.as_deref().unwrap_or("undefined");
+    let rate = json!({"rate": 0.0});
+    let mut metadata = json!({"description": spec.description, "tags": spec.tags});
+    if let Some(kind) = &spec.default_queue_type {
+        metadata["default_queue_type"] = kind.clone().into();
+    }
+    json!({
+        "name": spec.name,
+        "description": spec.description,
+        "tags": spec.tags,
+        "default_queue_type": queue_type,
+        "protected_from_deletion": spec.protected,
+        "metadata": metadata,
+        "tracing": vhost.is_traced(),
+        "cluster_state": {Node::NAME: "running"},
+        "messages": ready + unacked,
+        "messages_details": rate,
+        "messages_ready": ready,
+        "messages_ready_details": rate,
+        "messages_unacknowledged": unacked,
+        "messages_unacknowledged_details": rate,
+    })
+}
+
+async fn create(caller: Caller, Path(name): Path<String>, input: Input) -> Reply {
+    caller.must_be(Tag::Administrator)?;
+    let node = caller.node();
+    let existing = node.vhost(&name);
+    let is_new = existing.is_none();
+    // What is not said stays as it is.
+    let mut spec = existing.map_or_else(|| VhostSpec::new(&name), |vhost| (*vhost.spec()).clone());
+    if input.get("description").is_some() {
+        input.text("description")?.clone_into(&mut spec.description);
+    }
+    if let Some(tags) = input.list("tags")? {
+        spec.tags = tags;
+    }
+    match input.text("default_queue_type")? {
+        "" | "undefined" => {}
+        kind => spec.default_queue_type = Some(kind.to_owned()),
+    }
+    if input.get("protected_from_deletion").is_some() {
+        spec.protected = input.flag("protected_from_deletion")?;
+    }
+    let tracing = input.get("tracing").map(|_| input.flag("tracing")).transpose()?;
+    node.create_vhost(caller.user(), spec)?;
+    if let (Some(on), Some(vhost)) = (tracing, node.vhost(&name)) {
+        vhost.set_tracing(node, on)?;
+    }
+    put(is_new)
+}
+
+async fn delete_one(caller: Caller, Path(name): Path<String>) -> Reply {
+    caller.must_be(Tag::Administrator)?;
+    caller.node().delete_vhost(caller.user(), &name)?;
+    done()
+}
+
+async fn protect(caller: Caller, Path(name): Path<String>) -> Reply {
+    set_protected(&caller, &name, true)
+}
+
+async fn unprotect(caller: Caller, Path(name): Path<String>) -> Reply {
+    set_protected(&caller, &name, false)
+}
+
+fn set_protected(caller: &Caller, name: &str, protected: bool) -> Reply {
+    caller.must_be(Tag::Administrator)?;
+    let vhost = caller.node().vhost(name).ok_or_else(Fault::unknown)?;
+    let spec = VhostSpec { protected, ..(*vhost.spec()).clone() };
+    caller.node().create_vhost(caller.user(), spec)?;
+    done()
+}
