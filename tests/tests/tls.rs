@@ -439,7 +439,7 @@ fn without_a_listener_without_tls_nobody_logs_in_in_the_clear() {
     lepus_only!("no certificates there");
     let (authority, files) = prepare();
     let broker = Broker::as_configured(&(settings(&files) + "listeners.tcp = none\n")).unwrap();
-    let listening = broker.lines().iter().filter(|line| line.starts_with("listening")).count();
+    let listening = broker.lines().iter().filter(|line| line.starts_with("listening amqp")).count();
     assert_eq!(listening, 1, "{:?}", broker.lines());
     let mut conn = authority.client().start(&broker.tls_address()).unwrap();
     conn.open(&Login::default());
