@@ -136,7 +136,7 @@ fn read_lines(stdout: ChildStdout) -> Receiver<String> {
     receiver
 }
 
-/// The protocol and address from the lines up to `ready`.
+/// Where it listens for AMQP, protocol and address, from the lines up to `ready`.
 fn listening(lines: &Receiver<String>) -> Result<String> {
     let deadline = Instant::now() + PATIENCE;
     let mut address = None;
@@ -147,7 +147,9 @@ fn listening(lines: &Receiver<String>) -> Result<String> {
                 return address.context("the broker named no `listening PROTOCOL ADDRESS`");
             }
             Ok(line) => {
-                address = line.strip_prefix("listening ").map(str::to_owned).or(address);
+                let listening = line.strip_prefix("listening ");
+                let amqp = listening.filter(|listening| listening.starts_with("amqp"));
+                address = amqp.map(str::to_owned).or(address);
             }
             Err(RecvTimeoutError::Timeout) => bail!("the broker was not ready in {PATIENCE:?}"),
             Err(RecvTimeoutError::Disconnected) => bail!("the broker ended before it was ready"),
