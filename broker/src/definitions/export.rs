@@ -7,8 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::model::{
-    Binding, Definitions, Exchange, GlobalParameter, Parameter, Permission, Policy, Queue,
-    TopicPermission, User, Vhost,
+    Binding, Definitions, Exchange, GlobalParameter, Parameter, Policy, Queue, User, Vhost,
 };
 use crate::access;
 use crate::json_table::to_json;
@@ -26,8 +25,8 @@ pub const RABBITMQ_VERSION: &str = "4.2.3";
 pub fn export(node: &Node) -> Definitions {
     let mut definitions = Definitions {
         users: node.access().users().iter().map(|user| self::user(user)).collect(),
-        permissions: node.access().permissions().into_iter().map(Permission::from).collect(),
-        topic_permissions: topics(node),
+        permissions: node.access().permissions(),
+        topic_permissions: node.access().topic_permissions(),
         global_parameters: global_parameters(node),
         ..Definitions::default()
     };
@@ -101,23 +100,6 @@ fn user(user: &access::User) -> User {
         tags: user.tags.clone(),
         limits: fields(&user.limits),
     }
-}
-
-impl From<access::Permission> for Permission {
-    fn from(permission: access::Permission) -> Self {
-        let access::Permission { user, vhost, configure, write, read } = permission;
-        Self { user, vhost, configure, write, read }
-    }
-}
-
-fn topics(node: &Node) -> Vec<TopicPermission> {
-    let topics = node.access().topic_permissions().into_iter();
-    topics
-        .map(|topic| {
-            let access::TopicPermission { user, vhost, exchange, write, read } = topic;
-            TopicPermission { user, vhost, exchange, write, read }
-        })
-        .collect()
 }
 
 fn global_parameters(node: &Node) -> Vec<GlobalParameter> {

@@ -7,10 +7,7 @@ use serde_json::Value;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::export::export;
-use super::model::{
-    Binding, Definitions, Exchange, Object, Parameter, Permission, Policy, Queue, TopicPermission,
-    User, Vhost,
-};
+use super::model::{Binding, Definitions, Exchange, Object, Parameter, Policy, Queue, User, Vhost};
 use super::read::{Fault, called};
 use crate::access;
 use crate::access::password::{Algorithm, PasswordHash};
@@ -84,12 +81,12 @@ impl Import<'_> {
         each("users", &definitions.users, |user| self.user(user))?;
         each("vhosts", &definitions.vhosts, |vhost| self.vhost(vhost))?;
         each("permissions", &definitions.permissions, |permission| {
-            let set = node.access().set_permission(by, node, permission.clone().into());
+            let set = node.access().set_permission(by, node, permission.clone());
             set.map_err(|why| why.to_string())
         })?;
         each("exchanges", &definitions.exchanges, |exchange| self.exchange(exchange))?;
         each("topic_permissions", &definitions.topic_permissions, |topic| {
-            let set = node.access().set_topic_permission(by, node, topic.clone().into());
+            let set = node.access().set_topic_permission(by, node, topic.clone());
             set.map_err(|why| why.to_string())
         })?;
         for parameter in &definitions.global_parameters {
@@ -274,18 +271,4 @@ fn user_limits(limits: &Object) -> Result<access::UserLimits, Why> {
 
 fn text(refusal: Refusal) -> Why {
     refusal.text
-}
-
-impl From<Permission> for access::Permission {
-    fn from(permission: Permission) -> Self {
-        let Permission { user, vhost, configure, write, read } = permission;
-        Self { user, vhost, configure, write, read }
-    }
-}
-
-impl From<TopicPermission> for access::TopicPermission {
-    fn from(topic: TopicPermission) -> Self {
-        let TopicPermission { user, vhost, exchange, write, read } = topic;
-        Self { user, vhost, exchange, write, read }
-    }
 }

@@ -4,6 +4,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+pub use crate::access::{Permission, TopicPermission};
+
 use crate::access::password::Secret;
 
 /// A JSON object whose names have no fixed meaning.
@@ -70,28 +72,6 @@ pub struct Vhost {
     /// The firehose is on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tracing: bool,
-}
-
-/// What a user may do in a virtual host: three regular expressions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names tell")]
-pub struct Permission {
-    pub user: String,
-    pub vhost: String,
-    pub configure: String,
-    pub write: String,
-    pub read: String,
-}
-
-/// Which routing keys a user may use with a topic exchange: two regular expressions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names tell")]
-pub struct TopicPermission {
-    pub user: String,
-    pub vhost: String,
-    pub exchange: String,
-    pub write: String,
-    pub read: String,
 }
 
 /// A setting of a component in a virtual host: limits and operator policies are such.
