@@ -1,5 +1,6 @@
 //! What routing looks at of a message.
 
+use amq_protocol::protocol::basic::AMQPProperties;
 use amq_protocol::types::{AMQPValue, FieldTable};
 use lepus_protocol::properties::{self, Properties};
 use lepus_protocol::{encode, table};
@@ -142,4 +143,31 @@ pub fn long_strings(values: &[AMQPValue]) -> impl Iterator<Item = Vec<u8>> {
         AMQPValue::LongString(text) => Some(text.as_bytes().to_vec()),
         _ => None,
     })
+}
+
+/// The properties that are texts, of those that there are, by RabbitMQ's names.
+pub fn texts(properties: &AMQPProperties) -> impl Iterator<Item = (&'static str, &str)> {
+    let texts = [
+        ("content_type", properties.content_type()),
+        ("content_encoding", properties.content_encoding()),
+        ("correlation_id", properties.correlation_id()),
+        ("reply_to", properties.reply_to()),
+        ("expiration", properties.expiration()),
+        ("message_id", properties.message_id()),
+        ("type", properties.kind()),
+        ("user_id", properties.user_id()),
+        ("app_id", properties.app_id()),
+        ("cluster_id", properties.cluster_id()),
+    ];
+    texts.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?.as_str())))
+}
+
+/// The properties that are numbers, of those that there are.
+pub fn numbers(properties: &AMQPProperties) -> impl Iterator<Item = (&'static str, u64)> {
+    let numbers = [
+        ("delivery_mode", properties.delivery_mode().map(u64::from)),
+        ("priority", properties.priority().map(u64::from)),
+        ("timestamp", *properties.timestamp()),
+    ];
+    numbers.into_iter().filter_map(|(name, number)| Some((name, number?)))
 }

@@ -88,30 +88,11 @@ fn shown(message: &Message, headers: Option<FieldTable>) -> FieldTable {
         table.insert("headers".into(), AMQPValue::FieldTable(headers));
     }
     let Some(found) = properties::parse(message.properties()) else { return table };
-    for (name, value) in [
-        ("content_type", found.content_type()),
-        ("content_encoding", found.content_encoding()),
-        ("correlation_id", found.correlation_id()),
-        ("reply_to", found.reply_to()),
-        ("expiration", found.expiration()),
-        ("message_id", found.message_id()),
-        ("type", found.kind()),
-        ("user_id", found.user_id()),
-        ("app_id", found.app_id()),
-        ("cluster_id", found.cluster_id()),
-    ] {
-        if let Some(value) = value {
-            table.insert(name.into(), text(value.as_str()));
-        }
+    for (name, value) in envelope::texts(&found) {
+        table.insert(name.into(), text(value));
     }
-    let numbers = [
-        ("delivery_mode", found.delivery_mode().map(u64::from)),
-        ("priority", found.priority().map(u64::from)),
-        ("timestamp", *found.timestamp()),
-    ];
-    for (name, number) in numbers {
+    for (name, number) in envelope::numbers(&found) {
         // RabbitMQ has signed integers of 32 bits here, which a timestamp may not fit.
-        let Some(number) = number else { continue };
         let value = i32::try_from(number).map_or_else(
             |_| AMQPValue::LongLongInt(i64::try_from(number).unwrap_or(i64::MAX)),
             AMQPValue::LongInt,

@@ -14,26 +14,9 @@ use crate::message::Message;
 pub(super) fn show(message: &Message) -> Value {
     let mut shown = Map::new();
     let Some(found) = parse(message.properties()) else { return Value::Object(shown) };
-    let texts = [
-        ("content_type", found.content_type()),
-        ("content_encoding", found.content_encoding()),
-        ("correlation_id", found.correlation_id()),
-        ("reply_to", found.reply_to()),
-        ("expiration", found.expiration()),
-        ("message_id", found.message_id()),
-        ("type", found.kind()),
-        ("user_id", found.user_id()),
-        ("app_id", found.app_id()),
-        ("cluster_id", found.cluster_id()),
-    ];
-    let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
-    shown.extend(texts.map(|(name, text)| (name.to_owned(), text.as_str().into())));
-    let numbers = [
-        ("delivery_mode", found.delivery_mode().map(u64::from)),
-        ("priority", found.priority().map(u64::from)),
-        ("timestamp", *found.timestamp()),
-    ];
-    let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name, number?)));
+    let texts = envelope::texts(&found);
+    shown.extend(texts.map(|(name, text)| (name.to_owned(), text.into())));
+    let numbers = envelope::numbers(&found);
     shown.extend(numbers.map(|(name, number)| (name.to_owned(), number.into())));
     if let Some(headers) = envelope::headers(message) {
         shown.insert("headers".to_owned(), Value::Object(to_json(&headers)));
