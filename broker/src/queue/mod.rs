@@ -188,6 +188,9 @@ impl Queue {
     ) -> Outcome {
         let mut inner = self.inner.lock();
         let Inner { state, effects, writes, .. } = &mut *inner;
+        if let Command::Refused(refused) = &command {
+            writes.count_without(refused);
+        }
         let outcome = state.apply(self.node.now_ms(), command, effects);
         if !effects.store.is_empty() || receipt.is_some() || tx.is_some() {
             writes.add(&mut effects.store, receipt, tx);
@@ -255,7 +258,8 @@ impl Queue {
         open: Vec<Arc<Transaction>>,
     ) {
         let transactions: Vec<_> = writes.iter().filter_map(Write::transaction).cloned().collect();
-        for write in writes {
+        let mut writes = writes.into_iter();
+        while let Some(write) = writes.next() {
             if let Err(refused) = write.carry_out(self.store(), self.node.durability()) {
                 if !refused.waiting.is_empty() {
                     self.apply(Command::Schedule(Note::Refused(refused.waiting)));
@@ -263,8 +267,11 @@ impl Queue {
                 if !refused.keys.is_empty() {
                     self.apply(Command::Forget(refused.keys));
                 }
-                if !refused.ready.is_empty() {
-                    self.apply(Command::Refused(refused.ready));
+                if !refused.messages.is_empty() {
+                    for write in writes.as_mut_slice() {
+                        write.count_without(&refused.messages);
+                    }
+                    self.apply(Command::Refused(refused.messages));
                 }
             }
         }

@@ -7,16 +7,16 @@ use lepus_storage::{Batch, Lsn, MessageStore, Op, SeqRange, StoreError, TxPart};
 use super::receipt::{Receipt, Transaction};
 use super::state::Seq;
 use super::state::place::{from_store, is_keys};
-use super::state::schedule::{Bucket, is_scheduled};
+use super::state::schedule::Bucket;
 use crate::durability::Durability;
 use crate::limits::STORED_APART;
 
 /// Messages that the store has refused.
 #[derive(Debug, Default)]
 pub struct Refused {
-    /// Of the queue: position, octets of the body.
-    pub ready: Vec<(Seq, u64)>,
-    /// Of its buckets.
+    /// Position, octets of the body, by position.
+    pub messages: Vec<(Seq, u64)>,
+    /// Those of them that were for buckets.
     pub waiting: Vec<(Bucket, Seq)>,
     /// Of its keys.
     pub keys: Vec<u64>,
@@ -43,6 +43,12 @@ impl Writes {
     /// Takes all.
     pub fn take(&mut self) -> Vec<Write> {
         std::mem::take(&mut self.0)
+    }
+
+    /// The store has refused messages (position, octets of the body) before these writes, which do
+    /// not know of it.
+    pub fn count_without(&mut self, refused: &[(Seq, u64)]) {
+        self.0.iter_mut().for_each(|write| write.count_without(refused));
     }
 
     /// Adds operations, with those that came just before if they are in no transaction.
@@ -77,6 +83,12 @@ impl Write {
         self.tx.as_ref()
     }
 
+    /// The store has refused messages (position, octets of the body) before this write, which does
+    /// not know of it.
+    pub fn count_without(&mut self, refused: &[(Seq, u64)]) {
+        count_without(&mut self.ops, refused);
+    }
+
     /// Gives the store its batch. An error tells which messages were refused, if any are in it.
     pub fn carry_out(
         self,
@@ -87,7 +99,7 @@ impl Write {
         let published = published(&ops);
         let waiting: Vec<(Bucket, Seq)> = ops.iter().filter_map(waiting).collect();
         let keys: Vec<u64> = ops.iter().filter_map(key).collect();
-        let others = if published.is_empty() { Vec::new() } else { others(&ops) };
+        let mut others = if published.is_empty() { Vec::new() } else { others(&ops) };
         let followed = || receipts.iter().all(|receipt| receipt.is_followed());
         let done = match &tx {
             // What made this one unnecessary may not be durable yet.
@@ -114,7 +126,8 @@ impl Write {
         if done.is_err() && !others.is_empty() {
             // Only messages are refused, and what else they have led to is no part of a transaction.
             // A store that has failed has said so.
-            let _ = append(store, without(others, &published), None);
+            count_without(&mut others, &published);
+            let _ = append(store, others, None);
         }
         for receipt in receipts {
             receipt.written(done.as_ref().ok().copied(), durability);
@@ -127,9 +140,7 @@ impl Write {
                 if !published.is_empty() {
                     tracing::error!(messages = published.len(), "messages refused: {error}");
                 }
-                let mut ready = published;
-                ready.retain(|(seq, _)| !is_scheduled(*seq));
-                Err(Refused { ready, waiting, keys })
+                Err(Refused { messages: published, waiting, keys })
             }
         }
     }
@@ -189,9 +200,9 @@ fn others(ops: &[Op]) -> Vec<Op> {
     ops.iter().filter(|op| !matches!(op, Op::Publish { .. })).cloned().collect()
 }
 
-/// Operations that do not count messages which the store does not have.
-fn without(mut ops: Vec<Op>, messages: &[(Seq, u64)]) -> Vec<Op> {
-    for op in &mut ops {
+/// Has settled messages count without those that the store does not have.
+fn count_without(ops: &mut [Op], messages: &[(Seq, u64)]) {
+    for op in ops {
         if let Op::Settle { queue, ranges, weight } = op {
             let has = |seq: Seq| {
                 let includes = |range: &SeqRange| {
@@ -203,5 +214,4 @@ fn without(mut ops: Vec<Op>, messages: &[(Seq, u64)]) -> Vec<Op> {
             *weight = weight.saturating_sub(missing.map(|(_, octets)| octets).sum());
         }
     }
-    ops
 }

@@ -211,7 +211,7 @@ impl State {
                 self.ready.unreadable(from, next);
                 self.tell_getters(effects);
             }
-            Command::Refused(refused) => self.refused(&refused),
+            Command::Refused(refused) => self.refused(refused),
             Command::Trim(hot_max) => {
                 self.config.hot_max = hot_max;
                 self.ready.trim(hot_max);
@@ -285,12 +285,13 @@ impl State {
     }
 
     /// The store did not take messages: they go, or are nobody's but their holders'.
-    fn refused(&mut self, refused: &[(Seq, u64)]) {
-        self.forget_refused(refused);
-        self.ready.refused(refused);
+    fn refused(&mut self, mut refused: Vec<(Seq, u64)>) {
+        refused.retain(|(seq, _)| !schedule::is_scheduled(*seq));
+        self.forget_refused(&refused);
+        self.ready.refused(&refused);
         for (seq, _) in refused {
-            if let Some(unacked) = self.unacked.remove(*seq) {
-                self.unacked.insert(*seq, Unacked { stored: false, ..unacked });
+            if let Some(unacked) = self.unacked.remove(seq) {
+                self.unacked.insert(seq, Unacked { stored: false, ..unacked });
             }
         }
     }

@@ -40,9 +40,23 @@ fn what_was_told_together_with_a_refused_message_is_told_without_it() {
     let mut writes = Writes::default();
     writes.add(&mut vec![stored(1), settled(1, 200)], None, None);
     let refused = writes.take().remove(0).carry_out(&store, &durability);
-    assert_eq!(refused.map_err(|refused| refused.ready), Err(vec![(1, 100)]));
+    assert_eq!(refused.map_err(|refused| refused.messages), Err(vec![(1, 100)]));
     let stats = store.stats(QUEUE);
     assert_eq!((stats.messages, stats.weight), (0, 0));
+}
+
+#[test]
+fn what_does_not_know_of_a_refusal_yet_counts_without_the_message() {
+    let (store, durability) = (full(), Durability::default());
+    let mut writes = Writes::default();
+    writes.add(&mut vec![stored(1)], None, None);
+    let refused = writes.take().remove(0).carry_out(&store, &durability).unwrap_err();
+    let ranges = vec![Span { first: At(1), last: At(1) }];
+    writes.add(&mut vec![Op::Settle { queue: QUEUE, ranges, weight: 100 }], None, None);
+    writes.count_without(&refused.messages);
+    writes.take().remove(0).carry_out(&store, &durability).unwrap();
+    let stats = store.stats(QUEUE);
+    assert_eq!((stats.messages, stats.weight), (1, 100));
 }
 
 #[test]
@@ -57,7 +71,7 @@ fn a_transaction_whose_message_is_refused_settles_nothing() {
     }
     receipt.complete();
     let refused = writes.take().into_iter().map(|write| write.carry_out(&store, &durability));
-    let refused = refused.map(|refused| refused.map_err(|refused| refused.ready));
+    let refused = refused.map(|refused| refused.map_err(|refused| refused.messages));
     assert_eq!(refused.collect::<Vec<_>>(), [Err(vec![(1, 100)]), Err(vec![])]);
     assert_eq!(receipt.fate(&durability), Fate::Refused);
     assert_eq!(store.stats(QUEUE).messages, 1);
