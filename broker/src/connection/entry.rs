@@ -36,7 +36,8 @@ pub async fn serve(node: Arc<Node>, mut stream: TcpStream, acceptor: Option<Arc<
     let Ok(mut ends) = Ends::of(&stream) else { return };
     let _ = stream.set_nodelay(true);
     if node.config().proxy_protocol {
-        match timeout(node.config().handshake_timeout, proxy_header::read(&mut stream)).await {
+        let header = Box::pin(proxy_header::read(&mut stream));
+        match timeout(node.config().handshake_timeout, header).await {
             Ok(Ok(told)) => ends = told.unwrap_or(ends),
             Ok(Err(error)) => {
                 tracing::warn!(from = %ends.peer, "no PROXY header, closing: {error}");
@@ -48,12 +49,14 @@ pub async fn serve(node: Arc<Node>, mut stream: TcpStream, acceptor: Option<Arc<
             }
         }
     }
+    // What is on the way to a connection is not kept for all of its life: a task is as large as its
+    // largest part.
     let Some(acceptor) = acceptor else {
-        return driver::serve(node, stream, ends, None).await;
+        return Box::pin(driver::serve(node, stream, ends, None)).await;
     };
-    if let Some(stream) = acceptor.accept(stream, ends.peer).await {
+    if let Some(stream) = Box::pin(acceptor.accept(stream, ends.peer)).await {
         let facts = tls::Facts::of(stream.get_ref().1);
-        driver::serve(node, Tls::new(stream), ends, Some(facts)).await;
+        Box::pin(driver::serve(node, Tls::new(stream), ends, Some(facts))).await;
     }
 }
 
