@@ -190,6 +190,7 @@ impl Queue {
         let Inner { state, effects, writes, .. } = &mut *inner;
         if let Command::Refused(refused) = &command {
             writes.count_without(refused);
+            effects.leave_out(refused);
         }
         let outcome = state.apply(self.node.now_ms(), command, effects);
         if !effects.store.is_empty() || receipt.is_some() || tx.is_some() {
@@ -254,7 +255,7 @@ impl Queue {
     fn carry_out(
         self: &Arc<Self>,
         writes: Vec<Write>,
-        effects: Effects,
+        mut effects: Effects,
         open: Vec<Arc<Transaction>>,
     ) {
         let transactions: Vec<_> = writes.iter().filter_map(Write::transaction).cloned().collect();
@@ -271,6 +272,7 @@ impl Queue {
                     for write in writes.as_mut_slice() {
                         write.count_without(&refused.messages);
                     }
+                    effects.leave_out(&refused.messages);
                     self.apply(Command::Refused(refused.messages));
                 }
             }

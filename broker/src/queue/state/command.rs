@@ -231,4 +231,20 @@ impl Effects {
             && self.dead.is_empty()
             && self.schedule.is_empty()
     }
+
+    /// The store has refused messages (position, octets of the body, by position): where they were
+    /// to go they do not come.
+    pub fn leave_out(&mut self, refused: &[(Seq, u64)]) {
+        let stays = |entry: &Entry| {
+            !entry.stored || refused.binary_search_by_key(&entry.seq, |(seq, _)| *seq).is_err()
+        };
+        for dead in &mut self.dead {
+            dead.entries.retain(stays);
+        }
+        for job in &mut self.schedule {
+            if let schedule::Job::Postpone(postponed) = job {
+                postponed.retain(|postponed| stays(&postponed.entry));
+            }
+        }
+    }
 }

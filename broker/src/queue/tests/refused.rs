@@ -4,6 +4,7 @@ use lepus_storage::disk::sim::SimDisk;
 use lepus_storage::log::Tuning;
 use lepus_storage::{Batch, Health, LogStore, Op, Seq as At, SeqRange as Span, StoreConfig};
 
+use super::super::state::{Dead, Reason};
 use super::super::writes::Writes;
 use super::*;
 use crate::durability::Durability;
@@ -75,4 +76,18 @@ fn a_transaction_whose_message_is_refused_settles_nothing() {
     assert_eq!(refused.collect::<Vec<_>>(), [Err(vec![(1, 100)]), Err(vec![])]);
     assert_eq!(receipt.fate(&durability), Fate::Refused);
     assert_eq!(store.stats(QUEUE).messages, 1);
+}
+
+#[test]
+fn what_was_refused_does_not_go_on_as_a_dead_letter() {
+    let entry = |seq, stored| {
+        let message = crate::message::Builder::whole(0, b"\0\0", &[0, 0], &[7; 10], true);
+        Entry { seq, message, redelivered: false, returns: 0, stored }
+    };
+    let entries = vec![entry(1, true), entry(2, true), entry(3, false)];
+    let dead = Dead { reason: Reason::Expired, entries, rules: Arc::default(), held: false };
+    let mut effects = Effects { dead: vec![dead], ..Effects::default() };
+    effects.leave_out(&[(1, 10), (3, 10)]);
+    let stay = effects.dead.iter().flat_map(|dead| &dead.entries).map(|entry| entry.seq);
+    assert_eq!(stay.collect::<Vec<_>>(), [2, 3]);
 }
