@@ -1,14 +1,16 @@
 //! What the clients know of every message: sent, confirmed, handed out, settled, and for how long.
 //!
-//! A crash may take acks with it that are younger than a moment, and the broker may have stored what
-//! it had not confirmed yet. All else is certain, and what contradicts it is a violation.
+//! A crash may take acks with it that are younger than a moment or than what was confirmed last, and the
+//! broker may have stored what it had not confirmed yet. All else is certain, and what contradicts it is a
+//! violation.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::message::Id;
 
-/// An ack, or a delivery, that the broker processed so long before a kill must have survived it.
+/// An ack, or a delivery, that the broker processed so long before a kill must have survived it, if a
+/// message that was published later was confirmed: a disk may be slow, but the log has one order.
 const SETTLED_FOR: Duration = Duration::from_secs(1);
 /// The most violations that are told apart.
 const MAX_VIOLATIONS: usize = 50;
@@ -59,6 +61,7 @@ struct Copy {
 
 #[derive(Debug)]
 struct Entry {
+    sent: Instant,
     published: Published,
     copies: Vec<(Queue, Copy)>,
 }
@@ -95,6 +98,8 @@ pub struct Totals {
 pub struct Ledger {
     entries: BTreeMap<Id, Entry>,
     transactions: Vec<Transaction>,
+    /// When the latest message was sent of those that were confirmed.
+    stored_until: Option<Instant>,
     /// What was handed out in this drain.
     drained: HashSet<(Id, Queue)>,
     pub violations: Vec<String>,
@@ -126,7 +131,7 @@ impl Ledger {
         self.totals.sent += 1;
         let copy = Copy { fate: Fate::Queued, seen: Seen::Never };
         let copies = queues.iter().map(|queue| (*queue, copy)).collect();
-        self.entries.insert(id, Entry { published, copies });
+        self.entries.insert(id, Entry { sent: Instant::now(), published, copies });
     }
 
     /// The broker's confirm, or its refusal.
@@ -134,6 +139,7 @@ impl Ledger {
         self.totals.confirmed += u64::from(ack);
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.published = if ack { Published::Confirmed } else { Published::Refused };
+            self.stored_until = self.stored_until.max(Some(entry.sent).filter(|_| ack));
         }
     }
 
@@ -228,7 +234,10 @@ impl Ledger {
     pub fn ended(&mut self, at: Instant, clean: bool) {
         let outcomes: Vec<Outcome> = self.transactions.iter().map(|each| each.outcome).collect();
         let outcome = |number: usize| outcomes.get(number).copied().unwrap_or_default();
-        let survived = |since: Instant| clean || since + SETTLED_FOR <= at;
+        let stored_until = self.stored_until;
+        let survived = |since: Instant| {
+            clean || since + SETTLED_FOR <= at && stored_until.is_some_and(|sent| since < sent)
+        };
         self.entries.retain(|id, entry| {
             if let Published::InTransaction(number) = entry.published {
                 entry.published = match outcome(number) {
@@ -393,6 +402,20 @@ mod tests {
         assert_eq!(ledger.bounds(QUEUE), (0, 0));
         assert!(!ledger.delivered(id(1), QUEUE, true));
         assert_found(&ledger, "came back");
+    }
+
+    #[test]
+    fn an_old_ack_counts_when_something_later_was_confirmed() {
+        for later in [false, true] {
+            let mut ledger = confirmed();
+            ledger.acked([id(1)], QUEUE);
+            if later {
+                ledger.sent(id(2), &[]);
+                ledger.confirmed(id(2), true);
+            }
+            ledger.ended(Instant::now() + SETTLED_FOR, false);
+            assert_eq!(ledger.delivered(id(1), QUEUE, true), !later);
+        }
     }
 
     #[test]
