@@ -6,7 +6,7 @@ mod parameters;
 mod vhosts;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::Guard;
 use dashmap::DashMap;
@@ -51,6 +51,7 @@ pub struct Node {
     connections: AtomicU64,
     transactions: AtomicU64,
     alarms: Alarms,
+    stopping: AtomicBool,
     stores: Stores,
     loader: Loader,
     timers: Timers,
@@ -90,6 +91,7 @@ impl Node {
             reply_consumers: DashMap::new(),
             connections: AtomicU64::new(0),
             alarms: Alarms::default(),
+            stopping: AtomicBool::new(false),
         })
     }
 
@@ -283,6 +285,16 @@ impl Node {
             self.tell(|| Event::new(key).text("source", alarm.name()).text("node", Self::NAME));
         }
         changed
+    }
+
+    /// Whether it takes leave of its clients for good.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// It does from now on.
+    pub fn begin_to_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
     }
 
     /// Closes all connections, as an operator does.

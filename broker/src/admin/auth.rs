@@ -1,6 +1,6 @@
 //! Who asks, and what that one may ask.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::error::Fault;
 use super::query::View;
 use super::{Admin, Port};
 use crate::access::{Answer, Attempt, Identity, Kind, Resource, Topic};
+use crate::http::Peer;
 use crate::node::Node;
 use crate::routing::ExchangeKind;
 use crate::vhost::Vhost;
@@ -74,7 +75,7 @@ impl FromRequestParts<Arc<Admin>> for Caller {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Fault> {
-        let ConnectInfo(peer) = ConnectInfo::<SocketAddr>::from_request_parts(parts, admin)
+        let ConnectInfo(Peer(peer)) = ConnectInfo::<Peer>::from_request_parts(parts, admin)
             .await
             .map_err(|_| Fault::no_login())?;
         let attempt = parts.headers.get(AUTHORIZATION).map(|header| attempt(header.as_bytes()));
