@@ -8,6 +8,7 @@ mod channel;
 mod confirms;
 mod consume;
 mod content;
+mod count;
 mod deliver;
 mod exchange_methods;
 mod gather;
@@ -44,6 +45,7 @@ use crate::node::{Node, Place};
 use crate::out::Out;
 use crate::queue::state::{Command, ConsumerKey};
 use crate::queue::{Queue, Receipt};
+use crate::stats::{ConnectionStats, Messages};
 use crate::vhost::Vhost;
 use channel::Channel;
 use gather::Gather;
@@ -66,6 +68,8 @@ pub struct Peer {
     pub name: String,
     /// The connection's mailbox.
     pub mailbox: Arc<Mailbox>,
+    /// What goes over the connection.
+    pub stats: Arc<ConnectionStats>,
     /// The authenticated user.
     pub user: String,
     /// What the user may do.
@@ -116,6 +120,8 @@ pub struct Session {
     backlog: usize,
     has_published: bool,
     allowed: Allowed,
+    /// What the virtual host does not know yet of what was counted.
+    tally: Messages<u64>,
     /// When what is taken in now has arrived, ms since 1970.
     now: u64,
 }
@@ -140,6 +146,7 @@ impl Session {
             backlog: 0,
             has_published: false,
             allowed: Allowed::default(),
+            tally: Messages::default(),
             now: 0,
         }
     }
@@ -176,6 +183,7 @@ impl Session {
     pub fn flush(&mut self, out: &mut Out) -> usize {
         self.serve_queues();
         self.confirm_published(out);
+        self.flush_counts();
         std::mem::take(&mut self.backlog)
     }
 
@@ -197,6 +205,7 @@ impl Session {
         for mail in self.peer.mailbox.close() {
             self.mail(mail, out);
         }
+        self.flush_counts();
         let connection = self.peer.connection;
         for queue in self.peer.vhost.read(|topology| topology.owned_by(connection)) {
             self.peer.vhost.delete_queue(&self.peer.node, &queue, false, false);
@@ -245,6 +254,7 @@ impl Session {
 
     fn release_channel(&mut self, number: u16, out: &mut Out) {
         self.serve_queues();
+        self.count_published(number);
         self.stop_replies(number);
         let Some(channel) = self.channel_mut(number) else { return };
         let consumers: Vec<u32> = std::mem::take(&mut channel.consumers).into_values().collect();
@@ -296,7 +306,8 @@ impl Session {
         self.flush(out);
         self.release_channel(number, out);
         if let Some(channel) = self.channel_mut(number) {
-            *channel = Channel { closing: true, ..Channel::default() };
+            let stats = channel.stats.clone();
+            *channel = Channel { closing: true, stats, ..Channel::default() };
         }
         let close = amqp_channel::Close {
             reply_code: refusal.code.code(),

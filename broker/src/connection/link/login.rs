@@ -169,6 +169,7 @@ impl Link {
             place,
             connection: self.connection,
             mailbox: self.mailbox.clone(),
+            stats: self.stats.clone(),
             user: self.user.clone(),
             identity,
             tuning: self.tuning,
