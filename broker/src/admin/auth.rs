@@ -111,6 +111,7 @@ async fn log_in(node: &Node, attempt: &Attempt, from: IpAddr) -> Result<Identity
     } else {
         access.log_in(&config, attempt, from)
     };
+    node.stats().traffic.http_logins.note(judged.is_err());
     let wait = access.failures().note(from, &attempt.user, judged.is_err(), node.now_ms());
     if wait > 0 {
         sleep(Duration::from_millis(wait)).await;

@@ -240,6 +240,9 @@ impl Queue {
         self.totals.ready.exchange(before.ready, counts.ready);
         self.totals.unacked.exchange(before.unacked, counts.unacked);
         self.totals.consumers.exchange(before.consumers, counts.consumers);
+        self.totals.ready_bytes.exchange(before.ready_bytes as usize, counts.ready_bytes as usize);
+        let unacked_bytes = (before.unacked_bytes as usize, counts.unacked_bytes as usize);
+        self.totals.unacked_bytes.exchange(unacked_bytes.0, unacked_bytes.1);
     }
 
     /// What it has done since it came to be, or the broker was started.

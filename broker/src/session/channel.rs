@@ -46,6 +46,11 @@ pub struct Channel {
     pub stats: Arc<ChannelStats>,
     /// What of that is not counted yet.
     pub published: Published,
+    /// It has published something, ever.
+    pub publishes: bool,
+    /// A delivery that is to be acknowledged, and when it was made, ms since 1970: one of those at a time
+    /// tells how long consumers take.
+    pub timed: Option<(u64, u64)>,
 }
 
 /// How far a content has arrived.

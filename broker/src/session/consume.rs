@@ -243,6 +243,9 @@ impl Session {
         out: &mut Out,
     ) {
         self.count_get(number, no_ack, Some(entry.redelivered));
+        if queue.is_quorum() {
+            self.uncounted.quorum.count_get(no_ack, entry.redelivered);
+        }
         let frame_max = self.peer.tuning.frame_max;
         let slot = self.slot_of(queue);
         let Some(channel) = self.channel_mut(number) else { return };

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use lepus_protocol::method::{Settle, Verdict};
+
 use super::Session;
 use super::channel::Channel;
 use crate::stats::{ChannelStats, ExchangeStats, Messages};
@@ -82,6 +84,27 @@ impl Channel {
     }
 }
 
+impl Channel {
+    /// Deliveries were made, the first one with this tag: it is worth timing if no other one is.
+    pub(super) fn time(&mut self, tag: u64, now: u64) {
+        if self.timed.is_none_or(|(timed, _)| !self.unacked.contains(timed)) {
+            self.timed = Some((tag, now));
+        }
+    }
+
+    /// Since when the delivery was held that is timed, if it is acknowledged now.
+    #[inline]
+    pub(super) fn end_of_timed(&mut self, settle: &Settle) -> Option<u64> {
+        let (tag, since) = self.timed?;
+        let all_before = settle.multiple && (settle.tag == 0 || tag <= settle.tag);
+        if tag != settle.tag && !all_before {
+            return None;
+        }
+        self.timed = None;
+        (settle.verdict == Verdict::Ack).then_some(since)
+    }
+}
+
 impl Session {
     /// What a channel has done.
     pub fn channel_stats(&self, number: u16) -> Option<&Arc<ChannelStats>> {
@@ -103,14 +126,36 @@ impl Session {
     /// Counts what a channel has published.
     pub(super) fn count_published(&mut self, number: u16) {
         let Some(channel) = self.channel_mut(number) else { return };
+        let (routed, confirms) = (channel.published.routed, channel.confirm.is_some());
         let counted = channel.published.count();
         self.count(number, counted);
+        self.count_routed(number, counted.publish, routed, confirms);
+    }
+
+    fn count_routed(&mut self, number: u16, published: u64, routed: u64, confirms: bool) {
+        self.uncounted.routed += routed;
+        self.uncounted.received_confirm += if confirms { published } else { 0 };
+        let Some(channel) = self.channel_mut(number).filter(|_| published > 0) else { return };
+        if !std::mem::replace(&mut channel.publishes, true) {
+            self.peer.node.stats().traffic.publishers.exchange(0, 1);
+        }
+    }
+
+    /// A channel is at its end.
+    pub(super) fn publishes_no_more(&mut self, number: u16) {
+        let Some(channel) = self.channel_mut(number) else { return };
+        if std::mem::take(&mut channel.publishes) {
+            self.peer.node.stats().traffic.publishers.exchange(1, 0);
+        }
     }
 
     /// Counts what a transaction has published.
     pub(super) fn count_committed(&mut self, number: u16, published: Vec<Published>) {
         for mut published in published {
-            self.count(number, published.count());
+            let routed = published.routed;
+            let counted = published.count();
+            self.count(number, counted);
+            self.count_routed(number, counted.publish, routed, false);
         }
     }
 
@@ -155,6 +200,7 @@ impl Session {
             self.peer.stats.messages.add(&tally);
             self.peer.vhost.stats.messages.add(&tally);
         }
+        self.peer.node.stats().traffic.add(&mut self.uncounted);
     }
 
     /// So much was read from the socket.

@@ -75,9 +75,12 @@ impl Session {
                 continue;
             };
             let was_owed = consumer.owed;
+            let first = channel.last_tag + 1;
+            let mut arrived = None;
             let mut counted = Messages::default();
             for Delivery { entry: Entry { seq, message, redelivered, returns, .. }, .. } in run {
                 channel.last_tag += 1;
+                arrived.get_or_insert(message.arrived());
                 counted.count_delivery(consumer.no_ack, redelivered);
                 if !consumer.no_ack {
                     let held = Held { queue: slot, consumer: number, seq, returns };
@@ -101,6 +104,16 @@ impl Session {
             }
             channel.stats.messages.add(&counted);
             self.tally += counted;
+            if queue.is_quorum() {
+                self.uncounted.quorum += counted;
+            }
+            if let Some(arrived) = arrived {
+                let now = self.peer.node.now_ms();
+                self.peer.node.stats().traffic.waited.note(now.saturating_sub(arrived));
+                if !consumer.no_ack {
+                    channel.time(first, now);
+                }
+            }
             let worth_telling = u64::from(consumer.window) / 4;
             if was_owed < worth_telling && consumer.owed >= worth_telling {
                 self.creditors.push(number);

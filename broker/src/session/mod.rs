@@ -45,7 +45,7 @@ use crate::node::{Node, Place};
 use crate::out::Out;
 use crate::queue::state::{Command, ConsumerKey};
 use crate::queue::{Queue, Receipt};
-use crate::stats::{ConnectionStats, Messages};
+use crate::stats::{ConnectionStats, Messages, Uncounted};
 use crate::vhost::Vhost;
 use channel::Channel;
 use gather::Gather;
@@ -122,6 +122,8 @@ pub struct Session {
     allowed: Allowed,
     /// What the virtual host does not know yet of what was counted.
     tally: Messages<u64>,
+    /// What the broker does not know yet.
+    uncounted: Uncounted,
     /// When what is taken in now has arrived, ms since 1970.
     now: u64,
 }
@@ -147,6 +149,7 @@ impl Session {
             has_published: false,
             allowed: Allowed::default(),
             tally: Messages::default(),
+            uncounted: Uncounted::default(),
             now: 0,
         }
     }
@@ -255,6 +258,7 @@ impl Session {
     fn release_channel(&mut self, number: u16, out: &mut Out) {
         self.serve_queues();
         self.count_published(number);
+        self.publishes_no_more(number);
         self.stop_replies(number);
         let Some(channel) = self.channel_mut(number) else { return };
         let consumers: Vec<u32> = std::mem::take(&mut channel.consumers).into_values().collect();

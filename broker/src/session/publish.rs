@@ -51,6 +51,7 @@ impl Session {
         let known_route = cached && !marks.extra_keys && !(mandatory && queues.is_empty());
         let lost = queues.is_empty().then_some(Lost::Dropped);
         let message = channel.builder.finish();
+        self.uncounted.body(message.body_len() as u64);
         if known_route && marks.validate {
             self.validate(&message)?;
         }

@@ -6,11 +6,13 @@
 
 mod counter;
 mod messages;
+pub mod traffic;
 
 use std::sync::Arc;
 
 pub use counter::{Counter, Gauge, Shared};
 pub use messages::Messages;
+pub use traffic::{Traffic, Uncounted};
 
 /// What a channel has done. One thread at a time writes.
 #[derive(Debug, Default)]
@@ -65,6 +67,10 @@ pub struct Totals {
     pub unacked: Gauge,
     /// Consumers.
     pub consumers: Gauge,
+    /// Octets of the bodies that wait.
+    pub ready_bytes: Gauge,
+    /// Octets of the bodies that consumers hold.
+    pub unacked_bytes: Gauge,
 }
 
 /// Comings and goings since the broker's start, and what virtual hosts did that are gone.
@@ -86,6 +92,8 @@ pub struct NodeStats {
     pub queue_deleted: Shared,
     /// Messages of virtual hosts that were deleted.
     pub gone: Messages<Shared>,
+    /// What is counted of the whole only.
+    pub traffic: Traffic,
 }
 
 impl NodeStats {

@@ -113,6 +113,7 @@ impl Link {
         now: u64,
     ) -> Result<(), Stop> {
         let Login::Asked(who) = std::mem::take(&mut self.login) else { return Ok(()) };
+        self.node.stats().traffic.amqp_logins.note(judged.is_err());
         let failures = self.node.access().failures();
         let wait = failures.note(self.from, &who.user, judged.is_err(), now);
         self.login = Login::Held(now + wait, who, judged.map(Box::new));

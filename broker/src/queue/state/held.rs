@@ -6,6 +6,12 @@ use super::Seq;
 use super::place::level_of;
 use crate::window::Window;
 
+/// Something that is as heavy as it says.
+pub trait Weight {
+    /// How heavy.
+    fn weight(&self) -> u64;
+}
+
 /// Values under positions; the positions of one level ascend, mostly, as they are inserted.
 #[derive(Debug)]
 pub struct Held<T> {
@@ -13,18 +19,24 @@ pub struct Held<T> {
     /// The levels above, as far as there ever was a value.
     others: Vec<Window<T>>,
     in_others: usize,
+    weight: u64,
 }
 
 impl<T> Default for Held<T> {
     fn default() -> Self {
-        Self { lowest: Window::default(), others: Vec::new(), in_others: 0 }
+        Self { lowest: Window::default(), others: Vec::new(), in_others: 0, weight: 0 }
     }
 }
 
-impl<T> Held<T> {
+impl<T: Weight> Held<T> {
     /// How many values it holds.
     pub fn len(&self) -> usize {
         self.lowest.len() + self.in_others
+    }
+
+    /// How heavy all of them are.
+    pub fn weight(&self) -> u64 {
+        self.weight
     }
 
     fn change<R>(&mut self, level: u8, change: impl FnOnce(&mut Window<T>) -> R) -> R {
@@ -41,14 +53,17 @@ impl<T> Held<T> {
         result
     }
 
-    /// Adds a value.
+    /// Adds a value under a position that has none.
     pub fn insert(&mut self, seq: Seq, value: T) {
+        self.weight += value.weight();
         self.change(level_of(seq), |window| window.insert(seq, value));
     }
 
     /// Takes a value out.
     pub fn remove(&mut self, seq: Seq) -> Option<T> {
-        self.change(level_of(seq), |window| window.remove(seq))
+        let removed = self.change(level_of(seq), |window| window.remove(seq))?;
+        self.weight -= removed.weight();
+        Some(removed)
     }
 
     /// Whether there is a value under a position.
@@ -62,6 +77,8 @@ impl<T> Held<T> {
 
     /// Takes out all values in a range of positions of one level, ascending.
     pub fn remove_range(&mut self, range: RangeInclusive<Seq>) -> Vec<(Seq, T)> {
-        self.change(level_of(*range.start()), |window| window.remove_range(range))
+        let removed = self.change(level_of(*range.start()), |window| window.remove_range(range));
+        self.weight -= removed.iter().map(|(_, value)| value.weight()).sum::<u64>();
+        removed
     }
 }

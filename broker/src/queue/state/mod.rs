@@ -48,7 +48,7 @@ use crate::stats::Messages;
 use consumers::{Consumers, Slot};
 use deadlines::Deadlines;
 use flow::Flow;
-use held::Held;
+use held::{Held, Weight};
 use levels::Levels;
 use place::{keys_in_store, level_in_store};
 use schedule::Schedule;
@@ -69,6 +69,8 @@ pub struct Counts {
     pub consumers: usize,
     /// Octets of the bodies that wait.
     pub ready_bytes: u64,
+    /// Octets of the bodies that consumers hold.
+    pub unacked_bytes: u64,
     /// Messages that are not ready before their time.
     pub scheduled: usize,
 }
@@ -92,6 +94,12 @@ struct Unacked {
     consumer: Option<Slot>,
     returns: u32,
     stored: bool,
+}
+
+impl Weight for Unacked {
+    fn weight(&self) -> u64 {
+        self.message.body_len() as u64
+    }
 }
 
 impl Unacked {
@@ -254,6 +262,7 @@ impl State {
             unacked: self.unacked.len(),
             consumers: self.consumers.len(),
             ready_bytes: self.ready.bytes(),
+            unacked_bytes: self.unacked.weight(),
             scheduled: self.scheduled(),
         }
     }
