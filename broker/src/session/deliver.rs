@@ -23,6 +23,7 @@ impl Session {
             match mail {
                 // A mailbox that was closed meanwhile has no link that would care.
                 Mail::Close(_)
+            | Mail::Channels(_)
                 | Mail::UserGone(_)
                 | Mail::Judged(_)
                 | Mail::Alarm
@@ -46,6 +47,7 @@ impl Session {
                 self.deliver_reply(channel, &key, &message, out);
             }
             Mail::Close(_)
+            | Mail::Channels(_)
             | Mail::UserGone(_)
             | Mail::Judged(_)
             | Mail::Alarm
