@@ -23,7 +23,7 @@ impl Session {
             match mail {
                 // A mailbox that was closed meanwhile has no link that would care.
                 Mail::Close(_)
-            | Mail::Channels(_)
+                | Mail::Channels(_)
                 | Mail::UserGone(_)
                 | Mail::Judged(_)
                 | Mail::Alarm

@@ -9,10 +9,10 @@ use tokio::runtime::Handle;
 use std::sync::Arc;
 
 use super::{Link, Phase, Stop};
-use crate::connection::Open;
 use crate::access::password::Secret;
 use crate::access::sasl::Mechanism;
 use crate::access::{Answer, Attempt, Identity, Refused};
+use crate::connection::Open;
 use crate::error::Refusal;
 use crate::mailbox::Mail;
 use crate::session::{Peer, Session};
