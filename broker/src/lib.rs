@@ -38,6 +38,7 @@ pub mod server;
 pub mod session;
 #[cfg(test)]
 mod simulation;
+pub mod stats;
 pub mod store_cli;
 pub mod stores;
 pub mod tls;

@@ -30,6 +30,7 @@ use crate::queue::load::Loader;
 use crate::queue::state::Command;
 use crate::queue::timers::Timers;
 use crate::routing::QueueId;
+use crate::stats::NodeStats;
 use crate::stores::Stores;
 pub use entrance::Place;
 use lepus_protocol::reply::ReplyCode;
@@ -61,6 +62,7 @@ pub struct Node {
     events: Events,
     clock: Clock,
     access: Arc<Access>,
+    stats: NodeStats,
 }
 
 impl Node {
@@ -94,6 +96,7 @@ impl Node {
             reply_consumers: DashMap::new(),
             connections: AtomicU64::new(0),
             alarms: Alarms::default(),
+            stats: NodeStats::default(),
         })
     }
 
@@ -117,6 +120,11 @@ impl Node {
     /// Users and what they may do.
     pub fn access(&self) -> &Arc<Access> {
         &self.access
+    }
+
+    /// What came and went.
+    pub fn stats(&self) -> &NodeStats {
+        &self.stats
     }
 
     /// Its settings as they are now; not to be kept.
@@ -233,13 +241,16 @@ impl Node {
         let id = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let mailbox = Arc::new(Mailbox::default());
         self.mailboxes.insert(id, mailbox.clone());
+        self.stats.connection_created.add(1);
         (id, mailbox)
     }
 
     /// Forgets a connection.
     pub fn disconnect(&self, connection: u64) {
         self.closed(connection);
-        self.mailboxes.remove(&connection);
+        if self.mailboxes.remove(&connection).is_some() {
+            self.stats.connection_closed.add(1);
+        }
     }
 
     /// A connection's mailbox.

@@ -138,6 +138,9 @@ impl<S: Transport> Driver<S> {
         for mail in letters.drain(..) {
             self.link.mail(mail, now);
         }
+        if any {
+            self.link.end_of_mail();
+        }
         self.letters = letters;
         any
     }
@@ -153,7 +156,7 @@ impl<S: Transport> Driver<S> {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(octets)) if octets > 0 => {
                     self.link.out.advance(octets);
-                    self.link.wrote(unread, now);
+                    self.link.wrote(octets, unread, now);
                 }
                 Poll::Ready(_) => return Err(Gone),
             }
@@ -198,6 +201,7 @@ impl<S: Transport> Driver<S> {
                 Poll::Ready(Ok(octets)) if octets > 0 => octets,
                 Poll::Ready(_) => return Err(Gone),
             };
+            self.link.count_read(octets);
             let backlog = self.give(scratch.get(..carried + octets).unwrap_or_default(), now);
             self.streamed += octets;
             if self.streamed >= STREAMING {
@@ -218,6 +222,7 @@ impl<S: Transport> Driver<S> {
             None => Ok(None),
             Some(Ok(0)) => Err(Gone),
             Some(Ok(octets)) => {
+                self.link.count_read(octets);
                 self.between_bodies = true;
                 self.streamed += octets;
                 Ok(Some(true))

@@ -32,6 +32,7 @@ use crate::mailbox::{Mail, Mailbox};
 use crate::node::Node;
 use crate::out::Out;
 use crate::session::{Session, reply_text, short, undecodable};
+use crate::stats::ConnectionStats;
 use login::Login;
 use pieces::{channel_of, out_of_state, unexpected_frame};
 
@@ -60,6 +61,7 @@ pub struct Link {
     from: IpAddr,
     /// What operators are told of it.
     facts: Arc<Facts>,
+    stats: Arc<ConnectionStats>,
     phase: Phase,
     decoder: Decoder,
     /// What is owed to the peer.
@@ -110,6 +112,7 @@ impl Link {
             mailbox,
             from,
             facts: Arc::new(Facts::new(from, now)),
+            stats: Arc::default(),
             phase: Phase::Header,
             decoder: Decoder::new(FRAME_MAX_BEFORE_TUNE),
             out: Out::default(),
@@ -316,9 +319,30 @@ impl Link {
         }
     }
 
-    /// Something was written. Where the peer was `unread` for being owed too much, that it takes
+    /// So many octets were read.
+    pub fn count_read(&self, octets: usize) {
+        self.stats.recv_cnt.add(1);
+        self.stats.recv_oct.add(octets as u64);
+        if let Phase::Running(session) = &self.phase {
+            session.count_read(octets as u64);
+        }
+    }
+
+    /// All mail was taken.
+    pub fn end_of_mail(&mut self) {
+        if let Phase::Running(session) = &mut self.phase {
+            session.flush_counts();
+        }
+    }
+
+    /// Octets were written. Where the peer was `unread` for being owed too much, that it takes
     /// some is its sign of life.
-    pub fn wrote(&mut self, unread: bool, now: u64) {
+    pub fn wrote(&mut self, octets: usize, unread: bool, now: u64) {
+        self.stats.send_cnt.add(1);
+        self.stats.send_oct.add(octets as u64);
+        if let Phase::Running(session) = &self.phase {
+            session.count_written(octets as u64);
+        }
         self.heartbeat.sent(now);
         if unread {
             self.heartbeat.received(now);

@@ -1,17 +1,19 @@
 //! An open connection, as others see it: what it is, and whom to ask what it does.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lepus_protocol::handshake::Tuning;
+use lepus_protocol::reply::ReplyCode;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::facts::Facts;
 use crate::error::Refusal;
 use crate::mailbox::{Mail, Mailbox};
 use crate::session::seen::ChannelSeen;
+use crate::stats::{ChannelStats, ConnectionStats};
 use crate::vhost::Vhost;
-use lepus_protocol::reply::ReplyCode;
 
 /// For how long after its client was last held back a connection counts as one in flow, milliseconds.
 const FLOW: u64 = 1_000;
@@ -28,8 +30,11 @@ pub struct Open {
     pub vhost: Arc<Vhost>,
     /// What was negotiated.
     pub tuning: Tuning,
+    /// What goes over it.
+    pub stats: Arc<ConnectionStats>,
     mailbox: Arc<Mailbox>,
-    channels: AtomicU16,
+    /// The channels by number.
+    channels: Mutex<Vec<(u16, Arc<ChannelStats>)>>,
     blocked: AtomicBool,
     held_back: AtomicU64,
 }
@@ -42,20 +47,31 @@ impl Open {
         user: String,
         vhost: Arc<Vhost>,
         tuning: Tuning,
+        stats: Arc<ConnectionStats>,
     ) -> Self {
-        let (channels, blocked) = (AtomicU16::new(0), AtomicBool::new(false));
+        let (channels, blocked) = (Mutex::default(), AtomicBool::new(false));
         let held_back = AtomicU64::new(0);
-        Self { id, facts, user, vhost, tuning, mailbox, channels, blocked, held_back }
+        Self { id, facts, user, vhost, tuning, stats, mailbox, channels, blocked, held_back }
     }
 
     /// How many channels it has.
-    pub fn channel_count(&self) -> u16 {
-        self.channels.load(Ordering::Relaxed)
+    pub fn channel_count(&self) -> usize {
+        self.channels.lock().len()
     }
 
-    /// A channel has come, or is gone.
-    pub fn set_channel_count(&self, count: usize) {
-        self.channels.store(count as u16, Ordering::Relaxed);
+    /// What its channels have done.
+    pub fn channel_stats(&self) -> Vec<Arc<ChannelStats>> {
+        self.channels.lock().iter().map(|(_, stats)| stats.clone()).collect()
+    }
+
+    /// A channel has come.
+    pub fn channel_opened(&self, number: u16, stats: Arc<ChannelStats>) {
+        self.channels.lock().push((number, stats));
+    }
+
+    /// A channel is gone.
+    pub fn channel_closed(&self, number: u16) {
+        self.channels.lock().retain(|(open, _)| *open != number);
     }
 
     /// It has published under an alarm and is not read until that ends.

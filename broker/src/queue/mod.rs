@@ -28,6 +28,7 @@ use parking_lot::Mutex;
 use crate::mailbox::Mail;
 use crate::message::Message;
 use crate::node::Node;
+use crate::stats::{Messages, Totals};
 use crate::topology::QueueRecord;
 use crate::topology::arguments::is_quorum;
 pub use receipt::{Fate, Receipt, Transaction};
@@ -54,6 +55,8 @@ pub struct Queue {
     /// Publishes may be refused by the queue.
     refuses: AtomicBool,
     is_quorum: bool,
+    /// Of its virtual host.
+    totals: Arc<Totals>,
 }
 
 struct Inner {
@@ -66,6 +69,8 @@ struct Inner {
     open: Vec<Arc<Transaction>>,
     /// A thread is carrying out effects and will carry out those that come meanwhile.
     busy: bool,
+    /// What is among [`Queue::totals`].
+    counted: Counts,
 }
 
 impl std::fmt::Debug for Queue {
@@ -75,12 +80,14 @@ impl std::fmt::Debug for Queue {
 }
 
 impl Queue {
-    /// A queue with what the store has of each of its levels, the lowest first.
+    /// A queue with what the store has of each of its levels, the lowest first. What it has counts among
+    /// `totals`.
     pub fn new(
         node: Arc<Node>,
         vhost: Arc<str>,
         record: Arc<QueueRecord>,
         past: &[Past],
+        totals: Arc<Totals>,
     ) -> Arc<Self> {
         let config = Config {
             auto_delete: record.spec.auto_delete,
@@ -97,6 +104,7 @@ impl Queue {
             moves: Vec::new(),
             open: Vec::new(),
             busy: false,
+            counted: Counts::default(),
         };
         let (backlog, has_consumers) = (AtomicUsize::new(0), AtomicBool::new(false));
         let timer = AtomicU64::new(u64::MAX);
@@ -112,8 +120,12 @@ impl Queue {
             timer,
             refuses,
             is_quorum,
+            totals,
         });
-        let due = queue.inner.lock().state.next_due();
+        let mut inner = queue.inner.lock();
+        queue.count(&mut inner);
+        let due = inner.state.next_due();
+        drop(inner);
         queue.set_timer(due);
         queue
     }
@@ -199,10 +211,7 @@ impl Queue {
             inner.open.retain(|tx| !tx.is_done());
             inner.open.push(tx.clone());
         }
-        let counts = inner.state.counts();
-        let octets = counts.ready * DELIVERY_COST as usize + counts.ready_bytes as usize;
-        self.backlog.store(octets, Ordering::Relaxed);
-        self.has_consumers.store(counts.consumers > 0, Ordering::Relaxed);
+        self.count(&mut inner);
         self.set_timer(inner.state.next_due());
         if inner.busy || (inner.effects.is_empty() && inner.writes.is_empty()) {
             return outcome;
@@ -219,6 +228,23 @@ impl Queue {
         }
         inner.busy = false;
         outcome
+    }
+
+    /// Has others know what there is, after a change.
+    fn count(&self, inner: &mut Inner) {
+        let counts = inner.state.counts();
+        let octets = counts.ready * DELIVERY_COST as usize + counts.ready_bytes as usize;
+        self.backlog.store(octets, Ordering::Relaxed);
+        self.has_consumers.store(counts.consumers > 0, Ordering::Relaxed);
+        let before = std::mem::replace(&mut inner.counted, counts);
+        self.totals.ready.exchange(before.ready, counts.ready);
+        self.totals.unacked.exchange(before.unacked, counts.unacked);
+        self.totals.consumers.exchange(before.consumers, counts.consumers);
+    }
+
+    /// What it has done since it came to be, or the broker was started.
+    pub fn stats(&self) -> Messages<u64> {
+        self.inner.lock().state.stats()
     }
 
     /// Counts as of now.

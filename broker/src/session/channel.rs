@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::confirms::Confirms;
+use super::count::Published;
 use super::tx::Tx;
 use crate::message::Builder;
 use crate::queue::Queue;
+use crate::stats::ChannelStats;
 use crate::window::Window;
 
 /// A channel.
@@ -40,6 +42,10 @@ pub struct Channel {
     pub last_queue: Option<String>,
     /// The consumer of amq.rabbitmq.reply-to.
     pub reply_consumer: Option<ReplyConsumer>,
+    /// What it has done.
+    pub stats: Arc<ChannelStats>,
+    /// What of that is not counted yet.
+    pub published: Published,
 }
 
 /// How far a content has arrived.

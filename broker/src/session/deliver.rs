@@ -14,6 +14,7 @@ use crate::message::Message;
 use crate::out::Out;
 use crate::queue::state::{Command, ConsumerKey, Delivery, Entry, delivery_cost};
 use crate::queue::{Queue, undo_command};
+use crate::stats::Messages;
 
 impl Session {
     /// Takes the mail that has come, but for what is the link's affair.
@@ -76,21 +77,23 @@ impl Session {
                 continue;
             };
             let was_owed = consumer.owed;
+            let mut counted = Messages::default();
             for Delivery { entry: Entry { seq, message, redelivered, returns, .. }, .. } in run {
                 channel.last_tag += 1;
+                counted.count_delivery(consumer.no_ack, redelivered);
                 if !consumer.no_ack {
                     let held = Held { queue: slot, consumer: number, seq, returns };
                     channel.unacked.insert(channel.last_tag, held);
                 }
                 consumer.granted = consumer.granted.saturating_sub(1);
                 consumer.owed += u64::from(delivery_cost(&message));
-                let counted = (returns > 0).then(|| envelope::counted(&message, returns));
+                let rewritten = (returns > 0).then(|| envelope::counted(&message, returns));
                 let delivery = Deliver {
                     consumer_tag: consumer.tag.as_str().as_bytes(),
                     delivery_tag: channel.last_tag,
                     redelivered,
                     route: message.route(),
-                    header: counted.as_deref().unwrap_or(message.header()),
+                    header: rewritten.as_deref().unwrap_or(message.header()),
                 };
                 encode::deliver(out.tail(), consumer.channel, &delivery);
                 out.body(consumer.channel, &message, frame_max);
@@ -98,6 +101,8 @@ impl Session {
                     traced.push((consumer.channel, message, redelivered));
                 }
             }
+            channel.stats.messages.add(&counted);
+            self.tally += counted;
             let worth_telling = u64::from(consumer.window) / 4;
             if was_owed < worth_telling && consumer.owed >= worth_telling {
                 self.creditors.push(number);

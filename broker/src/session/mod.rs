@@ -8,6 +8,7 @@ mod channel;
 mod confirms;
 mod consume;
 mod content;
+mod count;
 mod deliver;
 mod exchange_methods;
 mod gather;
@@ -46,6 +47,7 @@ use crate::node::{Node, Place};
 use crate::out::Out;
 use crate::queue::state::{Command, ConsumerKey};
 use crate::queue::{Queue, Receipt};
+use crate::stats::{ConnectionStats, Messages};
 use crate::vhost::Vhost;
 use channel::Channel;
 use gather::Gather;
@@ -70,6 +72,8 @@ pub struct Peer {
     pub name: String,
     /// The connection's mailbox.
     pub mailbox: Arc<Mailbox>,
+    /// What goes over the connection.
+    pub stats: Arc<ConnectionStats>,
     /// The authenticated user.
     pub user: String,
     /// What the user may do.
@@ -122,6 +126,8 @@ pub struct Session {
     backlog: usize,
     has_published: bool,
     allowed: Allowed,
+    /// What the virtual host does not know yet of what was counted.
+    tally: Messages<u64>,
     /// When what is taken in now has arrived, ms since 1970.
     now: u64,
 }
@@ -146,6 +152,7 @@ impl Session {
             backlog: 0,
             has_published: false,
             allowed: Allowed::default(),
+            tally: Messages::default(),
             now: 0,
         }
     }
@@ -187,6 +194,7 @@ impl Session {
     pub fn flush(&mut self, out: &mut Out) -> usize {
         self.serve_queues();
         self.confirm_published(out);
+        self.flush_counts();
         std::mem::take(&mut self.backlog)
     }
 
@@ -208,6 +216,7 @@ impl Session {
         for mail in self.peer.mailbox.close() {
             self.mail(mail, out);
         }
+        self.flush_counts();
         let connection = self.peer.connection;
         for queue in self.peer.vhost.read(|topology| topology.owned_by(connection)) {
             self.peer.vhost.delete_queue(&self.peer.node, &queue, false, false);
@@ -229,9 +238,10 @@ impl Session {
             self.channels.resize_with(at + 1, || None);
         }
         let Some(place @ None) = self.channels.get_mut(at) else { return false };
-        *place = Some(Box::default());
+        let channel = Box::<Channel>::default();
+        self.peer.open.channel_opened(number, channel.stats.clone());
+        *place = Some(channel);
         self.open_channels += 1;
-        self.peer.open.set_channel_count(self.open_channels);
         true
     }
 
@@ -242,8 +252,8 @@ impl Session {
             && place.take().is_some()
         {
             self.open_channels -= 1;
-            self.peer.open.set_channel_count(self.open_channels);
             self.peer.place.close_channel();
+            self.peer.open.channel_closed(number);
             self.tell_channel_closed(number);
         }
     }
@@ -258,6 +268,7 @@ impl Session {
 
     fn release_channel(&mut self, number: u16, out: &mut Out) {
         self.serve_queues();
+        self.count_published(number);
         self.stop_replies(number);
         let Some(channel) = self.channel_mut(number) else { return };
         let consumers: Vec<u32> = std::mem::take(&mut channel.consumers).into_values().collect();
@@ -309,7 +320,8 @@ impl Session {
         self.flush(out);
         self.release_channel(number, out);
         if let Some(channel) = self.channel_mut(number) {
-            *channel = Channel { closing: true, ..Channel::default() };
+            let stats = channel.stats.clone();
+            *channel = Channel { closing: true, stats, ..Channel::default() };
         }
         let close = amqp_channel::Close {
             reply_code: refusal.code.code(),

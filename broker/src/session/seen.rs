@@ -8,6 +8,7 @@ use super::channel::Channel;
 use super::{Consumer, Session};
 use crate::queue::Queue;
 use crate::queue::state::ConsumerKey;
+use crate::stats::ChannelStats;
 
 /// A channel at some moment.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct ChannelSeen {
     pub uncommitted: usize,
     /// Verdicts that wait for tx.commit.
     pub acks_uncommitted: usize,
+    /// What it has done.
+    pub stats: Arc<ChannelStats>,
     /// Its consumers of queues.
     pub consumers: Vec<ConsumerSeen>,
 }
@@ -75,6 +78,7 @@ impl Session {
             unconfirmed: channel.confirm.as_ref().map_or(0, |confirms| confirms.due()),
             uncommitted: tx.map_or(0, |tx| tx.published()),
             acks_uncommitted: tx.map_or(0, |tx| tx.settled().count()),
+            stats: channel.stats.clone(),
             consumers: consumers.collect(),
         }
     }

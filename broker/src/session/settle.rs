@@ -53,6 +53,9 @@ impl Session {
 
     /// Hands one verdict to its queue, with the next ones.
     pub(super) fn settle_one(&mut self, number: u16, held: Held, verdict: Verdict) {
+        if verdict == Verdict::Ack {
+            self.count_ack(number);
+        }
         if let Some(queue) = self.queues.get(held.queue) {
             self.gather.settle(queue, verdict, &held);
         }

@@ -9,13 +9,14 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::{MESSAGES, Reply, Routes, connections, consumers, counters, idle_process, ok};
+use super::{Reply, Routes, connections, consumers, idle_process, ok};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
 use crate::admin::query::Item;
 use crate::connection::Open;
 use crate::node::Node;
 use crate::session::seen::ChannelSeen;
+use crate::stats::Messages;
 
 /// How long all of them together may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -84,6 +85,28 @@ pub(super) async fn of(node: &Node, connections: Vec<Arc<Open>>) -> Vec<Seen> {
     seen
 }
 
+/// What messages were counted, by RabbitMQ's names.
+fn message_stats(counted: &Messages<u64>) -> Value {
+    let counted = [
+        ("ack", counted.ack),
+        ("confirm", counted.confirm),
+        ("deliver", counted.deliver),
+        ("deliver_get", counted.deliver_get()),
+        ("deliver_no_ack", counted.deliver_no_ack),
+        ("drop_unroutable", counted.drop_unroutable),
+        ("get", counted.get),
+        ("get_empty", counted.get_empty),
+        ("get_no_ack", counted.get_no_ack),
+        ("publish", counted.publish),
+        ("redeliver", counted.redeliver),
+        ("return_unroutable", counted.return_unroutable),
+    ];
+    let with_rates = counted.into_iter().flat_map(|(name, count)| {
+        [(name.to_owned(), json!(count)), (format!("{name}_details"), json!({"rate": 0.0}))]
+    });
+    Value::Object(with_rates.collect())
+}
+
 /// RabbitMQ's name of a channel.
 pub(super) fn name(open: &Open, number: u16) -> String {
     format!("{} ({number})", open.facts.name())
@@ -136,6 +159,6 @@ fn show(Seen { open, channel, name, state }: &Seen) -> Value {
         "messages_uncommitted": channel.uncommitted,
         "acks_uncommitted": channel.acks_uncommitted,
         "pending_raft_commands": 0,
-        "message_stats": counters(&MESSAGES),
+        "message_stats": message_stats(&channel.stats.messages.get()),
     }))
 }

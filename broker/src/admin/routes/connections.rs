@@ -176,6 +176,17 @@ fn show(Seen { open, name, state }: &Seen) -> Value {
     for (field, text) in facts.tls_texts() {
         shown[field] = text.into();
     }
+    let stats = &open.stats;
+    for (field, count) in [
+        ("recv_oct", &stats.recv_oct),
+        ("recv_cnt", &stats.recv_cnt),
+        ("send_oct", &stats.send_oct),
+        ("send_cnt", &stats.send_cnt),
+    ] {
+        shown[field] = count.get().into();
+    }
+    shown["recv_oct_details"] = json!({"rate": 0.0});
+    shown["send_oct_details"] = json!({"rate": 0.0});
     if let Some(name) = facts.provided_name() {
         shown["user_provided_name"] = name.into();
     }

@@ -170,6 +170,7 @@ impl Link {
             self.user.clone(),
             place.vhost().clone(),
             self.tuning,
+            self.stats.clone(),
         ));
         self.node.opened(open.clone());
         self.facts.tell_created(&self.node, self.connection, whose, self.tuning);
@@ -181,6 +182,7 @@ impl Link {
             connection: self.connection,
             open,
             mailbox: self.mailbox.clone(),
+            stats: self.stats.clone(),
             user: self.user.clone(),
             identity,
             tuning: self.tuning,

@@ -24,6 +24,7 @@ mod settle;
 mod single;
 mod spans;
 mod strays;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 use lepus_storage::{Op, QueueId};
 
 use crate::message::Message;
+use crate::stats::Messages;
 use consumers::{Consumers, Slot};
 use deadlines::Deadlines;
 use flow::Flow;
@@ -51,6 +53,7 @@ use levels::Levels;
 use place::{keys_in_store, level_in_store};
 use schedule::Schedule;
 pub use spans::Spans;
+use tally::Tally;
 pub use turns::{Priorities, PriorityMode};
 use unique::Keys;
 pub use unique::Known;
@@ -124,6 +127,7 @@ pub struct State {
     head_octets: usize,
     /// When the queue was last used other than by publishing, in ms since 1970.
     last_used: u64,
+    tally: Tally,
 }
 
 impl State {
@@ -140,6 +144,7 @@ impl State {
             held_until: 0,
             head_octets: 1,
             last_used: now,
+            tally: Tally::default(),
             ready: Levels::new(config.durable.is_some(), config.priorities, past),
             unacked: Held::default(),
             deadlines: Deadlines::default(),
@@ -167,7 +172,10 @@ impl State {
 
     fn answer(&mut self, now: u64, command: Command, effects: &mut Effects) -> Outcome {
         match command {
-            Command::Publish(messages) => self.publish(now, messages, effects),
+            Command::Publish(messages) => {
+                self.tally.publish(messages.len());
+                self.publish(now, messages, effects)
+            }
             Command::Get { no_ack, connection } => {
                 self.last_used = now;
                 self.get(now, no_ack, connection, effects)
@@ -248,6 +256,11 @@ impl State {
             ready_bytes: self.ready.bytes(),
             scheduled: self.scheduled(),
         }
+    }
+
+    /// What it has done.
+    pub fn stats(&self) -> Messages<u64> {
+        self.tally.messages()
     }
 
     /// Its consumers, by key.
