@@ -8,7 +8,7 @@ use axum::extract::Path;
 use axum::routing::{delete, get};
 use serde_json::{Value, json};
 
-use super::{Reply, Routes, counters, done, ok, put};
+use super::{Reply, Routes, consumers, counters, done, ok, put};
 use crate::access::{Kind, Resource};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
@@ -43,10 +43,28 @@ async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
 
 async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Reply {
     let vhost = caller.vhost(&vhost)?;
-    let mut queue = see(&vhost, Some(&name)).pop().ok_or_else(Fault::unknown)?.show();
+    let seen = see(&vhost, Some(&name)).pop().ok_or_else(Fault::unknown)?;
+    let consumers = consumers::of_queue(caller.node(), &seen.queue).await;
+    let owner = owner(caller.node(), &seen.queue);
+    let mut queue = seen.show();
+    queue["consumer_details"] = consumers;
+    if let Some(owner) = owner {
+        queue["owner_pid_details"] = owner;
+    }
     queue["incoming"] = json!([]);
     queue["deliveries"] = json!([]);
     ok(caller.view.one(queue))
+}
+
+/// Whose an exclusive queue is.
+fn owner(node: &Node, queue: &Queue) -> Option<Value> {
+    let open = node.connection(queue.record.spec.owner?)?;
+    let (peer, _) = open.facts.ends();
+    Some(json!({
+        "name": open.facts.name(),
+        "peer_host": peer.ip().to_canonical().to_string(),
+        "peer_port": peer.port(),
+    }))
 }
 
 /// A queue with the policies that count for it.
