@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::HeaderValue;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::task::block_in_place;
@@ -125,6 +127,31 @@ async fn log_in(node: &Node, attempt: &Attempt, from: IpAddr) -> Result<Identity
     })
 }
 
+/// Refuses who may not see what happens in the broker.
+pub(crate) async fn must_monitor(
+    node: &Arc<Node>,
+    login: Option<&HeaderValue>,
+    from: IpAddr,
+) -> Result<(), Response> {
+    let judged = async {
+        let attempt = login.map(|header| attempt(header.as_bytes())).ok_or_else(Fault::no_login)?;
+        let attempt = attempt.ok_or_else(Fault::login_failed)?;
+        let identity = log_in(node, &attempt, from).await?;
+        match allows(&identity, Tag::Monitoring) {
+            true => Ok(()),
+            false => Err(Fault::not_authorised(Tag::Monitoring.refusal())),
+        }
+    };
+    judged.await.map_err(Fault::into_response)
+}
+
+/// Whether a user's tags allow something.
+fn allows(identity: &Identity, tag: Tag) -> bool {
+    let tags = identity.tags.iter();
+    let known = tags.filter_map(|name| Tag::ALL.into_iter().find(|tag| tag.name() == name));
+    known.into_iter().any(|own| own.allows(tag))
+}
+
 impl Caller {
     /// The broker.
     pub fn node(&self) -> &Arc<Node> {
@@ -158,9 +185,7 @@ impl Caller {
 
     /// Whether the user's tags allow something.
     pub fn is(&self, tag: Tag) -> bool {
-        let tags = self.identity.tags.iter();
-        let known = tags.filter_map(|name| Tag::ALL.into_iter().find(|tag| tag.name() == name));
-        known.into_iter().any(|own| own.allows(tag))
+        allows(&self.identity, tag)
     }
 
     /// Refuses users whose tags do not allow it.

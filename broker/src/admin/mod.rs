@@ -22,6 +22,7 @@ use axum::response::{IntoResponse, Response};
 use crate::config::Config;
 use crate::http::{Listener, Server};
 use crate::node::Node;
+pub(crate) use auth::must_monitor;
 use error::Fault;
 
 /// Threads for all requests.

@@ -238,7 +238,7 @@ impl<S: Transport> Driver<S> {
         let pause = pause(backlog);
         self.paused_until = now + pause;
         if pause > 0 {
-            self.link.held_back(now);
+            self.link.held_back(now, pause);
         }
     }
 

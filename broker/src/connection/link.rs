@@ -132,8 +132,11 @@ impl Link {
         Arc::make_mut(&mut self.facts)
     }
 
-    /// The client is left alone for a while, so that its queues get rid of messages.
-    pub fn held_back(&self, now: u64) {
+    /// The client is left alone for so many ms, so that its queues get rid of messages.
+    pub fn held_back(&self, now: u64, pause: u64) {
+        let traffic = &self.node.stats().traffic;
+        traffic.pauses.add(1);
+        traffic.paused_ms.add(pause);
         if let Phase::Running(session) = &self.phase {
             session.seen().hold_back(now);
         }

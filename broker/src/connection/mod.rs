@@ -11,4 +11,4 @@ mod transport;
 
 pub use entry::serve;
 pub use facts::Facts;
-pub use open::Open;
+pub use open::{Open, ask_all};

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use lepus_protocol::handshake::Tuning;
 use lepus_protocol::reply::ReplyCode;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 use super::facts::Facts;
 use crate::error::Refusal;
@@ -17,6 +19,9 @@ use crate::vhost::Vhost;
 
 /// For how long after its client was last held back a connection counts as one in flow, milliseconds.
 const FLOW: u64 = 1_000;
+
+/// How long all that are asked together may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection from connection.open to its end.
 pub struct Open {
@@ -108,4 +113,18 @@ impl Open {
         let forced = Refusal::new(ReplyCode::ConnectionForced, text).without_method();
         let _ = self.mailbox.post(Mail::Close(forced));
     }
+}
+
+/// What connections say of their channels; those that go at this moment say nothing.
+pub async fn ask_all(connections: Vec<Arc<Open>>) -> Vec<(Arc<Open>, ChannelSeen)> {
+    let until = Instant::now() + PATIENCE;
+    let busy = connections.into_iter().filter(|connection| connection.channel_count() > 0);
+    let asked: Vec<_> = busy.map(|connection| (connection.ask(), connection)).collect();
+    let mut all = Vec::new();
+    for (answer, open) in asked {
+        if let Ok(Ok(channels)) = timeout_at(until, answer).await {
+            all.extend(channels.into_iter().map(|channel| (open.clone(), channel)));
+        }
+    }
+    all
 }

@@ -1,11 +1,27 @@
 //! What Prometheus asks for, under the names that RabbitMQ has for it, and whether all is well.
+//!
+//! `/metrics` adds up, `/metrics/per-object` has rows for each queue, connection and channel, and
+//! `/metrics/detailed` those that are asked for.
 
+mod connections;
+mod exchanges;
+mod global;
 mod health;
+mod node;
+mod own;
+mod page;
+mod process;
+mod queues;
+mod rows;
+mod scrape;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Result;
 use axum::Router;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 
 use crate::config::Config;
 use crate::http::{Listener, Server};
@@ -13,6 +29,12 @@ use crate::node::Node;
 
 /// Threads for all requests.
 const THREADS: usize = 1;
+
+/// What requests are answered from.
+struct Metrics {
+    node: Arc<Node>,
+    started: Instant,
+}
 
 /// Takes the ports of the metrics.
 ///
@@ -29,6 +51,10 @@ pub fn listen(config: &Config) -> Result<Vec<Listener>> {
 /// # Errors
 /// There can be no more threads.
 pub fn start(node: Arc<Node>, listeners: Vec<Listener>) -> Result<Server> {
-    let app = Router::new().merge(health::routes()).with_state(node);
+    let metrics = Arc::new(Metrics { node: node.clone(), started: Instant::now() });
+    let compress = CompressionLayer::new().quality(CompressionLevel::Fastest);
+    let app = Router::new()
+        .merge(scrape::routes(&metrics).layer(compress).with_state(metrics))
+        .merge(health::routes().with_state(node));
     Server::start("lepus-metrics", THREADS, listeners, &app)
 }

@@ -3,7 +3,7 @@
 use super::page::Page;
 use super::{Metrics, process};
 use crate::alarm::Alarm;
-use crate::connection::identity::{self, VERSION};
+use crate::connection::identity::VERSION;
 use crate::node::Node;
 use crate::stats::traffic::Logins;
 
@@ -23,7 +23,11 @@ fn churn(page: &mut Page, metrics: &Metrics) {
     let stats = metrics.node.stats();
     let deleted = metrics.node.census().queues_deleted();
     let families = [
-        ("connections_opened_total", "Total number of connections opened", &stats.connection_created),
+        (
+            "connections_opened_total",
+            "Total number of connections opened",
+            &stats.connection_created,
+        ),
         (
             "connections_closed_total",
             "Total number of connections closed or terminated",
@@ -116,7 +120,7 @@ pub(super) fn identity(page: &mut Page, metrics: &Metrics, endpoint: &str) {
             1.0,
         )],
     );
-    let cluster = identity::cluster_name(node);
+    let cluster = node.cluster_name();
     page.gauges(
         "rabbitmq_identity_info",
         "RabbitMQ node & cluster identity info",
@@ -130,6 +134,15 @@ pub(super) fn identity(page: &mut Page, metrics: &Metrics, endpoint: &str) {
             1.0,
         )],
     );
+}
+
+/// Which virtual hosts are up: all that there are.
+pub(super) fn vhosts(page: &mut Page, metrics: &Metrics) {
+    let vhosts = metrics.node.vhosts();
+    let labels: Vec<_> = vhosts.iter().map(|vhost| [("vhost", &*vhost.name)]).collect();
+    let values: Vec<(&[(&str, &str)], f64)> =
+        labels.iter().map(|label| (&label[..], 1.0)).collect();
+    page.gauges("vhost_status", "Whether a given vhost is running", &values);
 }
 
 /// How many there are of what.

@@ -6,7 +6,6 @@ use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
 
-
 /// Names and values.
 pub(super) type Labels<'a> = &'a [(&'static str, &'a str)];
 
@@ -21,6 +20,11 @@ pub(super) struct Page {
 impl Page {
     pub fn new(prefix: &'static str) -> Self {
         Self { text: String::new(), prefix }
+    }
+
+    /// What names of families begin with from now on.
+    pub fn set_prefix(&mut self, prefix: &'static str) {
+        self.prefix = prefix;
     }
 
     /// The text.
@@ -138,7 +142,11 @@ mod tests {
     #[test]
     fn bounds_are_written_as_the_dashboards_have_them() {
         let mut page = Page::new("lepus_");
-        let values = Distribution { bounds: &[100, 1_000_000, 50_000_000], counts: vec![1, 0, 2, 3], sum: 7 };
+        let values = Distribution {
+            bounds: &[100, 1_000_000, 50_000_000],
+            counts: vec![1, 0, 2, 3],
+            sum: 7,
+        };
         page.histogram("size", "Sizes", &[("protocol", "amqp091")], &values, 1.0);
         assert_eq!(
             page.finish(),

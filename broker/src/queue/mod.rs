@@ -250,6 +250,17 @@ impl Queue {
         self.inner.lock().state.stats()
     }
 
+    /// For how many ms its first message has waited, as far as it is in memory.
+    pub fn oldest(&self) -> Option<u64> {
+        let arrived = self.inner.lock().state.first_arrived()?;
+        Some(self.node.now_ms().saturating_sub(arrived))
+    }
+
+    /// The virtual host that it is in.
+    pub fn vhost(&self) -> &str {
+        &self.vhost
+    }
+
     /// Counts as of now.
     pub fn counts(&self) -> Counts {
         self.inner.lock().state.counts()

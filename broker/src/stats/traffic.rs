@@ -30,6 +30,10 @@ pub struct Traffic {
     pub waited: Spread<{ TIMES.len() + 1 }>,
     /// How long consumers held messages before they acknowledged them, ms; a sample.
     pub worked: Spread<{ TIMES.len() + 1 }>,
+    /// How often publishers were not read for a while, so that their queues get rid of messages.
+    pub pauses: Shared,
+    /// For how many ms, all together.
+    pub paused_ms: Shared,
     /// Logins over AMQP.
     pub amqp_logins: Logins,
     /// Logins over HTTP.
@@ -87,6 +91,8 @@ impl Default for Traffic {
             quorum: Messages::default(),
             waited: Spread::new(&TIMES),
             worked: Spread::new(&TIMES),
+            pauses: Shared::default(),
+            paused_ms: Shared::default(),
             amqp_logins: Logins::default(),
             http_logins: Logins::default(),
             dead: Dead::default(),

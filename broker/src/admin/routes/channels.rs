@@ -1,25 +1,20 @@
 //! Channels. Their connections are asked for them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout_at};
 
 use super::{Reply, Routes, connections, consumers, idle_process, ok};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
 use crate::admin::query::Item;
-use crate::connection::Open;
+use crate::connection::{Open, ask_all};
 use crate::node::Node;
 use crate::session::seen::ChannelSeen;
 use crate::stats::Messages;
-
-/// How long all of them together may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn routes() -> Routes {
     Router::new()
@@ -55,24 +50,10 @@ async fn one(caller: Caller, Path(name): Path<String>) -> Reply {
     ok(caller.view.one(shown))
 }
 
-/// What connections say of their channels; those that go at this moment say nothing.
-pub(super) async fn ask(connections: Vec<Arc<Open>>) -> Vec<(Arc<Open>, ChannelSeen)> {
-    let until = Instant::now() + PATIENCE;
-    let busy = connections.into_iter().filter(|connection| connection.channel_count() > 0);
-    let asked: Vec<_> = busy.map(|connection| (connection.ask(), connection)).collect();
-    let mut all = Vec::new();
-    for (answer, open) in asked {
-        if let Ok(Ok(channels)) = timeout_at(until, answer).await {
-            all.extend(channels.into_iter().map(|channel| (open.clone(), channel)));
-        }
-    }
-    all
-}
-
 /// The channels of connections, in RabbitMQ's order.
 pub(super) async fn of(node: &Node, connections: Vec<Arc<Open>>) -> Vec<Seen> {
     let now = node.now_ms();
-    let seen = ask(connections).await.into_iter().map(|(open, channel)| {
+    let seen = ask_all(connections).await.into_iter().map(|(open, channel)| {
         let name = name(&open, channel.number);
         let state = match open.state(false, now) {
             "flow" => "flow",

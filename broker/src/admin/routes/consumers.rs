@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Reply, Routes, channels, connections, ok};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
-use crate::connection::Open;
+use crate::connection::{Open, ask_all};
 use crate::json_table::to_json;
 use crate::node::Node;
 use crate::queue::Queue;
@@ -35,7 +35,7 @@ async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
 
 async fn of(node: &Node, connections: Vec<Arc<Open>>) -> Vec<Value> {
     let mut queues = Queues::default();
-    let channels = channels::ask(connections).await;
+    let channels = ask_all(connections).await;
     let mut shown: Vec<Value> =
         channels.iter().flat_map(|(open, channel)| queues.consumers(node, open, channel)).collect();
     let place = |consumer: &Value| {
@@ -60,7 +60,7 @@ pub(super) async fn of_queue(node: &Node, queue: &Arc<Queue>) -> Value {
     ids.dedup();
     let asked = ids.into_iter().filter_map(|id| node.connection(id)).collect();
     let mut queues = Queues::default();
-    let mut channels = channels::ask(asked).await;
+    let mut channels = ask_all(asked).await;
     for (_, channel) in &mut channels {
         channel.consumers.retain(|consumer| Arc::ptr_eq(&consumer.queue, queue));
     }

@@ -45,9 +45,7 @@ async fn set_cluster_name(caller: Caller, input: Input) -> Reply {
 }
 
 fn name_of(node: &Node) -> String {
-    let set = node.global_parameters().into_iter().find(|(name, _)| name == CLUSTER_NAME);
-    let set = set.and_then(|(_, value)| Some(value.as_str()?.to_owned()));
-    set.or_else(|| node.config().cluster_name.clone()).unwrap_or_else(|| Node::NAME.to_owned())
+    node.cluster_name()
 }
 
 async fn overview(caller: Caller) -> Reply {

@@ -106,6 +106,13 @@ impl Levels {
         }
     }
 
+    /// When the oldest of the first messages of all levels arrived, ms since 1970, as far as they are in
+    /// memory.
+    pub fn first_arrived(&self) -> Option<u64> {
+        let all = std::iter::once(&self.lowest).chain(&self.others);
+        all.filter_map(|level| level.ready.first_arrived()).min()
+    }
+
     fn ready(&self, level: u8) -> &Ready {
         &self.at(level).ready
     }

@@ -272,6 +272,12 @@ impl State {
         self.tally.messages()
     }
 
+    /// When the oldest of the messages arrived that are first in line, ms since 1970; none if they are
+    /// only in the store.
+    pub fn first_arrived(&self) -> Option<u64> {
+        self.ready.first_arrived()
+    }
+
     /// Its consumers, by key.
     pub fn consumers(&self) -> Vec<ConsumerStatus> {
         self.consumers.list()

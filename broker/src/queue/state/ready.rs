@@ -221,6 +221,14 @@ impl Ready {
         Some(Entry { seq, message, redelivered: false, returns: 0, stored })
     }
 
+    /// When the first message arrived, ms since 1970; none if it is only in the store.
+    pub fn first_arrived(&self) -> Option<u64> {
+        let returned = self.returned.first_key_value().map(|(_, entry)| &entry.message);
+        let loaded = || self.loaded.front().map(|entry| &entry.message);
+        let first = returned.or_else(loaded).or_else(|| self.fresh.front());
+        first.map(Message::arrived)
+    }
+
     /// An empty queue holds little memory, whatever it held before.
     fn give_back_room(&mut self) {
         if self.fresh.capacity() > 16 * 1024 {
