@@ -117,12 +117,14 @@ impl Page {
 
 /// A bound as Prometheus 3 has it whatever it is told, and Prometheus 2 only if it is told so.
 fn normal(bound: f64) -> String {
-    if bound >= 1e6 {
-        let exponent = bound.log10().floor();
-        let digits = bound / 10_f64.powf(exponent);
-        return format!("le=\"{digits}e+{exponent:02}\"");
+    let scientific = format!("{bound:e}");
+    match scientific.split_once('e') {
+        Some((digits, exponent)) if !(1e-4..1e6).contains(&bound) => {
+            let exponent: i32 = exponent.parse().unwrap_or_default();
+            format!("le=\"{digits}e{exponent:+03}\"")
+        }
+        _ => format!("le=\"{bound:?}\""),
     }
-    format!("le=\"{bound:?}\"")
 }
 
 fn labelled(labels: Labels<'_>) -> Metric {
@@ -159,5 +161,8 @@ mod tests {
              lepus_size_sum{protocol=\"amqp091\"} 7\n\
              lepus_size_count{protocol=\"amqp091\"} 6\n"
         );
+        let shown = [0.00005, 0.0001, 0.005, 1.0, 2.5, 999_999.0, 4e6].map(normal);
+        let expected = ["5e-05", "0.0001", "0.005", "1.0", "2.5", "999999.0", "4e+06"];
+        assert_eq!(shown, expected.map(|bound| format!("le=\"{bound}\"")));
     }
 }

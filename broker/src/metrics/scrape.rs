@@ -11,7 +11,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::task::yield_now;
 
 use super::node::PARTS;
@@ -161,5 +161,6 @@ fn streamed(first: String, rows: Vec<Pieces>) -> Response {
             piece.map(|piece| (Ok::<_, Infallible>(piece), ()))
         }
     });
-    ([(CONTENT_TYPE, TEXT)], Body::from_stream(body)).into_response()
+    // What compresses it may ask again at its end.
+    ([(CONTENT_TYPE, TEXT)], Body::from_stream(body.fuse())).into_response()
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use lepus_tests::Broker;
 
-use crate::page::{Page, text};
+use crate::page::{Page, text, wait_for_series};
 
 /// What the queries of RabbitMQ-Overview name.
 const OVERVIEW: &[&str] = &[
@@ -139,12 +140,31 @@ fn all_panels_join_with_one_series_that_says_who_it_is() {
     }
 }
 
+fn has_promtool() -> bool {
+    let quiet =
+        |out: fn() -> Stdio| Command::new("promtool").arg("--version").stdout(out()).status();
+    let there = quiet(Stdio::null).is_ok();
+    if !there {
+        eprintln!("skipped: promtool is not installed");
+    }
+    there
+}
+
+#[test]
+fn the_alert_rules_are_in_order() {
+    if !has_promtool() {
+        return;
+    }
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/alerts.yml");
+    let output = Command::new("promtool").args(["check", "rules"]).arg(rules).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// Prometheus' own tool, if it is installed.
 #[test]
 fn promtool_finds_no_fault() {
-    let quiet = || Command::new("promtool").arg("--version").stdout(Stdio::null()).status();
-    if quiet().is_err() {
-        return eprintln!("skipped: promtool is not installed");
+    if !has_promtool() {
+        return;
     }
     let broker = Broker::start();
     let mut conn = broker.connect();
@@ -161,5 +181,33 @@ fn promtool_finds_no_fault() {
         let said =
             String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{path}:\n{said}");
+    }
+}
+
+/// What our own dashboard and alert rules name is there.
+#[test]
+fn our_own_queries_find_data() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let broker = Broker::start();
+    let mut conn = broker.connect();
+    let mut ch = conn.channel(1);
+    ch.queue("q");
+    ch.publish("", "q", "m");
+    let row = r#"lepus_queue_oldest_message_age_seconds{vhost="/",queue="q"}"#;
+    wait_for_series(&broker, "/metrics/per-object", row);
+    let families = "family=queue_coarse_metrics&family=queue_consumer_count";
+    let pages = ["/metrics", "/metrics/per-object", &format!("/metrics/detailed?{families}")]
+        .map(|path| Page::of(&broker, path));
+    let names: BTreeSet<&str> = pages.iter().flat_map(Page::names).collect();
+    for file in ["grafana/lepus.json", "alerts.yml"] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let asked = words.filter(|word| {
+            let begins = word.starts_with("rabbitmq_") || word.starts_with("lepus_");
+            // A pattern, and the name of a group.
+            begins && !word.ends_with("dead_lettered_") && *word != "lepus_queue_metrics"
+        });
+        let missing: BTreeSet<&str> = asked.filter(|name| !names.contains(name)).collect();
+        assert!(missing.is_empty(), "{file}: {missing:?}");
     }
 }

@@ -31,6 +31,7 @@ fn messages_are_counted_on_their_way() {
     ch.confirmed(1, 4);
     ch.publish_with(basic::Publish { mandatory: true, ..publish("", "nowhere") }, &props(), "d");
     ch.returned();
+    ch.confirmed(5, 5);
     let first = ch.got("q");
     ch.send(ack(first.method.delivery_tag));
     assert!(ch.get("q", true).is_some());

@@ -108,3 +108,13 @@ pub fn wait_for(broker: &Broker, path: &str, expected: &[(&str, f64)]) -> Page {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// Waits until a page has a series.
+#[track_caller]
+pub fn wait_for_series(broker: &Broker, path: &str, series: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !Page::of(broker, path).0.contains_key(series) {
+        assert!(Instant::now() < deadline, "no {series}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
