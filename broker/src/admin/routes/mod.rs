@@ -13,6 +13,7 @@ mod permissions;
 mod policies;
 mod properties;
 mod queues;
+mod stats;
 mod users;
 mod vhosts;
 
@@ -23,7 +24,7 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Admin;
 use super::error::Fault;
@@ -76,29 +77,3 @@ fn deleted(was_there: bool) -> Reply {
 fn exchange_name(segment: &str) -> &str {
     if segment == "amq.default" { "" } else { segment }
 }
-
-/// Counts, each with its rate. Nothing is counted yet.
-fn counters(names: &[&str]) -> Value {
-    let counters = names.iter().flat_map(|name| {
-        [((*name).to_owned(), json!(0)), (format!("{name}_details"), json!({"rate": 0.0}))]
-    });
-    Value::Object(counters.collect())
-}
-
-/// What is counted of messages.
-const MESSAGES: [&str; 14] = [
-    "ack",
-    "confirm",
-    "deliver",
-    "deliver_get",
-    "deliver_no_ack",
-    "disk_reads",
-    "disk_writes",
-    "drop_unroutable",
-    "get",
-    "get_empty",
-    "get_no_ack",
-    "publish",
-    "redeliver",
-    "return_unroutable",
-];
