@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn ages_are_read_as_rabbitmq_reads_them() {
-        let ages = |query| View::parse(query).map(|view| *view.ages());
+        let ages = |query: &str| View::parse(query).map(|view| *view.ages());
         let some = Ages([None, Some((60_000, 5_000)), None]);
         assert_eq!(ages("msg_rates_age=60&msg_rates_incr=5"), Ok(some));
         assert_eq!(ages("msg_rates_age=60"), Ok(Ages::default()));

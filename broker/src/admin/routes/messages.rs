@@ -118,8 +118,7 @@ fn find_queues(
     let extra = extra.unwrap_or_default();
     let keys = envelope::keys(&message, &extra);
     let input = envelope::route_input(&message, &keys, headers.as_ref());
-    let Route { queues, exchange, .. } =
-        vhost.route(exchange, &input, &bare).map_err(closed)?;
+    let Route { queues, exchange, .. } = vhost.route(exchange, &input, &bare).map_err(closed)?;
     if let Some(exchange) = exchange {
         exchange.publish_in.add(1);
         exchange.publish_out.add(queues.len() as u64);
