@@ -1,5 +1,6 @@
 //! The broker as a whole: virtual hosts, who is connected, alarms.
 
+mod connections;
 mod defaults;
 mod entrance;
 mod parameters;
@@ -18,6 +19,7 @@ use crate::alarm::{Alarm, Alarms};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::live::Live;
+use crate::connection::Open;
 use crate::declared::Declared;
 use crate::durability::Durability;
 use crate::error::Refusal;
@@ -47,6 +49,7 @@ pub struct Node {
     channels: AtomicU64,
     parameters: Parameters,
     mailboxes: DashMap<u64, Arc<Mailbox>>,
+    open: DashMap<u64, Arc<Open>>,
     /// Connection and channel that await direct replies under a routing key.
     reply_consumers: DashMap<String, (u64, u16)>,
     connections: AtomicU64,
@@ -89,6 +92,7 @@ impl Node {
             channels: AtomicU64::new(0),
             parameters: Parameters::default(),
             mailboxes: DashMap::new(),
+            open: DashMap::new(),
             reply_consumers: DashMap::new(),
             connections: AtomicU64::new(0),
             alarms: Alarms::default(),
@@ -248,6 +252,7 @@ impl Node {
 
     /// Forgets a connection.
     pub fn disconnect(&self, connection: u64) {
+        self.closed(connection);
         if self.mailboxes.remove(&connection).is_some() {
             self.stats.connection_closed.add(1);
         }

@@ -60,7 +60,7 @@ pub struct Link {
     mailbox: Arc<Mailbox>,
     from: IpAddr,
     /// What operators are told of it.
-    pub(super) facts: Facts,
+    facts: Arc<Facts>,
     stats: Arc<ConnectionStats>,
     phase: Phase,
     decoder: Decoder,
@@ -111,7 +111,7 @@ impl Link {
             connection,
             mailbox,
             from,
-            facts: Facts::new(from, now),
+            facts: Arc::new(Facts::new(from, now)),
             stats: Arc::default(),
             phase: Phase::Header,
             decoder: Decoder::new(FRAME_MAX_BEFORE_TUNE),
@@ -124,6 +124,18 @@ impl Link {
             capabilities: ClientCapabilities::default(),
             tuning,
             blocked: false,
+        }
+    }
+
+    /// What operators are told of it, until it is open.
+    pub fn facts_mut(&mut self) -> &mut Facts {
+        Arc::make_mut(&mut self.facts)
+    }
+
+    /// The client is left alone for a while, so that its queues get rid of messages.
+    pub fn held_back(&self, now: u64) {
+        if let Phase::Running(session) = &self.phase {
+            session.seen().hold_back(now);
         }
     }
 
@@ -282,6 +294,10 @@ impl Link {
                     self.stop(refusal.into(), now);
                 }
             }
+            (Mail::Channels(answer), Phase::Running(session)) => {
+                // Who has asked may be gone.
+                let _ = answer.send(session.show());
+            }
             (mail, Phase::Running(session)) => session.mail(mail, &mut self.out),
             _ => {}
         }
@@ -422,7 +438,7 @@ impl Link {
         match step {
             Step::Authenticate(start) => {
                 self.capabilities = ClientCapabilities::of(&start.client_properties);
-                self.facts.introduce(start.mechanism.as_str(), start.client_properties);
+                self.facts_mut().introduce(start.mechanism.as_str(), start.client_properties);
                 self.log_in(start.mechanism.as_str(), start.response.as_bytes(), now)
             }
             // No mechanism offered here sends a challenge.
@@ -484,6 +500,7 @@ impl Link {
     fn close_session(&mut self) {
         if let Phase::Running(session) = &mut self.phase {
             session.close(&mut self.out);
+            self.node.closed(self.connection);
         }
     }
 
@@ -535,6 +552,7 @@ impl Link {
             return false;
         }
         self.blocked = true;
+        session.seen().set_blocked(true);
         if self.capabilities.blocked {
             self.send(AMQPMethod::Blocked(Blocked { reason: short(self.node.alarms().reason()) }));
         }
@@ -542,10 +560,13 @@ impl Link {
     }
 
     fn unblock_if_due(&mut self) {
-        if !self.node.alarms().any()
-            && std::mem::take(&mut self.blocked)
-            && self.capabilities.blocked
-        {
+        if self.node.alarms().any() || !std::mem::take(&mut self.blocked) {
+            return;
+        }
+        if let Phase::Running(session) = &self.phase {
+            session.seen().set_blocked(false);
+        }
+        if self.capabilities.blocked {
             self.send(AMQPMethod::Unblocked(Unblocked {}));
         }
     }

@@ -38,6 +38,11 @@ impl Confirms {
         self.refused.push_back(self.received);
     }
 
+    /// How many messages are not answered.
+    pub fn due(&self) -> u64 {
+        self.received.saturating_sub(self.answered + self.told as u64)
+    }
+
     /// The number that the next message gets.
     pub fn next(&self) -> u64 {
         self.received + 1

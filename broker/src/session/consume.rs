@@ -107,6 +107,8 @@ impl Session {
             queue: queue.clone(),
             slot,
             no_ack: spec.no_ack,
+            arguments: (!consume.arguments.inner().is_empty())
+                .then(|| Box::new(consume.arguments.clone())),
             window,
             owed: 0,
             granted: 0,

@@ -24,6 +24,7 @@ impl Session {
             match mail {
                 // A mailbox that was closed meanwhile has no link that would care.
                 Mail::Close(_)
+                | Mail::Channels(_)
                 | Mail::UserGone(_)
                 | Mail::Judged(_)
                 | Mail::Alarm
@@ -47,6 +48,7 @@ impl Session {
                 self.deliver_reply(channel, &key, &message, out);
             }
             Mail::Close(_)
+            | Mail::Channels(_)
             | Mail::UserGone(_)
             | Mail::Judged(_)
             | Mail::Alarm

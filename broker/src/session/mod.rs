@@ -21,6 +21,7 @@ mod qos;
 mod queue_methods;
 mod queues;
 mod reply_to;
+pub mod seen;
 mod settle;
 mod told;
 mod trace;
@@ -30,13 +31,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use amq_protocol::protocol::{AMQPClass, channel as amqp_channel};
-use amq_protocol::types::ShortString;
+use amq_protocol::types::{FieldTable, ShortString};
 use lepus_protocol::frame::Piece;
 use lepus_protocol::handshake::Tuning;
 use lepus_protocol::limits::SHORT_STRING_MAX;
 use lepus_protocol::method::{MethodId, Verdict};
 
 use crate::access::Identity;
+use crate::connection::Open;
 use crate::error::Refusal;
 use crate::events::INTERNAL_USER;
 use crate::limits::{CONNECTION_WINDOW, CONSUMER_WINDOW_MAX, CONSUMER_WINDOW_MIN};
@@ -64,6 +66,8 @@ pub struct Peer {
     pub place: Place,
     /// The connection's id.
     pub connection: u64,
+    /// What others see of the connection.
+    pub open: Arc<Open>,
     /// The connection's name, of the addresses of both ends.
     pub name: String,
     /// The connection's mailbox.
@@ -87,6 +91,8 @@ struct Consumer {
     queue: Arc<Queue>,
     slot: u32,
     no_ack: bool,
+    /// What basic.consume said besides.
+    arguments: Option<Box<FieldTable>>,
     window: u32,
     /// Octets delivered whose credit its queue has not been given back.
     owed: u64,
@@ -149,6 +155,11 @@ impl Session {
             tally: Messages::default(),
             now: 0,
         }
+    }
+
+    /// What others see of the connection.
+    pub fn seen(&self) -> &Open {
+        &self.peer.open
     }
 
     /// Whether any content has come since [`Self::begin_read`].
@@ -227,7 +238,9 @@ impl Session {
             self.channels.resize_with(at + 1, || None);
         }
         let Some(place @ None) = self.channels.get_mut(at) else { return false };
-        *place = Some(Box::default());
+        let channel = Box::<Channel>::default();
+        self.peer.open.channel_opened(number, channel.stats.clone());
+        *place = Some(channel);
         self.open_channels += 1;
         true
     }
@@ -240,6 +253,7 @@ impl Session {
         {
             self.open_channels -= 1;
             self.peer.place.close_channel();
+            self.peer.open.channel_closed(number);
             self.tell_channel_closed(number);
         }
     }

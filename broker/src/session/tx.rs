@@ -48,6 +48,11 @@ impl Tx {
         self.verdicts.push((tag, held, verdict));
     }
 
+    /// How many messages are held back.
+    pub fn published(&self) -> usize {
+        self.publishes.len() + self.returns.len()
+    }
+
     /// The deliveries whose verdicts are held back.
     pub fn settled(&self) -> impl Iterator<Item = &Held> {
         self.verdicts.iter().map(|(_, held, _)| held)

@@ -30,6 +30,10 @@ fn step(node: &Node, tick: Tick) {
         vhost.stats.sample(tick);
         sample_inside(&vhost, tick);
     }
+    for connection in node.connections() {
+        connection.stats.sample(tick);
+        connection.channel_stats().iter().for_each(|channel| channel.sample(tick));
+    }
 }
 
 fn sample_inside(vhost: &Vhost, tick: Tick) {

@@ -1,6 +1,9 @@
 //! What there is under `/api`, by kind of object.
 
 mod bindings;
+mod channels;
+mod connections;
+mod consumers;
 mod definitions;
 mod exchanges;
 mod health;
@@ -24,7 +27,7 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Admin;
 use super::error::Fault;
@@ -53,6 +56,9 @@ pub(super) fn all() -> Routes {
         .merge(health::routes())
         .merge(messages::routes())
         .merge(nodes::routes())
+        .merge(connections::routes())
+        .merge(channels::routes())
+        .merge(consumers::routes())
 }
 
 fn ok(value: Value) -> Reply {
@@ -76,4 +82,15 @@ fn deleted(was_there: bool) -> Reply {
 /// What RabbitMQ calls the default exchange in a path.
 fn exchange_name(segment: &str) -> &str {
     if segment == "amq.default" { "" } else { segment }
+}
+
+/// Adds what RabbitMQ says of the process behind an object. There is none here, and it does nothing.
+fn idle_process(mut object: Value) -> Value {
+    object["reductions"] = 0.into();
+    object["reductions_details"] = json!({"rate": 0.0});
+    object["garbage_collection"] = json!({
+        "fullsweep_after": 65535, "max_heap_size": 0, "min_bin_vheap_size": 46422,
+        "min_heap_size": 233, "minor_gcs": 0,
+    });
+    object
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, SecondsFormat};
 use lepus_protocol::properties::Properties;
 use serde_json::{Map, Value, json};
 
-use super::{Reply, Routes, done, ok, put, stats};
+use super::{Reply, Routes, consumers, done, ok, put, stats};
 use crate::access::{Kind, Resource};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
@@ -49,10 +49,28 @@ async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
 
 async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Reply {
     let vhost = caller.vhost(&vhost)?;
-    let mut queue = see(&caller, &vhost, Some(&name)).pop().ok_or_else(Fault::unknown)?.show();
+    let seen = see(&caller, &vhost, Some(&name)).pop().ok_or_else(Fault::unknown)?;
+    let consumers = consumers::of_queue(caller.node(), &seen.queue).await;
+    let owner = owner(caller.node(), &seen.queue);
+    let mut queue = seen.show();
+    queue["consumer_details"] = consumers;
+    if let Some(owner) = owner {
+        queue["owner_pid_details"] = owner;
+    }
     queue["incoming"] = json!([]);
     queue["deliveries"] = json!([]);
     ok(caller.view.one(queue))
+}
+
+/// Whose an exclusive queue is.
+fn owner(node: &Node, queue: &Queue) -> Option<Value> {
+    let open = node.connection(queue.record.spec.owner?)?;
+    let (peer, _) = open.facts.ends();
+    Some(json!({
+        "name": open.facts.name(),
+        "peer_host": peer.ip().to_canonical().to_string(),
+        "peer_port": peer.port(),
+    }))
 }
 
 /// A queue with the policies that count for it.
@@ -116,8 +134,7 @@ impl Seen<'_> {
     }
 
     fn numbers_of(&self, numbers: Numbers) -> samples::Seen<17> {
-        let caller = self.caller;
-        samples::Seen::of(&self.queue.track, numbers, &caller.view, caller.node().now_ms())
+        samples::Seen::of(&self.queue.track, numbers, &self.caller.asked())
     }
 
     fn shown(&self) -> Value {

@@ -6,10 +6,13 @@ use lepus_protocol::method::MethodId;
 use lepus_protocol::reply::ReplyCode;
 use tokio::runtime::Handle;
 
+use std::sync::Arc;
+
 use super::{Link, Phase, Stop};
 use crate::access::password::Secret;
 use crate::access::sasl::Mechanism;
 use crate::access::{Answer, Attempt, Identity, Refused};
+use crate::connection::Open;
 use crate::error::Refusal;
 use crate::mailbox::Mail;
 use crate::session::{Peer, Session};
@@ -161,6 +164,15 @@ impl Link {
         self.deadline = None;
         self.login = identity.expires.map_or(Login::None, Login::In);
         let whose = (self.user.as_str(), name);
+        let open = Arc::new(Open::new(
+            (self.connection, self.mailbox.clone()),
+            self.facts.clone(),
+            self.user.clone(),
+            place.vhost().clone(),
+            self.tuning,
+            self.stats.clone(),
+        ));
+        self.node.opened(open.clone());
         self.facts.tell_created(&self.node, self.connection, whose, self.tuning);
         self.phase = Phase::Running(Box::new(Session::new(Peer {
             name: self.facts.name(),
@@ -168,6 +180,7 @@ impl Link {
             vhost: place.vhost().clone(),
             place,
             connection: self.connection,
+            open,
             mailbox: self.mailbox.clone(),
             stats: self.stats.clone(),
             user: self.user.clone(),
