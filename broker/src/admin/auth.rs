@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use super::error::Fault;
 use super::query::View;
+use super::samples::Asked;
 use super::{Admin, Port};
 use crate::access::{Answer, Attempt, Identity, Kind, Resource, Topic};
 use crate::http::Peer;
@@ -191,6 +192,21 @@ impl Caller {
     /// Refuses users whose tags do not allow it.
     pub fn must_be(&self, tag: Tag) -> Result<(), Fault> {
         if self.is(tag) { Ok(()) } else { Err(Fault::not_authorised(tag.refusal())) }
+    }
+
+    /// The times that numbers are wanted of.
+    pub fn asked(&self) -> Asked {
+        Asked { ages: self.view.ages(), now: self.node().now_ms() }
+    }
+
+    /// Whether what is counted is to be left out.
+    pub fn leaves_out_stats(&self) -> bool {
+        self.view.flag("disable_stats") || self.node().config().management.disable_stats
+    }
+
+    /// Whether queues are to say what they have even so.
+    pub fn wants_queue_totals(&self) -> bool {
+        self.view.flag("enable_queue_totals") || self.node().config().management.enable_queue_totals
     }
 
     /// A virtual host that the user may use.

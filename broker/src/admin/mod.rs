@@ -6,6 +6,7 @@ mod input;
 mod properties_key;
 mod query;
 mod routes;
+mod samples;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use crate::config::Config;
 use crate::http::{Listener, Server};
 use crate::node::Node;
+use crate::stats::sampler;
 pub(crate) use auth::must_monitor;
 use error::Fault;
 
@@ -61,8 +63,10 @@ pub fn listen(config: &Config) -> Result<Vec<Listener>> {
 /// # Errors
 /// There can be no more threads.
 pub fn start(node: Arc<Node>, listeners: Vec<Listener>, ports: Vec<Port>) -> Result<Server> {
-    let app = app(Arc::new(Admin { node, ports, started: Instant::now() }));
-    Server::start("lepus-http", THREADS, listeners, &app)
+    let app = app(Arc::new(Admin { node: node.clone(), ports, started: Instant::now() }));
+    let server = Server::start("lepus-http", THREADS, listeners, &app)?;
+    server.spawn(sampler::sample(node));
+    Ok(server)
 }
 
 fn app(admin: Arc<Admin>) -> Router {

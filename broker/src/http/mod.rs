@@ -101,6 +101,11 @@ impl Server {
         Ok(Self(runtime))
     }
 
+    /// Has its threads do something else beside, until it stops.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.0.spawn(work));
+    }
+
     /// Answers nobody any more.
     pub fn stop(self) {
         self.0.shutdown_background();

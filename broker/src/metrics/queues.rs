@@ -5,13 +5,15 @@ use std::sync::Arc;
 use super::rows::{Column, Kind, Object};
 use crate::node::Node;
 use crate::queue::Queue;
-use crate::queue::state::Counts;
+use crate::queue::state::{Counts, Status};
 use crate::stats::Messages;
 
 /// What is shown of a queue, or of all.
 pub(super) struct Numbers {
     pub counts: Counts,
     pub messages: Messages<u64>,
+    /// What is known of one queue only.
+    pub status: Option<Status>,
     /// Since when the first message waits, in ms.
     pub oldest: Option<u64>,
 }
@@ -38,7 +40,7 @@ const DETAILS: &str = "queue_metrics";
 const OWN: &str = "lepus_queue_metrics";
 
 /// All families; those of the groups that [`is_summed`] are there for all queues together too.
-pub(super) static COLUMNS: [Column<Numbers>; 17] = [
+pub(super) static COLUMNS: [Column<Numbers>; 22] = [
     gauge(COARSE, "queue_messages_ready", "Messages ready to be delivered to consumers", |queue| {
         queue.counts.ready as f64
     }),
@@ -71,6 +73,30 @@ pub(super) static COLUMNS: [Column<Numbers>; 17] = [
         "queue_messages_unacked_bytes",
         "Size in bytes of all unacknowledged messages",
         |queue| queue.counts.unacked_bytes as f64,
+    ),
+    gauge(
+        DETAILS,
+        "queue_messages_ram",
+        "Ready and unacknowledged messages stored in memory",
+        |queue| told(queue, |status| status.in_memory as f64),
+    ),
+    gauge(
+        DETAILS,
+        "queue_messages_ram_bytes",
+        "Size of ready and unacknowledged messages stored in memory",
+        |queue| told(queue, |status| status.bytes_in_memory as f64),
+    ),
+    gauge(DETAILS, "queue_messages_ready_ram", "Ready messages stored in memory", |queue| {
+        told(queue, |status| status.ready_in_memory as f64)
+    }),
+    gauge(DETAILS, "queue_messages_persistent", "Persistent messages", |queue| {
+        told(queue, |status| status.persistent as f64)
+    }),
+    gauge(
+        DETAILS,
+        "queue_messages_persistent_bytes",
+        "Size in bytes of persistent messages",
+        |queue| told(queue, |status| status.persistent_bytes as f64),
     ),
     counter(
         "queue_messages_published_total",
@@ -126,6 +152,11 @@ pub(super) static COLUMNS: [Column<Numbers>; 17] = [
     ),
 ];
 
+/// What is known of one queue only; NaN for all together.
+fn told(queue: &Numbers, of: fn(&Status) -> f64) -> f64 {
+    queue.status.as_ref().map_or(f64::NAN, of)
+}
+
 /// Whether a group of families is there for all queues together.
 pub(super) fn is_summed(group: &str) -> bool {
     [COARSE, "queue_consumer_count", DETAILS].contains(&group)
@@ -142,7 +173,7 @@ pub(super) fn all_together(node: &Node) -> Numbers {
         counts.ready_bytes += totals.ready_bytes.get();
         counts.unacked_bytes += totals.unacked_bytes.get();
     }
-    Numbers { counts, messages: Messages::default(), oldest: None }
+    Numbers { counts, messages: Messages::default(), status: None, oldest: None }
 }
 
 impl Object for Arc<Queue> {
@@ -153,7 +184,8 @@ impl Object for Arc<Queue> {
     }
 
     fn numbers(&self) -> Numbers {
-        Numbers { counts: self.counts(), messages: self.stats(), oldest: self.oldest() }
+        let (counts, status, _) = self.status();
+        Numbers { counts, messages: self.stats(), status: Some(status), oldest: self.oldest() }
     }
 }
 

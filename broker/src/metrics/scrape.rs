@@ -57,7 +57,10 @@ async fn aggregated(State(metrics): Metric) -> Response {
     let mut page = own_page(&metrics, "aggregated");
     let together = queues::all_together(&metrics.node);
     for column in queues::COLUMNS.iter().filter(|column| queues::is_summed(column.group)) {
-        page.gauge(column.name, column.help, (column.of)(&together));
+        let value = (column.of)(&together);
+        if !value.is_nan() {
+            page.gauge(column.name, column.help, value);
+        }
     }
     global::channels(&mut page, &metrics);
     global::octets(&mut page, &metrics);

@@ -7,14 +7,14 @@ use axum::extract::Path;
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::{Reply, Routes, connections, consumers, idle_process, ok};
+use super::{Reply, Routes, connections, consumers, idle_process, ok, stats};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
 use crate::admin::query::Item;
+use crate::admin::samples::Asked;
 use crate::connection::{Open, ask_all};
 use crate::node::Node;
 use crate::session::seen::ChannelSeen;
-use crate::stats::Messages;
 
 pub(super) fn routes() -> Routes {
     Router::new()
@@ -24,7 +24,7 @@ pub(super) fn routes() -> Routes {
 }
 
 async fn all(caller: Caller) -> Reply {
-    let channels = of(caller.node(), connections::seen(&caller)).await;
+    let channels = of(&caller, connections::seen(&caller)).await;
     ok(caller.view.list(channels)?)
 }
 
@@ -32,14 +32,14 @@ async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
     let vhost = caller.vhost(&vhost)?;
     let mut connections = connections::seen(&caller);
     connections.retain(|connection| Arc::ptr_eq(&connection.vhost, &vhost));
-    ok(caller.view.list(of(caller.node(), connections).await)?)
+    ok(caller.view.list(of(&caller, connections).await)?)
 }
 
 async fn one(caller: Caller, Path(name): Path<String>) -> Reply {
     let (connection, _) = name.rsplit_once(" (").ok_or_else(Fault::unknown)?;
     let open = caller.node().connection_named(connection).ok_or_else(Fault::unknown)?;
     connections::must_see(&caller, &open.user)?;
-    let channels = of(caller.node(), vec![open]).await;
+    let channels = of(&caller, vec![open]).await;
     let found = channels.into_iter().find(|channel| channel.name == name);
     let found = found.ok_or_else(Fault::unknown)?;
     let consumers = consumers::of_channel(caller.node(), &found.open, &found.channel);
@@ -51,41 +51,19 @@ async fn one(caller: Caller, Path(name): Path<String>) -> Reply {
 }
 
 /// The channels of connections, in RabbitMQ's order.
-pub(super) async fn of(node: &Node, connections: Vec<Arc<Open>>) -> Vec<Seen> {
-    let now = node.now_ms();
+pub(super) async fn of(caller: &Caller, connections: Vec<Arc<Open>>) -> Vec<Seen> {
+    let asked = caller.asked();
     let seen = ask_all(connections).await.into_iter().map(|(open, channel)| {
         let name = name(&open, channel.number);
-        let state = match open.state(false, now) {
+        let state = match open.state(false, asked.now) {
             "flow" => "flow",
             _ => "running",
         };
-        Seen { open, channel, name, state }
+        Seen { open, channel, name, state, asked }
     });
     let mut seen: Vec<Seen> = seen.collect();
     seen.sort_unstable_by(|a, b| (&a.open.vhost.name, &a.name).cmp(&(&b.open.vhost.name, &b.name)));
     seen
-}
-
-/// What messages were counted, by RabbitMQ's names.
-fn message_stats(counted: &Messages<u64>) -> Value {
-    let counted = [
-        ("ack", counted.ack),
-        ("confirm", counted.confirm),
-        ("deliver", counted.deliver),
-        ("deliver_get", counted.deliver_get()),
-        ("deliver_no_ack", counted.deliver_no_ack),
-        ("drop_unroutable", counted.drop_unroutable),
-        ("get", counted.get),
-        ("get_empty", counted.get_empty),
-        ("get_no_ack", counted.get_no_ack),
-        ("publish", counted.publish),
-        ("redeliver", counted.redeliver),
-        ("return_unroutable", counted.return_unroutable),
-    ];
-    let with_rates = counted.into_iter().flat_map(|(name, count)| {
-        [(name.to_owned(), json!(count)), (format!("{name}_details"), json!({"rate": 0.0}))]
-    });
-    Value::Object(with_rates.collect())
 }
 
 /// RabbitMQ's name of a channel.
@@ -99,6 +77,7 @@ pub(super) struct Seen {
     channel: ChannelSeen,
     name: String,
     state: &'static str,
+    asked: Asked,
 }
 
 impl Item for Seen {
@@ -115,7 +94,7 @@ impl Item for Seen {
     }
 }
 
-fn show(Seen { open, channel, name, state }: &Seen) -> Value {
+fn show(Seen { open, channel, name, state, asked }: &Seen) -> Value {
     let (peer, _) = open.facts.ends();
     idle_process(json!({
         "name": name,
@@ -140,6 +119,6 @@ fn show(Seen { open, channel, name, state }: &Seen) -> Value {
         "messages_uncommitted": channel.uncommitted,
         "acks_uncommitted": channel.acks_uncommitted,
         "pending_raft_commands": 0,
-        "message_stats": message_stats(&channel.stats.messages.get()),
+        "message_stats": stats::channel_messages(&channel.stats, asked),
     }))
 }

@@ -8,10 +8,11 @@ use axum::http::HeaderMap;
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::{Reply, Routes, channels, done, idle_process, ok};
+use super::{Reply, Routes, channels, done, idle_process, ok, stats};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::query::Item;
+use crate::admin::samples::Asked;
 use crate::connection::Open;
 use crate::json_table::to_json;
 use crate::node::Node;
@@ -37,8 +38,7 @@ async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
 }
 
 fn list(caller: &Caller, connections: Vec<Arc<Open>>) -> Reply {
-    let node = caller.node();
-    let seen = connections.into_iter().map(|open| Seen::new(node, open));
+    let seen = connections.into_iter().map(|open| Seen::new(caller, open));
     let mut seen: Vec<Seen> = seen.collect();
     seen.sort_unstable_by(|a, b| (&a.open.vhost.name, &a.name).cmp(&(&b.open.vhost.name, &b.name)));
     ok(caller.view.list(seen)?)
@@ -46,12 +46,12 @@ fn list(caller: &Caller, connections: Vec<Arc<Open>>) -> Reply {
 
 async fn one(caller: Caller, Path(name): Path<String>) -> Reply {
     let open = find(&caller, &name)?;
-    ok(caller.view.one(Seen::new(caller.node(), open).show()))
+    ok(caller.view.one(Seen::new(&caller, open).show()))
 }
 
 async fn channels_of(caller: Caller, Path(name): Path<String>) -> Reply {
     let open = find(&caller, &name)?;
-    ok(caller.view.list(channels::of(caller.node(), vec![open]).await)?)
+    ok(caller.view.list(channels::of(&caller, vec![open]).await)?)
 }
 
 async fn close(caller: Caller, Path(name): Path<String>, headers: HeaderMap) -> Reply {
@@ -118,12 +118,14 @@ struct Seen {
     open: Arc<Open>,
     name: String,
     state: &'static str,
+    asked: Asked,
 }
 
 impl Seen {
-    fn new(node: &Node, open: Arc<Open>) -> Self {
+    fn new(caller: &Caller, open: Arc<Open>) -> Self {
+        let (node, asked) = (caller.node(), caller.asked());
         let (name, state) = (open.facts.name(), open.state(node.alarms().any(), node.now_ms()));
-        Self { open, name, state }
+        Self { open, name, state, asked }
     }
 }
 
@@ -147,7 +149,7 @@ impl Item for Seen {
     }
 }
 
-fn show(Seen { open, name, state }: &Seen) -> Value {
+fn show(Seen { open, name, state, asked }: &Seen) -> Value {
     let facts = &open.facts;
     let (peer, local) = facts.ends();
     let mut shown = json!({
@@ -176,17 +178,9 @@ fn show(Seen { open, name, state }: &Seen) -> Value {
     for (field, text) in facts.tls_texts() {
         shown[field] = text.into();
     }
-    let stats = &open.stats;
-    for (field, count) in [
-        ("recv_oct", &stats.recv_oct),
-        ("recv_cnt", &stats.recv_cnt),
-        ("send_oct", &stats.send_oct),
-        ("send_cnt", &stats.send_cnt),
-    ] {
-        shown[field] = count.get().into();
+    for (field, counted) in stats::connection_octets(&open.stats, asked) {
+        shown[field] = counted;
     }
-    shown["recv_oct_details"] = json!({"rate": 0.0});
-    shown["send_oct_details"] = json!({"rate": 0.0});
     if let Some(name) = facts.provided_name() {
         shown["user_provided_name"] = name.into();
     }
