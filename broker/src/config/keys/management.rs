@@ -30,8 +30,8 @@ fn listeners() -> Vec<Key> {
         "management.listener.ip", "", ip(),
             "the old name of `management.tcp.ip`"
             => |c, _, ip| c.management.ip = Some(ip);
-        "management.tcp.port", "15672", port(),
-            "the port of the HTTP API; beside one with TLS only if it is set"
+        "management.tcp.port", "", port(),
+            "the port of the HTTP API: 15672; beside one with TLS only if it is set"
             => |c, _, port| c.management.port = Some(port);
         "management.tcp.ip", "", ip(),
             "its address"
@@ -45,8 +45,8 @@ fn listeners() -> Vec<Key> {
         "http_port", "", port(),
             "the port of the HTTP API, instead of `management.tcp.port`; 0 picks a free one", outside
             => |c, _, port| c.management.port = Some(port);
-        "prometheus.tcp.port", "15692", port(),
-            "the port of the metrics; beside one with TLS only if it is set"
+        "prometheus.tcp.port", "", port(),
+            "the port of the metrics: 15692; beside one with TLS only if it is set"
             => |c, _, port| c.prometheus.port = Some(port);
         "prometheus.tcp.ip", "", ip(),
             "its address"
