@@ -72,7 +72,6 @@ fn messages_are_counted_on_their_way() {
         [4.0, 4.0, 5.0, 5.0]
     );
     assert_eq!(page.value("rabbitmq_message_size_bytes_sum{protocol=\"amqp091\"}"), 5004.0);
-    drop(ch);
     conn.close();
     wait_for(
         &broker,
