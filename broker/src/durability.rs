@@ -49,6 +49,11 @@ impl Durability {
         self.lsn.load(Ordering::SeqCst) >= lsn
     }
 
+    /// The latest write that would.
+    pub fn reached(&self) -> u64 {
+        self.lsn.load(Ordering::SeqCst)
+    }
+
     /// Whether nothing more becomes durable.
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::SeqCst)

@@ -5,12 +5,14 @@ use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use crate::access::{Identity, Refused};
 use crate::error::Refusal;
 use crate::message::Message;
 use crate::queue::Queue;
 use crate::queue::state::{ConsumerKey, Delivery, LateDelivery};
+use crate::session::seen::ChannelSeen;
 
 /// Something for a connection to do.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub enum Mail {
     },
     /// The broker closes the connection.
     Close(Refusal),
+    /// An operator asks for the channels.
+    Channels(oneshot::Sender<Vec<ChannelSeen>>),
     /// A user, by name, is deleted.
     UserGone(Arc<str>),
     /// Whether somebody gets in is known.

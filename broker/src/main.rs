@@ -2,7 +2,6 @@
 
 use std::fs::Permissions;
 use std::io::ErrorKind;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,7 +19,9 @@ use lepus::config::sources::Sources;
 use lepus::definitions;
 use lepus::definitions_cli::{self, DefinitionsArgs};
 use lepus::descriptors;
+use lepus::http;
 use lepus::logging::Log;
+use lepus::metrics;
 use lepus::node::Node;
 use lepus::reload::Reloader;
 use lepus::server::{self, Listener};
@@ -105,19 +106,24 @@ fn serve(flags: &Flags) -> Result<()> {
         node.set_up().context("default_permissions")?;
         let listeners = server::listen(&node.config())?;
         let http = admin::listen(&node.config())?;
+        let metrics = metrics::listen(&node.config())?;
         let readers = start_readers(&node)?;
         for listener in &listeners {
             println!("listening {} {}", listener.protocol(), listener.address()?);
         }
-        println!("listening http {}", http.local_addr()?);
-        let ports = ports(&listeners, &http)?;
-        let http = admin::Server::start(node.clone(), http, ports)?;
+        for listener in http.iter().chain(&metrics) {
+            println!("listening {} {}", listener.protocol(), listener.address()?);
+        }
+        let ports = ports(&listeners, http.iter().chain(&metrics))?;
+        let http = admin::start(node.clone(), http, ports)?;
+        let metrics = metrics::start(node.clone(), metrics)?;
         // Before it is said that all is ready, so that the signal never ends it from then on.
         let reloading = tokio::spawn(reload_at_hangup(node.clone(), sources, settings, log)?);
         println!("ready");
         server::run(node.clone(), listeners, stop).await;
         reloading.abort();
         http.stop();
+        metrics.stop();
         node.loader().stop();
         node.timers().stop();
         readers.into_iter().for_each(|reader| drop(reader.join()));
@@ -126,13 +132,18 @@ fn serve(flags: &Flags) -> Result<()> {
 }
 
 /// What the broker listens on, by RabbitMQ's names.
-fn ports(listeners: &[Listener], http: &TcpListener) -> Result<Vec<Port>> {
+fn ports<'a>(
+    listeners: &[Listener],
+    http: impl Iterator<Item = &'a http::Listener>,
+) -> Result<Vec<Port>> {
     let mut ports = Vec::new();
     for listener in listeners {
         let protocol = if listener.protocol() == "amqps" { "amqp/ssl" } else { "amqp" };
         ports.push(Port { protocol, address: listener.address()? });
     }
-    ports.push(Port { protocol: "http", address: http.local_addr()? });
+    for listener in http {
+        ports.push(Port { protocol: listener.protocol(), address: listener.address()? });
+    }
     Ok(ports)
 }
 

@@ -15,6 +15,11 @@ pub fn allocated() -> Option<u64> {
     tikv_jemalloc_ctl::stats::allocated::read().ok().map(|octets| octets as u64)
 }
 
+/// Octets of memory that the process has of the machine.
+pub fn resident() -> Option<u64> {
+    kib_of("/proc/self/status", "VmRSS:")
+}
+
 /// A line `name value kB` of one of the kernel's files, in octets.
 fn kib_of(file: &str, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(file).ok()?;

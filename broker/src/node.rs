@@ -1,12 +1,13 @@
 //! The broker as a whole: virtual hosts, who is connected, alarms.
 
+mod connections;
 mod defaults;
 mod entrance;
 mod parameters;
 mod vhosts;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::Guard;
 use dashmap::DashMap;
@@ -18,6 +19,7 @@ use crate::alarm::{Alarm, Alarms};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::live::Live;
+use crate::connection::Open;
 use crate::declared::Declared;
 use crate::durability::Durability;
 use crate::error::Refusal;
@@ -28,6 +30,7 @@ use crate::queue::load::Loader;
 use crate::queue::state::Command;
 use crate::queue::timers::Timers;
 use crate::routing::QueueId;
+use crate::stats::NodeStats;
 use crate::stores::Stores;
 pub use entrance::Place;
 use lepus_protocol::reply::ReplyCode;
@@ -46,11 +49,13 @@ pub struct Node {
     channels: AtomicU64,
     parameters: Parameters,
     mailboxes: DashMap<u64, Arc<Mailbox>>,
+    open: DashMap<u64, Arc<Open>>,
     /// Connection and channel that await direct replies under a routing key.
     reply_consumers: DashMap<String, (u64, u16)>,
     connections: AtomicU64,
     transactions: AtomicU64,
     alarms: Alarms,
+    stopping: AtomicBool,
     stores: Stores,
     loader: Loader,
     timers: Timers,
@@ -58,6 +63,7 @@ pub struct Node {
     events: Events,
     clock: Clock,
     access: Arc<Access>,
+    stats: NodeStats,
 }
 
 impl Node {
@@ -87,9 +93,12 @@ impl Node {
             channels: AtomicU64::new(0),
             parameters: Parameters::default(),
             mailboxes: DashMap::new(),
+            open: DashMap::new(),
             reply_consumers: DashMap::new(),
             connections: AtomicU64::new(0),
             alarms: Alarms::default(),
+            stopping: AtomicBool::new(false),
+            stats: NodeStats::default(),
         })
     }
 
@@ -113,6 +122,16 @@ impl Node {
     /// Users and what they may do.
     pub fn access(&self) -> &Arc<Access> {
         &self.access
+    }
+
+    /// What came and went.
+    pub fn stats(&self) -> &NodeStats {
+        &self.stats
+    }
+
+    /// Comings and goings, as [`crate::stats::CHURN`] names them.
+    pub fn churn(&self) -> [u64; 7] {
+        self.stats.churn(self.census().queues_deleted())
     }
 
     /// Its settings as they are now; not to be kept.
@@ -229,12 +248,16 @@ impl Node {
         let id = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let mailbox = Arc::new(Mailbox::default());
         self.mailboxes.insert(id, mailbox.clone());
+        self.stats.connection_created.add(1);
         (id, mailbox)
     }
 
     /// Forgets a connection.
     pub fn disconnect(&self, connection: u64) {
-        self.mailboxes.remove(&connection);
+        self.closed(connection);
+        if self.mailboxes.remove(&connection).is_some() {
+            self.stats.connection_closed.add(1);
+        }
     }
 
     /// A connection's mailbox.
@@ -283,6 +306,16 @@ impl Node {
             self.tell(|| Event::new(key).text("source", alarm.name()).text("node", Self::NAME));
         }
         changed
+    }
+
+    /// Whether it takes leave of its clients for good.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// It does from now on.
+    pub fn begin_to_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
     }
 
     /// Closes all connections, as an operator does.

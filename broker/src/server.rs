@@ -100,6 +100,7 @@ pub async fn run(node: Arc<Node>, listeners: Vec<Listener>, stop: impl Future<Ou
         tasks.spawn(accept(node.clone(), listener, places.clone()));
     }
     stop.await;
+    node.begin_to_stop();
     tasks.abort_all();
     node.close_all("broker forced connection closure with reason 'shutdown'");
     let all_gone = async {

@@ -20,6 +20,7 @@ use crate::node::Node;
 use crate::queue::Queue;
 use crate::queue::state::{Command, Outcome, Past};
 use crate::routing::{ExchangeId, QueueId, RouteInput};
+use crate::stats::VhostStats;
 use crate::topology::arguments;
 use crate::topology::record::Record;
 use crate::topology::{self, Census, QueueRecord, QueueSpec, Route, Topology};
@@ -32,6 +33,8 @@ pub struct Vhost {
     pub name: Arc<str>,
     /// Who is connected to it.
     pub members: Members,
+    /// What happens in it.
+    pub stats: VhostStats,
     spec: RwLock<Arc<VhostSpec>>,
     topology: RwLock<Topology<Arc<Queue>>>,
     version: AtomicU64,
@@ -45,7 +48,7 @@ impl Vhost {
         let topology = RwLock::new(Topology::new(&spec.name, census));
         let (version, traced) = (AtomicU64::new(0), AtomicBool::new(false));
         let (members, spec) = (Members::default(), RwLock::new(Arc::new(spec)));
-        Self { name, members, spec, topology, version, traced }
+        Self { name, members, stats: VhostStats::default(), spec, topology, version, traced }
     }
 
     /// The name of the one that every broker has.
@@ -194,7 +197,7 @@ impl Vhost {
     }
 
     fn apply_locked(&self, node: &Arc<Node>, command: topology::Command<'_>) -> Applied {
-        let make = |record| Queue::new(node.clone(), self.name.clone(), record, &[]);
+        let make = |record| self.new_queue(node, record, &[]);
         let mut topology = self.topology.write();
         topology.watch(node.events().wanted());
         let outcome = topology.apply(node.now_ms(), command, make);
@@ -204,6 +207,12 @@ impl Vhost {
         node.declared().change(node.store(), topology.take_changes());
         let (happened, gone) = (topology.take_happened(), topology.take_gone());
         Applied { outcome, happened, gone }
+    }
+
+    fn new_queue(&self, node: &Arc<Node>, record: Arc<QueueRecord>, past: &[Past]) -> Arc<Queue> {
+        // What a delayed exchange holds back is in none of its queues yet.
+        let totals = (!record.holds_back).then(|| self.stats.totals.clone());
+        Queue::new(node.clone(), self.name.clone(), record, past, totals.unwrap_or_default())
     }
 
     /// Keeps at hand what must be known without a lock.
@@ -228,7 +237,7 @@ impl Vhost {
     ) -> Result<(), String> {
         let make = |record: Arc<QueueRecord>| {
             let past = past(record.id);
-            Queue::new(node.clone(), self.name.clone(), record, &past)
+            self.new_queue(node, record, &past)
         };
         let mut topology = self.topology.write();
         topology.restore(records, make)?;
@@ -282,6 +291,7 @@ impl Vhost {
         node: &Arc<Node>,
         spec: &QueueSpec,
     ) -> Result<Arc<Queue>, Refusal> {
+        node.stats().queue_declared.add(1);
         loop {
             // Most declarations are of queues that exist: they must not disturb anybody's routes.
             let declared = self.read(|topology| topology.declared_queue(spec));
@@ -290,7 +300,10 @@ impl Vhost {
                 None => {
                     let declare = topology::Command::DeclareQueue(spec.clone());
                     match self.apply_by(user, node, declare)? {
-                        topology::Outcome::New(queue) => return Ok(queue),
+                        topology::Outcome::New(queue) => {
+                            node.stats().queue_created.add(1);
+                            return Ok(queue);
+                        }
                         topology::Outcome::Found(queue) => queue,
                         _ => continue,
                     }

@@ -11,6 +11,7 @@ mod conformance;
 #[cfg(test)]
 mod crash_tests;
 pub mod disk;
+mod distribution;
 mod embedded;
 mod error;
 mod identity;
@@ -25,6 +26,7 @@ pub use batch::{Batch, Op, SeqRange, TxPart};
 #[cfg(any(test, feature = "sim"))]
 pub use catalog::CatalogSteps;
 pub use catalog::{Catalog, FoundCatalog, OnVersion};
+pub use distribution::{Distribution, Spread};
 pub use error::StoreError;
 pub use inspect::{Inspection, Report, SegmentReport, StoreKind, repair};
 pub use log::LogStore;

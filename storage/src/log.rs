@@ -213,6 +213,10 @@ impl MessageStore for LogStore {
             live_bytes: live + inner.index.big_bytes(),
             commits: engine.counters.commits(),
             compactions: engine.counters.compactions.load(Ordering::Relaxed),
+            appended: inner.lsn,
+            checkpoint: inner.chores.checkpoint_lsn,
+            commit_time: engine.counters.commit_time.get(),
+            commit_bytes: engine.counters.commit_bytes.get(),
             written: engine.counters.written(),
         }
     }

@@ -150,8 +150,7 @@ impl MessageStore for SledStore {
             file_bytes: self.store.db().size_on_disk().unwrap_or_default(),
             live_bytes: self.state.read().used(),
             commits: progress.commits,
-            compactions: 0,
-            written: Vec::new(),
+            ..StoreStatus::default()
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::{Batch, Lsn, Payload, QueueId, Seq, StoreError};
+use crate::{Batch, Distribution, Lsn, Payload, QueueId, Seq, StoreError};
 
 /// Where messages are kept. Shared between threads; no method waits for the disk, except `open`,
 /// `checkpoint`, `close` and a `read` of messages that are not in memory.
@@ -194,6 +194,14 @@ pub struct StoreStatus {
     pub commits: u64,
     /// How often messages that are left in old files were gathered in new ones.
     pub compactions: u64,
+    /// The last batch that was appended.
+    pub appended: u64,
+    /// The last batch that is in a checkpoint, since it was opened.
+    pub checkpoint: u64,
+    /// How long group commits have taken, in µs.
+    pub commit_time: Distribution,
+    /// How large group commits were, in bytes.
+    pub commit_bytes: Distribution,
     /// Bytes written since it was opened, by purpose: `log`, `index`, `checkpoint`, `compaction`, …
     pub written: Vec<(&'static str, u64)>,
 }

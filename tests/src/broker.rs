@@ -118,6 +118,13 @@ impl Broker {
         self.listener("http").expect("a line `listening http ADDRESS`")
     }
 
+    /// Where it listens for a protocol, as it printed it.
+    #[must_use]
+    pub fn address_of(&self, protocol: &str) -> String {
+        let missing = || panic!("no line `listening {protocol} ADDRESS`");
+        self.listener(protocol).unwrap_or_else(missing)
+    }
+
     /// Where it listens, `host:port`; another port after each restart.
     #[must_use]
     pub fn address(&self) -> &str {

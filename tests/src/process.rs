@@ -49,7 +49,7 @@ impl Process {
             .args(["-c", WRAPPER])
             .arg(dir)
             .arg(binary())
-            .args(["--http-port", "0"])
+            .args(["--http-port", "0", "--metrics-port", "0"])
             .args(args)
             .env("DESCRIPTORS", descriptors.map_or_else(String::new, |most| most.to_string()))
             .current_dir(dir)

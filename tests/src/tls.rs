@@ -1,6 +1,6 @@
 //! Certificates made for a test, and clients that speak TLS.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -231,6 +231,21 @@ impl TlsClient {
             session.complete_io(&mut tcp).map_err(|error| error.to_string())?;
         }
         Ok(Conn::over(Socket::Tls(Box::new(StreamOwned::new(session, tcp)))))
+    }
+
+    /// Asks for a page with GET; what is answered, headers and all.
+    ///
+    /// # Errors
+    /// What either side says of the other.
+    pub fn page(&self, address: &str, request: &str) -> Result<String, String> {
+        let tcp = TcpStream::connect(address).map_err(|error| error.to_string())?;
+        tcp.set_read_timeout(Some(DEADLINE)).expect("set the read timeout");
+        let mut stream = StreamOwned::new(self.session(), tcp);
+        let head = format!("GET {request} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+        stream.write_all(format!("{head}\r\n").as_bytes()).map_err(|error| error.to_string())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
+        Ok(answer)
     }
 
     /// Connects, shakes hands, and reads connection.start.

@@ -10,6 +10,8 @@ mod api;
 mod broker;
 #[path = "management/messages.rs"]
 mod messages;
+#[path = "management/stats.rs"]
+mod stats;
 #[path = "management/topology.rs"]
 mod topology;
 #[path = "management/users.rs"]

@@ -58,7 +58,7 @@ impl Broker {
         }
         let child = Command::new(binary)
             .args(args)
-            .args(["--http-port", "0"])
+            .args(["--http-port", "0", "--metrics-port", "0"])
             .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

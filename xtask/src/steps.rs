@@ -107,6 +107,10 @@ fn build_lepus() -> Result<PathBuf> {
 }
 
 fn unit_and_blackbox() -> Result<Outcome> {
+    if tools::can_install() {
+        // The tests of the metrics use it if it is there.
+        tools::ensure_program("promtool", &["--version"], &["prometheus"])?;
+    }
     let lepus = build_lepus()?;
     let runner: &[&str] = if tools::answers("cargo-nextest", &["nextest", "--version"]) {
         &["nextest", "run", "--workspace"]

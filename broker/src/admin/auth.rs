@@ -1,12 +1,14 @@
 //! Who asks, and what that one may ask.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::HeaderValue;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::task::block_in_place;
@@ -14,8 +16,10 @@ use tokio::time::sleep;
 
 use super::error::Fault;
 use super::query::View;
+use super::samples::Asked;
 use super::{Admin, Port};
 use crate::access::{Answer, Attempt, Identity, Kind, Resource, Topic};
+use crate::http::Peer;
 use crate::node::Node;
 use crate::routing::ExchangeKind;
 use crate::vhost::Vhost;
@@ -74,7 +78,7 @@ impl FromRequestParts<Arc<Admin>> for Caller {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Fault> {
-        let ConnectInfo(peer) = ConnectInfo::<SocketAddr>::from_request_parts(parts, admin)
+        let ConnectInfo(Peer(peer)) = ConnectInfo::<Peer>::from_request_parts(parts, admin)
             .await
             .map_err(|_| Fault::no_login())?;
         let attempt = parts.headers.get(AUTHORIZATION).map(|header| attempt(header.as_bytes()));
@@ -110,6 +114,7 @@ async fn log_in(node: &Node, attempt: &Attempt, from: IpAddr) -> Result<Identity
     } else {
         access.log_in(&config, attempt, from)
     };
+    node.stats().traffic.http_logins.note(judged.is_err());
     let wait = access.failures().note(from, &attempt.user, judged.is_err(), node.now_ms());
     if wait > 0 {
         sleep(Duration::from_millis(wait)).await;
@@ -121,6 +126,31 @@ async fn log_in(node: &Node, attempt: &Attempt, from: IpAddr) -> Result<Identity
             false => Fault::login_failed(),
         }
     })
+}
+
+/// Refuses who may not see what happens in the broker.
+pub(crate) async fn must_monitor(
+    node: &Arc<Node>,
+    login: Option<&HeaderValue>,
+    from: IpAddr,
+) -> Result<(), Response> {
+    let judged = async {
+        let attempt = login.map(|header| attempt(header.as_bytes())).ok_or_else(Fault::no_login)?;
+        let attempt = attempt.ok_or_else(Fault::login_failed)?;
+        let identity = log_in(node, &attempt, from).await?;
+        match allows(&identity, Tag::Monitoring) {
+            true => Ok(()),
+            false => Err(Fault::not_authorised(Tag::Monitoring.refusal())),
+        }
+    };
+    judged.await.map_err(Fault::into_response)
+}
+
+/// Whether a user's tags allow something.
+fn allows(identity: &Identity, tag: Tag) -> bool {
+    let tags = identity.tags.iter();
+    let known = tags.filter_map(|name| Tag::ALL.into_iter().find(|tag| tag.name() == name));
+    known.into_iter().any(|own| own.allows(tag))
 }
 
 impl Caller {
@@ -156,14 +186,27 @@ impl Caller {
 
     /// Whether the user's tags allow something.
     pub fn is(&self, tag: Tag) -> bool {
-        let tags = self.identity.tags.iter();
-        let known = tags.filter_map(|name| Tag::ALL.into_iter().find(|tag| tag.name() == name));
-        known.into_iter().any(|own| own.allows(tag))
+        allows(&self.identity, tag)
     }
 
     /// Refuses users whose tags do not allow it.
     pub fn must_be(&self, tag: Tag) -> Result<(), Fault> {
         if self.is(tag) { Ok(()) } else { Err(Fault::not_authorised(tag.refusal())) }
+    }
+
+    /// The times that numbers are wanted of.
+    pub fn asked(&self) -> Asked {
+        Asked { ages: self.view.ages(), now: self.node().now_ms() }
+    }
+
+    /// Whether what is counted is to be left out.
+    pub fn leaves_out_stats(&self) -> bool {
+        self.view.flag("disable_stats") || self.node().config().management.disable_stats
+    }
+
+    /// Whether queues are to say what they have even so.
+    pub fn wants_queue_totals(&self) -> bool {
+        self.view.flag("enable_queue_totals") || self.node().config().management.enable_queue_totals
     }
 
     /// A virtual host that the user may use.

@@ -1,6 +1,4 @@
 //! The HTTP API, as RabbitMQ's management plugin has it.
-//!
-//! It has threads of its own, so that nobody's messages wait for a long list.
 
 mod auth;
 mod error;
@@ -8,22 +6,25 @@ mod input;
 mod properties_key;
 mod query;
 mod routes;
+mod samples;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, VARY};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{map_request_with_state, map_response_with_state};
 use axum::response::{IntoResponse, Response};
-use tokio::runtime::{Builder, Runtime};
 
 use crate::config::Config;
+use crate::http::{Listener, Server};
 use crate::node::Node;
+use crate::stats::sampler;
+pub(crate) use auth::must_monitor;
 use error::Fault;
 
 /// Threads for all requests.
@@ -48,50 +49,24 @@ struct Admin {
     started: Instant,
 }
 
-/// Takes the port of the HTTP API.
+/// Takes the ports of the HTTP API.
 ///
 /// # Errors
-/// It is taken, or not this machine's.
-pub fn listen(config: &Config) -> Result<TcpListener> {
-    let management = &config.management;
-    if management.tls_port.is_some() {
-        tracing::warn!("management.ssl.*: there is no HTTP API over TLS yet");
-    }
-    let ip = management.ip.or(config.listeners.bind).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let address = SocketAddr::new(ip, management.port);
-    let listener = TcpListener::bind(address);
-    let listener = listener.with_context(|| format!("cannot listen on {address} for HTTP"))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+/// One is taken, or not this machine's, or a certificate is not in order.
+pub fn listen(config: &Config) -> Result<Vec<Listener>> {
+    let endpoints = config.management.endpoints(config.listeners.bind);
+    Listener::open_all(&endpoints, ["http", "https"], config.ssl_handshake_timeout)
 }
 
-/// The HTTP API at work.
-pub struct Server(Runtime);
-
-impl Server {
-    /// Answers requests from now on. `ports` are all that the broker listens on.
-    ///
-    /// # Errors
-    /// There can be no more threads.
-    pub fn start(node: Arc<Node>, listener: TcpListener, ports: Vec<Port>) -> Result<Self> {
-        let mut builder = Builder::new_multi_thread();
-        let runtime = builder.worker_threads(THREADS).thread_name("lepus-http").enable_all();
-        let runtime = runtime.build().context("cannot start the threads of the HTTP API")?;
-        let listener = {
-            let _entered = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
-        };
-        let app = app(Arc::new(Admin { node, ports, started: Instant::now() }));
-        let service = app.into_make_service_with_connect_info::<SocketAddr>();
-        // It ends with its runtime only.
-        drop(runtime.spawn(async move { axum::serve(listener, service).await }));
-        Ok(Self(runtime))
-    }
-
-    /// Answers nobody any more.
-    pub fn stop(self) {
-        self.0.shutdown_background();
-    }
+/// Answers requests from now on. `ports` are all that the broker listens on.
+///
+/// # Errors
+/// There can be no more threads.
+pub fn start(node: Arc<Node>, listeners: Vec<Listener>, ports: Vec<Port>) -> Result<Server> {
+    let app = app(Arc::new(Admin { node: node.clone(), ports, started: Instant::now() }));
+    let server = Server::start("lepus-http", THREADS, listeners, &app)?;
+    server.spawn(sampler::sample(node));
+    Ok(server)
 }
 
 fn app(admin: Arc<Admin>) -> Router {

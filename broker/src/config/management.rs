@@ -1,20 +1,29 @@
 //! What can be set about the HTTP API and the metrics.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::tls::TlsOptions;
 
+/// Where a service listens for HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoints<'a> {
+    /// Without TLS.
+    pub plain: Option<SocketAddr>,
+    /// With TLS.
+    pub encrypted: Option<(SocketAddr, &'a TlsOptions)>,
+}
+
 /// `management.*`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Management {
-    /// `tcp.port`, `--http-port`.
-    pub port: u16,
+    /// `tcp.port`, `--http-port`; `None`: 15672, unless there is TLS.
+    pub port: Option<u16>,
     /// `tcp.ip`.
     pub ip: Option<IpAddr>,
-    /// `ssl.port`; `None`: no listener with TLS.
+    /// `ssl.port`; `None`: 15671, if there is a certificate.
     pub tls_port: Option<u16>,
     /// `ssl.ip`.
     pub tls_ip: Option<IpAddr>,
@@ -49,10 +58,18 @@ pub struct Management {
     pub operator_policies_locked: bool,
 }
 
+impl Management {
+    /// Where the HTTP API is, given the address of ports that come without one.
+    pub fn endpoints(&self, bind: Option<IpAddr>) -> Endpoints<'_> {
+        let plain = (self.port, self.ip, 15672);
+        endpoints(plain, (self.tls_port, self.tls_ip, 15671), &self.tls, bind)
+    }
+}
+
 impl Default for Management {
     fn default() -> Self {
         Self {
-            port: 15672,
+            port: None,
             ip: None,
             tls_port: None,
             tls_ip: None,
@@ -88,11 +105,11 @@ pub enum RatesMode {
 /// `prometheus.*`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prometheus {
-    /// `tcp.port`, `--metrics-port`.
-    pub port: u16,
+    /// `tcp.port`, `--metrics-port`; `None`: 15692, unless there is TLS.
+    pub port: Option<u16>,
     /// `tcp.ip`.
     pub ip: Option<IpAddr>,
-    /// `ssl.port`; `None`: no listener with TLS.
+    /// `ssl.port`; `None`: 15691, if there is a certificate.
     pub tls_port: Option<u16>,
     /// `ssl.ip`.
     pub tls_ip: Option<IpAddr>,
@@ -106,10 +123,18 @@ pub struct Prometheus {
     pub authentication: bool,
 }
 
+impl Prometheus {
+    /// Where the metrics are, given the address of ports that come without one.
+    pub fn endpoints(&self, bind: Option<IpAddr>) -> Endpoints<'_> {
+        let plain = (self.port, self.ip, 15692);
+        endpoints(plain, (self.tls_port, self.tls_ip, 15691), &self.tls, bind)
+    }
+}
+
 impl Default for Prometheus {
     fn default() -> Self {
         Self {
-            port: 15692,
+            port: None,
             ip: None,
             tls_port: None,
             tls_ip: None,
@@ -118,5 +143,50 @@ impl Default for Prometheus {
             per_object: false,
             authentication: false,
         }
+    }
+}
+
+/// A port and an address that may be set, and the usual port.
+type Place = (Option<u16>, Option<IpAddr>, u16);
+
+/// As in RabbitMQ, there is no port without TLS beside one with it unless it is asked for.
+fn endpoints(
+    (port, ip, usual): Place,
+    (tls_port, tls_ip, tls_usual): Place,
+    tls: &TlsOptions,
+    bind: Option<IpAddr>,
+) -> Endpoints<'_> {
+    let at = |ip: Option<IpAddr>, port| {
+        SocketAddr::new(ip.or(bind).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), port)
+    };
+    let tls_port = tls_port.or(tls.certfile.is_some().then_some(tls_usual));
+    let port = port.or(tls_port.is_none().then_some(usual));
+    Endpoints {
+        plain: port.map(|port| at(ip, port)),
+        encrypted: tls_port.map(|port| (at(tls_ip, port), tls)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_with_tls_stands_alone_unless_the_other_one_is_asked_for() {
+        let shown = |management: &Management, bind: Option<&str>| {
+            let Endpoints { plain, encrypted } =
+                management.endpoints(bind.map(|ip| ip.parse().unwrap()));
+            let shown = |address: Option<SocketAddr>| address.map(|address| address.to_string());
+            [shown(plain), shown(encrypted.map(|(address, _)| address))]
+                .map(Option::unwrap_or_default)
+        };
+        let mut management = Management::default();
+        assert_eq!(shown(&management, None), ["127.0.0.1:15672", ""]);
+        management.tls.certfile = Some("server.pem".into());
+        assert_eq!(shown(&management, Some("10.0.0.1")), ["", "10.0.0.1:15671"]);
+        management.tls_port = Some(443);
+        management.tls_ip = Some("10.0.0.2".parse().unwrap());
+        management.port = Some(0);
+        assert_eq!(shown(&management, Some("10.0.0.1")), ["10.0.0.1:0", "10.0.0.2:443"]);
     }
 }

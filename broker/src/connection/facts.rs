@@ -11,6 +11,7 @@ use crate::node::Node;
 use crate::tls;
 
 /// Addresses, times, and what the client says of itself.
+#[derive(Clone)]
 pub struct Facts {
     peer: SocketAddr,
     local: SocketAddr,
@@ -63,6 +64,42 @@ impl Facts {
         self.introduced = true;
     }
 
+    /// The client's address, and what it has connected to.
+    pub fn ends(&self) -> (SocketAddr, SocketAddr) {
+        (self.peer, self.local)
+    }
+
+    /// Since when it is connected, in ms since 1970.
+    pub fn connected_at(&self) -> u64 {
+        self.connected_at
+    }
+
+    /// How the client has logged in.
+    pub fn mechanism(&self) -> &str {
+        &self.mechanism
+    }
+
+    /// What the client says of itself.
+    pub fn client_properties(&self) -> &FieldTable {
+        &self.client_properties
+    }
+
+    /// The name that the client gives the connection.
+    pub fn provided_name(&self) -> Option<String> {
+        match self.client_properties.inner().get("connection_name") {
+            Some(AMQPValue::LongString(name)) => Some(name.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Whether a name is RabbitMQ's name of the connection.
+    pub fn is_named(&self, name: &str) -> bool {
+        let ends = name.split_once(" -> ");
+        ends.is_some_and(|(peer, local)| {
+            peer.parse() == Ok(self.peer) && local.parse() == Ok(self.local)
+        })
+    }
+
     /// RabbitMQ's name of a connection.
     pub fn name(&self) -> String {
         format!("{} -> {}", self.peer, self.local)
@@ -75,7 +112,7 @@ impl Facts {
                 None => Event::new("user.authentication.success"),
                 Some(error) => Event::new("user.authentication.failure").text("error", error),
             };
-            self.ends(event)
+            self.tell_ends(event)
                 .text("name", user)
                 .text("connection_name", &self.name())
                 .text("connection_type", "network")
@@ -103,7 +140,7 @@ impl Facts {
             for (name, value) in self.tls_texts() {
                 event = event.text(name, value);
             }
-            self.identity(self.ends(event), node, connection)
+            self.identity(self.tell_ends(event), node, connection)
         });
     }
 
@@ -120,16 +157,14 @@ impl Facts {
             .text("pid", &node.pid(connection, 0))
             .text("node", Node::NAME)
             .with("client_properties", fields(&self.client_properties));
-        match self.client_properties.inner().get("connection_name") {
-            Some(AMQPValue::LongString(name)) => {
-                event.text("user_provided_name", &name.to_string())
-            }
-            _ => event,
+        match self.provided_name() {
+            Some(name) => event.text("user_provided_name", &name),
+            None => event,
         }
     }
 
-    /// Empty where they do not apply.
-    fn tls_texts(&self) -> [(&'static str, &str); 7] {
+    /// Of TLS and the client's certificate; empty where they do not apply.
+    pub fn tls_texts(&self) -> [(&'static str, &str); 7] {
         let tls = |get: fn(&tls::Facts) -> &'static str| self.tls.as_ref().map_or("", get);
         let certificate = |get: fn(&PeerCertificate) -> &String| {
             self.peer_certificate().map_or("", |certificate| get(certificate))
@@ -145,7 +180,7 @@ impl Facts {
         ]
     }
 
-    fn ends(&self, event: Event) -> Event {
+    fn tell_ends(&self, event: Event) -> Event {
         event
             .text("host", &address(self.local.ip()))
             .text("peer_host", &address(self.peer.ip()))

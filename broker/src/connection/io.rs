@@ -41,9 +41,9 @@ pub(super) async fn serve(
     tls: Option<tls::Facts>,
 ) {
     let mut link = Link::new(node, ends.peer.ip(), now_ms());
-    link.facts.set_addresses(ends.peer, ends.local);
+    link.facts_mut().set_addresses(ends.peer, ends.local);
     if let Some(tls) = tls {
-        link.facts.set_tls(tls);
+        link.facts_mut().set_tls(tls);
     }
     let timer = Box::pin(sleep(Duration::ZERO));
     let mut driver = Driver {
@@ -138,6 +138,9 @@ impl<S: Transport> Driver<S> {
         for mail in letters.drain(..) {
             self.link.mail(mail, now);
         }
+        if any {
+            self.link.end_of_mail();
+        }
         self.letters = letters;
         any
     }
@@ -153,7 +156,7 @@ impl<S: Transport> Driver<S> {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(octets)) if octets > 0 => {
                     self.link.out.advance(octets);
-                    self.link.wrote(unread, now);
+                    self.link.wrote(octets, unread, now);
                 }
                 Poll::Ready(_) => return Err(Gone),
             }
@@ -198,10 +201,11 @@ impl<S: Transport> Driver<S> {
                 Poll::Ready(Ok(octets)) if octets > 0 => octets,
                 Poll::Ready(_) => return Err(Gone),
             };
+            self.link.count_read(octets);
             let backlog = self.give(scratch.get(..carried + octets).unwrap_or_default(), now);
             self.streamed += octets;
             if self.streamed >= STREAMING {
-                self.paused_until = now + pause(backlog);
+                self.hold_back(backlog, now);
             }
             Ok(true)
         })
@@ -218,6 +222,7 @@ impl<S: Transport> Driver<S> {
             None => Ok(None),
             Some(Ok(0)) => Err(Gone),
             Some(Ok(octets)) => {
+                self.link.count_read(octets);
                 self.between_bodies = true;
                 self.streamed += octets;
                 Ok(Some(true))
@@ -225,6 +230,15 @@ impl<S: Transport> Driver<S> {
             // After a false alarm of readiness the waker must be registered again.
             Some(Err(ErrorKind::WouldBlock)) => Ok(Some(stream.poll_read_ready(cx).is_ready())),
             Some(Err(_)) => Err(Gone),
+        }
+    }
+
+    /// Leaves a streaming publisher alone, if there is a backlog.
+    fn hold_back(&mut self, backlog: usize, now: u64) {
+        let pause = pause(backlog);
+        self.paused_until = now + pause;
+        if pause > 0 {
+            self.link.held_back(now, pause);
         }
     }
 

@@ -32,6 +32,7 @@ use crate::mailbox::{Mail, Mailbox};
 use crate::node::Node;
 use crate::out::Out;
 use crate::session::{Session, reply_text, short, undecodable};
+use crate::stats::ConnectionStats;
 use login::Login;
 use pieces::{channel_of, out_of_state, unexpected_frame};
 
@@ -59,7 +60,8 @@ pub struct Link {
     mailbox: Arc<Mailbox>,
     from: IpAddr,
     /// What operators are told of it.
-    pub(super) facts: Facts,
+    facts: Arc<Facts>,
+    stats: Arc<ConnectionStats>,
     phase: Phase,
     decoder: Decoder,
     /// What is owed to the peer.
@@ -109,7 +111,8 @@ impl Link {
             connection,
             mailbox,
             from,
-            facts: Facts::new(from, now),
+            facts: Arc::new(Facts::new(from, now)),
+            stats: Arc::default(),
             phase: Phase::Header,
             decoder: Decoder::new(FRAME_MAX_BEFORE_TUNE),
             out: Out::default(),
@@ -121,6 +124,21 @@ impl Link {
             capabilities: ClientCapabilities::default(),
             tuning,
             blocked: false,
+        }
+    }
+
+    /// What operators are told of it, until it is open.
+    pub fn facts_mut(&mut self) -> &mut Facts {
+        Arc::make_mut(&mut self.facts)
+    }
+
+    /// The client is left alone for so many ms, so that its queues get rid of messages.
+    pub fn held_back(&self, now: u64, pause: u64) {
+        let traffic = &self.node.stats().traffic;
+        traffic.pauses.add(1);
+        traffic.paused_ms.add(pause);
+        if let Phase::Running(session) = &self.phase {
+            session.seen().hold_back(now);
         }
     }
 
@@ -279,6 +297,10 @@ impl Link {
                     self.stop(refusal.into(), now);
                 }
             }
+            (Mail::Channels(answer), Phase::Running(session)) => {
+                // Who has asked may be gone.
+                let _ = answer.send(session.show());
+            }
             (mail, Phase::Running(session)) => session.mail(mail, &mut self.out),
             _ => {}
         }
@@ -300,9 +322,30 @@ impl Link {
         }
     }
 
-    /// Something was written. Where the peer was `unread` for being owed too much, that it takes
+    /// So many octets were read.
+    pub fn count_read(&self, octets: usize) {
+        self.stats.recv_cnt.add(1);
+        self.stats.recv_oct.add(octets as u64);
+        if let Phase::Running(session) = &self.phase {
+            session.count_read(octets as u64);
+        }
+    }
+
+    /// All mail was taken.
+    pub fn end_of_mail(&mut self) {
+        if let Phase::Running(session) = &mut self.phase {
+            session.flush_counts();
+        }
+    }
+
+    /// Octets were written. Where the peer was `unread` for being owed too much, that it takes
     /// some is its sign of life.
-    pub fn wrote(&mut self, unread: bool, now: u64) {
+    pub fn wrote(&mut self, octets: usize, unread: bool, now: u64) {
+        self.stats.send_cnt.add(1);
+        self.stats.send_oct.add(octets as u64);
+        if let Phase::Running(session) = &self.phase {
+            session.count_written(octets as u64);
+        }
         self.heartbeat.sent(now);
         if unread {
             self.heartbeat.received(now);
@@ -398,7 +441,7 @@ impl Link {
         match step {
             Step::Authenticate(start) => {
                 self.capabilities = ClientCapabilities::of(&start.client_properties);
-                self.facts.introduce(start.mechanism.as_str(), start.client_properties);
+                self.facts_mut().introduce(start.mechanism.as_str(), start.client_properties);
                 self.log_in(start.mechanism.as_str(), start.response.as_bytes(), now)
             }
             // No mechanism offered here sends a challenge.
@@ -460,6 +503,7 @@ impl Link {
     fn close_session(&mut self) {
         if let Phase::Running(session) = &mut self.phase {
             session.close(&mut self.out);
+            self.node.closed(self.connection);
         }
     }
 
@@ -511,6 +555,7 @@ impl Link {
             return false;
         }
         self.blocked = true;
+        session.seen().set_blocked(true);
         if self.capabilities.blocked {
             self.send(AMQPMethod::Blocked(Blocked { reason: short(self.node.alarms().reason()) }));
         }
@@ -518,10 +563,13 @@ impl Link {
     }
 
     fn unblock_if_due(&mut self) {
-        if !self.node.alarms().any()
-            && std::mem::take(&mut self.blocked)
-            && self.capabilities.blocked
-        {
+        if self.node.alarms().any() || !std::mem::take(&mut self.blocked) {
+            return;
+        }
+        if let Phase::Running(session) = &self.phase {
+            session.seen().set_blocked(false);
+        }
+        if self.capabilities.blocked {
             self.send(AMQPMethod::Unblocked(Unblocked {}));
         }
     }

@@ -5,7 +5,10 @@ mod facts;
 pub(crate) mod identity;
 mod io;
 pub(crate) mod link;
+mod open;
 mod proxy_header;
 mod transport;
 
 pub use entry::serve;
+pub use facts::Facts;
+pub use open::{Open, ask_all};

@@ -102,11 +102,14 @@ impl Node {
         let max = self.config().channel_max_per_node.map(u64::from);
         let one_more = |open| (max.is_none_or(|max| open < max)).then_some(open + 1);
         let counted = self.channels.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        counted.map(drop).map_err(|_| max.unwrap_or_default())
+        counted.map_err(|_| max.unwrap_or_default())?;
+        self.stats.channel_created.add(1);
+        Ok(())
     }
 
     fn uncount_channel(&self) {
         self.channels.fetch_sub(1, Ordering::Relaxed);
+        self.stats.channel_closed.add(1);
     }
 
     /// How many channels there are.

@@ -12,7 +12,17 @@ use crate::policy::{Kind, Policy};
 use crate::topology::record::{self, Record};
 use crate::vhost::{Vhost, VhostLimits};
 
+/// The global parameter that names the cluster.
+pub(crate) const CLUSTER_NAME: &str = "cluster_name";
+
 impl Node {
+    /// What the cluster is called, which is this node alone.
+    pub fn cluster_name(&self) -> String {
+        let set = self.global_parameters().into_iter().find(|(name, _)| name == CLUSTER_NAME);
+        let set = set.and_then(|(_, value)| Some(value.as_str()?.to_owned()));
+        set.or_else(|| self.config().cluster_name.clone()).unwrap_or_else(|| Self::NAME.to_owned())
+    }
+
     /// Sets a parameter of a virtual host.
     ///
     /// # Errors

@@ -133,6 +133,7 @@ impl Node {
         changes.push(record::remove_vhost(name));
         changes.extend(parameters.iter().map(record::remove_parameter));
         vhost.close(user, self, changes);
+        self.stats.gone.add(&vhost.stats.messages.get());
         drop(changing);
         tracing::info!(vhost = name, user, "vhost.deleted");
         self.tell(|| {

@@ -68,6 +68,7 @@ impl Queue {
             return self.send_dead_later(dead);
         }
         let Ok(tx) = self.leave_for(&targets, ops) else { return self.send_dead_later(dead) };
+        self.node.stats().traffic.note_dead(dead.reason, self.is_quorum, dead.entries.len());
         for (queue, messages) in targets {
             queue.apply_for(Command::PublishDead(messages), None, tx.as_ref());
         }

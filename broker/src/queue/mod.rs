@@ -28,13 +28,14 @@ use parking_lot::Mutex;
 use crate::mailbox::Mail;
 use crate::message::Message;
 use crate::node::Node;
+use crate::stats::{Messages, Numbers, Tick, Totals, Track, numbers};
 use crate::topology::QueueRecord;
 use crate::topology::arguments::is_quorum;
 pub use receipt::{Fate, Receipt, Transaction};
 use state::schedule::Note;
 use state::{
     Command, Config, ConsumerKey, ConsumerStatus, Counts, DELIVERY_COST, Delivery, Effects, Notice,
-    Outcome, Past, Rules, State,
+    Outcome, Past, Rules, State, Status,
 };
 use writes::{Write, Writes};
 
@@ -54,6 +55,10 @@ pub struct Queue {
     /// Publishes may be refused by the queue.
     refuses: AtomicBool,
     is_quorum: bool,
+    /// Of its virtual host.
+    totals: Arc<Totals>,
+    /// What it has done, what it has, and how long its consumers could take messages.
+    pub track: Track<17>,
 }
 
 struct Inner {
@@ -66,6 +71,10 @@ struct Inner {
     open: Vec<Arc<Transaction>>,
     /// A thread is carrying out effects and will carry out those that come meanwhile.
     busy: bool,
+    /// What is among [`Queue::totals`].
+    counted: Counts,
+    /// When something was last asked of it by others than itself, in ms since 1970.
+    active: u64,
 }
 
 impl std::fmt::Debug for Queue {
@@ -75,12 +84,14 @@ impl std::fmt::Debug for Queue {
 }
 
 impl Queue {
-    /// A queue with what the store has of each of its levels, the lowest first.
+    /// A queue with what the store has of each of its levels, the lowest first. What it has counts among
+    /// `totals`.
     pub fn new(
         node: Arc<Node>,
         vhost: Arc<str>,
         record: Arc<QueueRecord>,
         past: &[Past],
+        totals: Arc<Totals>,
     ) -> Arc<Self> {
         let config = Config {
             auto_delete: record.spec.auto_delete,
@@ -97,6 +108,8 @@ impl Queue {
             moves: Vec::new(),
             open: Vec::new(),
             busy: false,
+            counted: Counts::default(),
+            active: node.now_ms(),
         };
         let (backlog, has_consumers) = (AtomicUsize::new(0), AtomicBool::new(false));
         let timer = AtomicU64::new(u64::MAX);
@@ -112,8 +125,13 @@ impl Queue {
             timer,
             refuses,
             is_quorum,
+            totals,
+            track: Track::default(),
         });
-        let due = queue.inner.lock().state.next_due();
+        let mut inner = queue.inner.lock();
+        queue.count(&mut inner);
+        let due = inner.state.next_due();
+        drop(inner);
         queue.set_timer(due);
         queue
     }
@@ -192,7 +210,9 @@ impl Queue {
             writes.count_without(refused);
             effects.leave_out(refused);
         }
-        let outcome = state.apply(self.node.now_ms(), command, effects);
+        let now = self.node.now_ms();
+        let is_use = !matches!(command, Command::Tick | Command::Trim(_) | Command::SetRules(..));
+        let outcome = state.apply(now, command, effects);
         if !effects.store.is_empty() || receipt.is_some() || tx.is_some() {
             writes.add(&mut effects.store, receipt, tx);
         }
@@ -200,10 +220,10 @@ impl Queue {
             inner.open.retain(|tx| !tx.is_done());
             inner.open.push(tx.clone());
         }
-        let counts = inner.state.counts();
-        let octets = counts.ready * DELIVERY_COST as usize + counts.ready_bytes as usize;
-        self.backlog.store(octets, Ordering::Relaxed);
-        self.has_consumers.store(counts.consumers > 0, Ordering::Relaxed);
+        if is_use {
+            inner.active = now;
+        }
+        self.count(&mut inner);
         self.set_timer(inner.state.next_due());
         if inner.busy || (inner.effects.is_empty() && inner.writes.is_empty()) {
             return outcome;
@@ -220,6 +240,62 @@ impl Queue {
         }
         inner.busy = false;
         outcome
+    }
+
+    /// Has others know what there is, after a change.
+    fn count(&self, inner: &mut Inner) {
+        let counts = inner.state.counts();
+        let octets = counts.ready * DELIVERY_COST as usize + counts.ready_bytes as usize;
+        self.backlog.store(octets, Ordering::Relaxed);
+        self.has_consumers.store(counts.consumers > 0, Ordering::Relaxed);
+        let before = std::mem::replace(&mut inner.counted, counts);
+        self.totals.ready.exchange(before.ready, counts.ready);
+        self.totals.unacked.exchange(before.unacked, counts.unacked);
+        self.totals.consumers.exchange(before.consumers, counts.consumers);
+        let (bytes, unacked) = (counts.ready_bytes as usize, counts.unacked_bytes as usize);
+        self.totals.ready_bytes.exchange(before.ready_bytes as usize, bytes);
+        self.totals.unacked_bytes.exchange(before.unacked_bytes as usize, unacked);
+    }
+
+    /// What it has done since it came to be, or the broker was started.
+    pub fn stats(&self) -> Messages<u64> {
+        self.inner.lock().state.stats()
+    }
+
+    /// Takes a sample.
+    pub fn sample(&self, tick: Tick) {
+        let (_, _, numbers) = self.status();
+        self.track.sample(tick, numbers);
+    }
+
+    /// Counts as of now, and what else operators are told.
+    pub fn status(&self) -> (Counts, Status, Numbers) {
+        let now = self.node.now_ms();
+        let inner = self.inner.lock();
+        let (counts, status) = (inner.state.counts(), inner.state.status(now));
+        let lengths = [counts.ready as u64, counts.unacked as u64];
+        (counts, status.clone(), numbers(&inner.state.stats(), lengths, status.served))
+    }
+
+    /// Octets that it holds in memory, about: those of its messages, and its own.
+    pub fn memory(&self, status: &Status) -> usize {
+        size_of::<Self>() + status.footprint
+    }
+
+    /// Since when nothing was asked of it, in ms since 1970.
+    pub fn idle_since(&self) -> u64 {
+        self.inner.lock().active
+    }
+
+    /// For how many ms its first message has waited, as far as it is in memory.
+    pub fn oldest(&self) -> Option<u64> {
+        let arrived = self.inner.lock().state.first_arrived()?;
+        Some(self.node.now_ms().saturating_sub(arrived))
+    }
+
+    /// The virtual host that it is in.
+    pub fn vhost(&self) -> &str {
+        &self.vhost
     }
 
     /// Counts as of now.

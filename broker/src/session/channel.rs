@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::confirms::Confirms;
+use super::count::Published;
 use super::tx::Tx;
 use crate::message::Builder;
 use crate::queue::Queue;
+use crate::stats::ChannelStats;
 use crate::window::Window;
 
 /// A channel.
@@ -40,6 +42,15 @@ pub struct Channel {
     pub last_queue: Option<String>,
     /// The consumer of amq.rabbitmq.reply-to.
     pub reply_consumer: Option<ReplyConsumer>,
+    /// What it has done.
+    pub stats: Arc<ChannelStats>,
+    /// What of that is not counted yet.
+    pub published: Published,
+    /// It has published something, ever.
+    pub publishes: bool,
+    /// A delivery that is to be acknowledged, and when it was made, ms since 1970: one of those at a time
+    /// tells how long consumers take.
+    pub timed: Option<(u64, u64)>,
 }
 
 /// How far a content has arrived.

@@ -38,6 +38,11 @@ impl Confirms {
         self.refused.push_back(self.received);
     }
 
+    /// How many messages are not answered.
+    pub fn due(&self) -> u64 {
+        self.received.saturating_sub(self.answered + self.told as u64)
+    }
+
     /// The number that the next message gets.
     pub fn next(&self) -> u64 {
         self.received + 1
@@ -60,30 +65,31 @@ impl Confirms {
         }
     }
 
-    /// Answers, in order, all messages whose fate is known.
-    fn answer(&mut self, number: u16, durability: &Durability, out: &mut Out) {
+    /// Answers, in order, all messages whose fate is known; how many were confirmed.
+    fn answer(&mut self, number: u16, durability: &Durability, out: &mut Out) -> u64 {
         for tag in self.refused.iter().skip(self.told) {
             encode::confirm(out.tail(), number, *tag, false, false);
         }
         self.told = self.refused.len();
-        let mut stored = self.answered;
+        let (mut stored, mut confirmed) = (self.answered, 0);
         while let Some((up_to, receipt)) = self.waiting.front() {
             let up_to = *up_to;
             match receipt.as_ref().map_or(Fate::Durable, |receipt| receipt.fate(durability)) {
                 Fate::Open => break,
                 Fate::Durable => stored = up_to,
                 Fate::Refused => {
-                    self.write(number, stored, true, out);
+                    confirmed += self.write(number, stored, true, out);
                     self.write(number, up_to, false, out);
                     stored = up_to;
                 }
             }
             self.waiting.pop_front();
         }
-        self.write(number, stored, true, out);
+        confirmed + self.write(number, stored, true, out)
     }
 
-    fn write(&mut self, number: u16, up_to: u64, ack: bool, out: &mut Out) {
+    /// Returns how many messages that were not refused before it was about.
+    fn write(&mut self, number: u16, up_to: u64, ack: bool, out: &mut Out) -> u64 {
         // A tag that has had its nack may be among several, but must not be the one named.
         let mut tag = up_to;
         while tag > self.answered && self.refused.binary_search(&tag).is_ok() {
@@ -93,10 +99,13 @@ impl Confirms {
             let multiple = tag > self.answered + 1;
             encode::confirm(out.tail(), number, tag, multiple, ack);
         }
+        let mut answered = up_to.saturating_sub(self.answered);
         self.answered = self.answered.max(up_to);
         while self.refused.pop_front_if(|tag| *tag <= up_to).is_some() {
             self.told = self.told.saturating_sub(1);
+            answered = answered.saturating_sub(1);
         }
+        answered
     }
 
     /// Whether some message has no answer yet.
@@ -121,13 +130,15 @@ impl Session {
         }
         let node = self.peer.node.clone();
         for number in std::mem::take(&mut self.published) {
+            self.count_published(number);
             let Some(channel) = self.channel_mut(number) else { continue };
             if let Some(confirm) = &mut channel.confirm {
                 confirm.handed_over(receipt.as_ref());
-                confirm.answer(number, node.durability(), out);
+                let confirmed = confirm.answer(number, node.durability(), out);
                 if confirm.is_waiting() && !self.confirming.contains(&number) {
                     self.confirming.push(number);
                 }
+                self.count_confirmed(number, confirmed);
             }
             if let Some(channel) = self.channel_mut(number)
                 && channel.content == Content::None
@@ -179,8 +190,10 @@ impl Session {
             let Some(confirm) = channel.and_then(|channel| channel.confirm.as_mut()) else {
                 return false;
             };
-            confirm.answer(*number, node.durability(), out);
-            confirm.is_waiting()
+            let confirmed = confirm.answer(*number, node.durability(), out);
+            let waits = confirm.is_waiting();
+            self.count_confirmed(*number, confirmed);
+            waits
         });
         self.confirming = confirming;
     }

@@ -107,6 +107,8 @@ impl Session {
             queue: queue.clone(),
             slot,
             no_ack: spec.no_ack,
+            arguments: (!consume.arguments.inner().is_empty())
+                .then(|| Box::new(consume.arguments.clone())),
             window,
             owed: 0,
             granted: 0,
@@ -225,6 +227,7 @@ impl Session {
             Outcome::Gone => return Err(Refusal::not_found("queue", name, &self.peer.vhost.name)),
             Outcome::Wait => self.hold = Some(Hold::Get(number, get.clone())),
             _ => {
+                self.count_get(number, get.no_ack, None);
                 let empty = basic::AMQPMethod::GetEmpty(basic::GetEmpty {});
                 out.method(number, &AMQPClass::Basic(empty));
             }
@@ -241,6 +244,10 @@ impl Session {
         left: usize,
         out: &mut Out,
     ) {
+        self.count_get(number, no_ack, Some(entry.redelivered));
+        if queue.is_quorum() {
+            self.uncounted.quorum.count_get(no_ack, entry.redelivered);
+        }
         let frame_max = self.peer.tuning.frame_max;
         let slot = self.slot_of(queue);
         let Some(channel) = self.channel_mut(number) else { return };

@@ -14,6 +14,7 @@ use crate::message::Message;
 use crate::out::Out;
 use crate::queue::state::{Command, ConsumerKey, Delivery, Entry, delivery_cost};
 use crate::queue::{Queue, undo_command};
+use crate::stats::Messages;
 
 impl Session {
     /// Takes the mail that has come, but for what is the link's affair.
@@ -23,6 +24,7 @@ impl Session {
             match mail {
                 // A mailbox that was closed meanwhile has no link that would care.
                 Mail::Close(_)
+                | Mail::Channels(_)
                 | Mail::UserGone(_)
                 | Mail::Judged(_)
                 | Mail::Alarm
@@ -46,6 +48,7 @@ impl Session {
                 self.deliver_reply(channel, &key, &message, out);
             }
             Mail::Close(_)
+            | Mail::Channels(_)
             | Mail::UserGone(_)
             | Mail::Judged(_)
             | Mail::Alarm
@@ -74,26 +77,43 @@ impl Session {
                 continue;
             };
             let was_owed = consumer.owed;
+            let first = channel.last_tag + 1;
+            let mut arrived = None;
+            let mut counted = Messages::default();
             for Delivery { entry: Entry { seq, message, redelivered, returns, .. }, .. } in run {
                 channel.last_tag += 1;
+                arrived.get_or_insert(message.arrived());
+                counted.count_delivery(consumer.no_ack, redelivered);
                 if !consumer.no_ack {
                     let held = Held { queue: slot, consumer: number, seq, returns };
                     channel.unacked.insert(channel.last_tag, held);
                 }
                 consumer.granted = consumer.granted.saturating_sub(1);
                 consumer.owed += u64::from(delivery_cost(&message));
-                let counted = (returns > 0).then(|| envelope::counted(&message, returns));
+                let rewritten = (returns > 0).then(|| envelope::counted(&message, returns));
                 let delivery = Deliver {
                     consumer_tag: consumer.tag.as_str().as_bytes(),
                     delivery_tag: channel.last_tag,
                     redelivered,
                     route: message.route(),
-                    header: counted.as_deref().unwrap_or(message.header()),
+                    header: rewritten.as_deref().unwrap_or(message.header()),
                 };
                 encode::deliver(out.tail(), consumer.channel, &delivery);
                 out.body(consumer.channel, &message, frame_max);
                 if is_traced {
                     traced.push((consumer.channel, message, redelivered));
+                }
+            }
+            channel.stats.messages.add(&counted);
+            self.tally += counted;
+            if queue.is_quorum() {
+                self.uncounted.quorum += counted;
+            }
+            if let Some(arrived) = arrived {
+                let now = self.peer.node.now_ms();
+                self.peer.node.stats().traffic.waited.note(now.saturating_sub(arrived));
+                if !consumer.no_ack {
+                    channel.time(first, now);
                 }
             }
             let worth_telling = u64::from(consumer.window) / 4;

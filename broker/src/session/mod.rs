@@ -8,6 +8,7 @@ mod channel;
 mod confirms;
 mod consume;
 mod content;
+mod count;
 mod deliver;
 mod exchange_methods;
 mod gather;
@@ -20,6 +21,7 @@ mod qos;
 mod queue_methods;
 mod queues;
 mod reply_to;
+pub mod seen;
 mod settle;
 mod told;
 mod trace;
@@ -29,13 +31,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use amq_protocol::protocol::{AMQPClass, channel as amqp_channel};
-use amq_protocol::types::ShortString;
+use amq_protocol::types::{FieldTable, ShortString};
 use lepus_protocol::frame::Piece;
 use lepus_protocol::handshake::Tuning;
 use lepus_protocol::limits::SHORT_STRING_MAX;
 use lepus_protocol::method::{MethodId, Verdict};
 
 use crate::access::Identity;
+use crate::connection::Open;
 use crate::error::Refusal;
 use crate::events::INTERNAL_USER;
 use crate::limits::{CONNECTION_WINDOW, CONSUMER_WINDOW_MAX, CONSUMER_WINDOW_MIN};
@@ -44,6 +47,7 @@ use crate::node::{Node, Place};
 use crate::out::Out;
 use crate::queue::state::{Command, ConsumerKey};
 use crate::queue::{Queue, Receipt};
+use crate::stats::{ConnectionStats, Messages, Uncounted};
 use crate::vhost::Vhost;
 use channel::Channel;
 use gather::Gather;
@@ -62,10 +66,14 @@ pub struct Peer {
     pub place: Place,
     /// The connection's id.
     pub connection: u64,
+    /// What others see of the connection.
+    pub open: Arc<Open>,
     /// The connection's name, of the addresses of both ends.
     pub name: String,
     /// The connection's mailbox.
     pub mailbox: Arc<Mailbox>,
+    /// What goes over the connection.
+    pub stats: Arc<ConnectionStats>,
     /// The authenticated user.
     pub user: String,
     /// What the user may do.
@@ -83,6 +91,8 @@ struct Consumer {
     queue: Arc<Queue>,
     slot: u32,
     no_ack: bool,
+    /// What basic.consume said besides.
+    arguments: Option<Box<FieldTable>>,
     window: u32,
     /// Octets delivered whose credit its queue has not been given back.
     owed: u64,
@@ -116,6 +126,10 @@ pub struct Session {
     backlog: usize,
     has_published: bool,
     allowed: Allowed,
+    /// What the virtual host does not know yet of what was counted.
+    tally: Messages<u64>,
+    /// What the broker does not know yet.
+    uncounted: Uncounted,
     /// When what is taken in now has arrived, ms since 1970.
     now: u64,
 }
@@ -140,8 +154,15 @@ impl Session {
             backlog: 0,
             has_published: false,
             allowed: Allowed::default(),
+            tally: Messages::default(),
+            uncounted: Uncounted::default(),
             now: 0,
         }
+    }
+
+    /// What others see of the connection.
+    pub fn seen(&self) -> &Open {
+        &self.peer.open
     }
 
     /// Whether any content has come since [`Self::begin_read`].
@@ -176,6 +197,7 @@ impl Session {
     pub fn flush(&mut self, out: &mut Out) -> usize {
         self.serve_queues();
         self.confirm_published(out);
+        self.flush_counts();
         std::mem::take(&mut self.backlog)
     }
 
@@ -197,6 +219,7 @@ impl Session {
         for mail in self.peer.mailbox.close() {
             self.mail(mail, out);
         }
+        self.flush_counts();
         let connection = self.peer.connection;
         for queue in self.peer.vhost.read(|topology| topology.owned_by(connection)) {
             self.peer.vhost.delete_queue(&self.peer.node, &queue, false, false);
@@ -218,7 +241,9 @@ impl Session {
             self.channels.resize_with(at + 1, || None);
         }
         let Some(place @ None) = self.channels.get_mut(at) else { return false };
-        *place = Some(Box::default());
+        let channel = Box::<Channel>::default();
+        self.peer.open.channel_opened(number, channel.stats.clone());
+        *place = Some(channel);
         self.open_channels += 1;
         true
     }
@@ -231,6 +256,7 @@ impl Session {
         {
             self.open_channels -= 1;
             self.peer.place.close_channel();
+            self.peer.open.channel_closed(number);
             self.tell_channel_closed(number);
         }
     }
@@ -245,6 +271,8 @@ impl Session {
 
     fn release_channel(&mut self, number: u16, out: &mut Out) {
         self.serve_queues();
+        self.count_published(number);
+        self.publishes_no_more(number);
         self.stop_replies(number);
         let Some(channel) = self.channel_mut(number) else { return };
         let consumers: Vec<u32> = std::mem::take(&mut channel.consumers).into_values().collect();
@@ -296,7 +324,8 @@ impl Session {
         self.flush(out);
         self.release_channel(number, out);
         if let Some(channel) = self.channel_mut(number) {
-            *channel = Channel { closing: true, ..Channel::default() };
+            let stats = channel.stats.clone();
+            *channel = Channel { closing: true, stats, ..Channel::default() };
         }
         let close = amqp_channel::Close {
             reply_code: refusal.code.code(),

@@ -9,6 +9,7 @@ use lepus_protocol::reply::ReplyCode;
 use super::Session;
 use super::channel::{Marks, RouteCache};
 use super::confirms::Confirms;
+use super::count::Lost;
 use super::reply_to::is_reply_key;
 use super::tx::Tx;
 use crate::access::{Identity, Kind, Resource, Topic};
@@ -18,13 +19,15 @@ use crate::message::Message;
 use crate::out::Out;
 use crate::queue::Queue;
 use crate::routing::ExchangeKind;
-use crate::topology::Topology;
+use crate::stats::ExchangeStats;
 use crate::topology::arguments::MAX_EXPIRY_MS;
+use crate::topology::{Route, Topology};
 
 /// Where a message goes.
 struct Found {
     message: Message,
     queues: Vec<Arc<Queue>>,
+    exchange: Option<Arc<ExchangeStats>>,
     /// Exchange and routing key alone lead there.
     stable: bool,
     /// It was a direct reply, and somebody awaits it.
@@ -46,13 +49,15 @@ impl Session {
         let RouteCache { route, queues, version: known } = &channel.route;
         let cached = *known == version && route == channel.builder.route();
         let known_route = cached && !marks.extra_keys && !(mandatory && queues.is_empty());
+        let lost = queues.is_empty().then_some(Lost::Dropped);
         let message = channel.builder.finish();
+        self.uncounted.body(message.body_len() as u64);
         if known_route && marks.validate {
             self.validate(&message)?;
         }
         let traced = self.peer.vhost.is_traced().then(|| message.clone());
         let accepted = if known_route {
-            self.enqueue(number, message)
+            self.enqueue(number, message, lost)
         } else {
             self.route_anew(number, message, mandatory, marks, version, out)?
         };
@@ -103,11 +108,12 @@ impl Session {
     /// Gives a message to the queues in the channel's route cache; `false` if one of them would
     /// have to store it and the store takes nothing.
     #[inline]
-    fn enqueue(&mut self, number: u16, mut message: Message) -> bool {
+    fn enqueue(&mut self, number: u16, mut message: Message, lost: Option<Lost>) -> bool {
         let Some(channel) = self.channels.get_mut(usize::from(number).wrapping_sub(1)) else {
             return true;
         };
         let Some(channel) = channel.as_deref_mut() else { return true };
+        channel.note_published(lost);
         let Some((last, rest)) = channel.route.queues.split_last() else { return true };
         if message.persistent() && !self.peer.node.stores() {
             let durable = |queue: &Arc<Queue>| queue.stored_as().is_some();
@@ -152,9 +158,16 @@ impl Session {
         if marks.validate {
             self.validate(&message)?;
         }
-        let Found { message, queues, stable, replied } = self.find_queues(message, marks)?;
+        let Found { message, queues, exchange, stable, replied } =
+            self.find_queues(message, marks)?;
         // A message that is held back leads nowhere yet, as with RabbitMQ's plugin.
         let unroutable = queues.iter().all(|queue| queue.record.delays()) && !replied;
+        let lost = match unroutable {
+            true if mandatory => Some(Lost::Returned),
+            true if queues.is_empty() => Some(Lost::Dropped),
+            _ => None,
+        };
+        self.publishes_to(number, exchange);
         let Some(channel) = self.channel_mut(number) else { return Ok(true) };
         channel.route.queues = queues;
         channel.route.version = version;
@@ -162,10 +175,10 @@ impl Session {
         if stable {
             channel.route.route.extend_from_slice(message.route());
         }
-        if unroutable && mandatory {
+        if lost == Some(Lost::Returned) {
             self.return_message(number, message.clone(), out);
         }
-        Ok(self.enqueue(number, message))
+        Ok(self.enqueue(number, message, lost))
     }
 
     /// The queues of a message. BCC is taken out of its headers on the way, and direct replies
@@ -200,7 +213,8 @@ impl Session {
         // What is held back needs them later.
         let held = route.queues.iter().all(|queue| queue.record.holds_back);
         let message = if held && !route.queues.is_empty() { message.clone() } else { bare };
-        Ok(Found { message, queues: route.queues, stable, replied })
+        let Route { queues, exchange, .. } = route;
+        Ok(Found { message, queues, exchange, stable, replied })
     }
 
     fn validate(&self, message: &Message) -> Result<(), Refusal> {

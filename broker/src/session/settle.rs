@@ -13,6 +13,7 @@ impl Session {
     /// basic.ack, basic.nack or basic.reject.
     pub(super) fn settle(&mut self, number: u16, settle: &Settle) -> Result<(), Refusal> {
         let Some(channel) = self.channel_mut(number) else { return Ok(()) };
+        let timed = channel.end_of_timed(settle);
         let unknown = || Refusal::precondition(format_args!("unknown delivery tag {}", settle.tag));
         if !settle.multiple {
             match (channel.unacked.remove(settle.tag), &mut channel.tx) {
@@ -37,6 +38,9 @@ impl Session {
                 None => self.settle_all(number, taken, settle.verdict),
             }
         }
+        if let Some(since) = timed {
+            self.peer.node.stats().traffic.worked.note(self.now.saturating_sub(since));
+        }
         if self.gather.is_full() {
             self.serve_queues();
         }
@@ -53,7 +57,11 @@ impl Session {
 
     /// Hands one verdict to its queue, with the next ones.
     pub(super) fn settle_one(&mut self, number: u16, held: Held, verdict: Verdict) {
+        if verdict == Verdict::Ack {
+            self.count_ack(number);
+        }
         if let Some(queue) = self.queues.get(held.queue) {
+            self.uncounted.quorum.ack += u64::from(verdict == Verdict::Ack && queue.is_quorum());
             self.gather.settle(queue, verdict, &held);
         }
         let limit = self.channel_mut(number).and_then(|channel| channel.global.as_mut());

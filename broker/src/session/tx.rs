@@ -7,6 +7,7 @@ use lepus_protocol::reply::ReplyCode;
 
 use super::Session;
 use super::channel::Held;
+use super::count::Published;
 use super::hold::Hold;
 use super::publish::write_return;
 use crate::error::Refusal;
@@ -20,6 +21,8 @@ pub struct Tx {
     publishes: Vec<(Message, Vec<Arc<Queue>>)>,
     returns: Vec<Message>,
     verdicts: Vec<(u64, Held, Verdict)>,
+    /// Its messages by their exchanges, for the statistics.
+    pub published: Vec<Published>,
     /// A message could not have been stored: nothing of the transaction is.
     refused: bool,
 }
@@ -43,6 +46,11 @@ impl Tx {
     /// Holds a verdict back.
     pub fn settle(&mut self, tag: u64, held: Held, verdict: Verdict) {
         self.verdicts.push((tag, held, verdict));
+    }
+
+    /// How many messages are held back.
+    pub fn published(&self) -> usize {
+        self.publishes.len() + self.returns.len()
     }
 
     /// The deliveries whose verdicts are held back.
@@ -71,12 +79,13 @@ impl Session {
     /// queues refuse is left out, and told instead.
     pub(super) fn commit(&mut self, number: u16, out: &mut Out) -> Result<(), Refusal> {
         self.serve_queues();
-        let Tx { publishes, returns, verdicts, refused } = self.end_tx(number)?;
+        let Tx { publishes, returns, verdicts, published, refused } = self.end_tx(number)?;
         if refused {
             self.settle_all(number, unsettled(verdicts), Verdict::Requeue);
             let text = "the transaction cannot be stored";
             return Err(Refusal::new(ReplyCode::InternalError, text));
         }
+        self.count_committed(number, published);
         for (message, queues) in publishes {
             for queue in &queues {
                 self.gather.publish(queue, message.clone(), false, (0, 0));

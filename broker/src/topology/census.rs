@@ -14,6 +14,7 @@ const FIRST_ID: u64 = 1000;
 pub struct Census {
     last_id: AtomicU64,
     queues: AtomicUsize,
+    queues_deleted: AtomicU64,
     /// More than there can be: any number.
     queues_max: AtomicUsize,
 }
@@ -29,7 +30,7 @@ impl Census {
     pub fn new(queues_max: Option<u32>) -> Self {
         let (last_id, queues) = (AtomicU64::new(FIRST_ID), AtomicUsize::new(0));
         let queues_max = AtomicUsize::new(queues_max.map_or(usize::MAX, |max| max as usize));
-        Self { last_id, queues, queues_max }
+        Self { last_id, queues, queues_deleted: AtomicU64::new(0), queues_max }
     }
 
     /// From now on there may be so many queues; those that there are stay.
@@ -58,6 +59,11 @@ impl Census {
         self.queues.load(Ordering::Relaxed)
     }
 
+    /// How many queues were deleted.
+    pub fn queues_deleted(&self) -> u64 {
+        self.queues_deleted.load(Ordering::Relaxed)
+    }
+
     /// Refuses one more queue than there may be.
     pub(super) fn check_queues(&self, name: &str) -> Result<(), Refusal> {
         let max = self.queues_max.load(Ordering::Relaxed);
@@ -75,5 +81,6 @@ impl Census {
 
     pub(super) fn queue_went(&self) {
         self.queues.fetch_sub(1, Ordering::Relaxed);
+        self.queues_deleted.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -10,6 +10,7 @@ use super::history::History;
 use crate::error::Refusal;
 use crate::policy::Applied;
 use crate::routing::{Bindings, ExchangeId, ExchangeKind, Invalid};
+use crate::stats::ExchangeStats;
 
 const ALTERNATE: &str = "alternate-exchange";
 
@@ -46,6 +47,8 @@ pub struct Exchange {
     pub applied: Applied,
     /// What was published lately, of a recent history exchange.
     pub history: Option<History>,
+    /// What went through it.
+    pub stats: Arc<ExchangeStats>,
 }
 
 impl Exchange {
@@ -54,8 +57,8 @@ impl Exchange {
         let name = spec.name.as_str().into();
         let bindings = Bindings::new(spec.kind, &spec.arguments).map_err(refusal)?;
         let history = History::of(bindings.kind(), &spec.arguments);
-        let applied = Applied::default();
-        Ok(Self { id, name, bindings, spec, alternate, applied, history })
+        let (applied, stats) = (Applied::default(), Arc::default());
+        Ok(Self { id, name, bindings, spec, alternate, applied, history, stats })
     }
 
     /// From now on these policies count.

@@ -40,6 +40,7 @@ use crate::routing::{
     Bindings, Destination, ExchangeGraph, ExchangeId, ExchangeKind, QueueId, RouteInput, Walk,
     route_all,
 };
+use crate::stats::ExchangeStats;
 use crate::vhost::Vhost;
 use arguments::check_property;
 use lepus_protocol::reply::ReplyCode;
@@ -112,7 +113,7 @@ pub struct BindingSpec<'a> {
 }
 
 /// Where a message goes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Route<H> {
     /// Each queue once, oldest first.
     pub queues: Vec<H>,
@@ -121,6 +122,8 @@ pub struct Route<H> {
     pub stable: bool,
     /// Exchanges whose history the message belongs to: see [`Topology::remember`].
     pub histories: Vec<ExchangeId>,
+    /// What counts it, if it was published to an exchange.
+    pub exchange: Option<Arc<ExchangeStats>>,
 }
 
 /// The exchanges, queues and bindings of a virtual host. `H` is what the outside knows a queue by.
@@ -143,6 +146,8 @@ pub struct Topology<H> {
     /// headers matter.
     headers_in_use: BTreeSet<ExchangeId>,
     bindings: usize,
+    /// What went through the default exchange.
+    default_stats: Arc<ExchangeStats>,
     policies: Policies,
     /// Grows with each change of queues' rules.
     rules_version: u64,
@@ -199,6 +204,7 @@ impl<H: Clone> Topology<H> {
             sources: HashMap::new(),
             headers_in_use: BTreeSet::new(),
             bindings: 0,
+            default_stats: Arc::default(),
             policies: Policies::default(),
             rules_version: 0,
             traced: false,
@@ -492,10 +498,12 @@ impl<H: Clone> Topology<H> {
             let mut queues: Vec<QueueId> = input.keys.iter().filter_map(named).collect();
             queues.sort_unstable();
             queues.dedup();
-            return Ok(self.route_to(Walk { queues, by_keys_only: true, ..Walk::default() }));
+            let route = self.route_to(Walk { queues, by_keys_only: true, ..Walk::default() });
+            return Ok(Route { exchange: Some(self.default_stats.clone()), ..route });
         }
         let start = self.exchange(exchange)?;
-        Ok(self.route_from(start.id, input))
+        let route = self.route_from(start.id, input);
+        Ok(Route { exchange: Some(start.stats.clone()), ..route })
     }
 
     /// The queues that a message goes to from an exchange on.
@@ -507,7 +515,7 @@ impl<H: Clone> Topology<H> {
         let handle = |id: &QueueId| self.queue.get(id).map(|entry| entry.handle.clone());
         let held = walk.delays.into_iter().map(held_by);
         let queues = walk.queues.into_iter().chain(held).filter_map(|id| handle(&id)).collect();
-        Route { queues, stable: walk.by_keys_only, histories: walk.histories }
+        Route { queues, stable: walk.by_keys_only, histories: walk.histories, exchange: None }
     }
 
     /// Keeps a message in the histories that it belongs to, before the topology may change: then a
@@ -515,6 +523,11 @@ impl<H: Clone> Topology<H> {
     pub fn remember(&self, histories: &[ExchangeId], message: &Message) {
         let exchanges = histories.iter().filter_map(|id| self.exchange.get(id));
         exchanges.filter_map(|exchange| exchange.history.as_ref()).for_each(|h| h.keep(message));
+    }
+
+    /// What went through the default exchange.
+    pub fn default_stats(&self) -> &Arc<ExchangeStats> {
+        &self.default_stats
     }
 
     /// Whether any exchange looks at the headers of messages.

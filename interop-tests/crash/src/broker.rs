@@ -82,7 +82,8 @@ impl Setup {
         let Self::Own { binary, directory, args } = self else { bail!("it runs elsewhere") };
         let log = File::options().create(true).append(true).open(directory.join("lepus.log"));
         let mut child = Command::new(binary)
-            .args(["--bind", "127.0.0.1", "--amqp-port", "0", "--http-port", "0", "--data-dir"])
+            .args(["--bind", "127.0.0.1", "--amqp-port", "0"])
+            .args(["--http-port", "0", "--metrics-port", "0", "--data-dir"])
             .arg(directory.join("data"))
             .args(args)
             .current_dir(directory)

@@ -25,6 +25,8 @@ pub(super) struct Chores {
     pub written_meta: WrittenMeta,
     /// The last checkpoint that is durable.
     pub checkpoint: u64,
+    /// The last batch in it.
+    pub checkpoint_lsn: u64,
     /// Octets of the files of checkpoints.
     pub checkpoint_bytes: u64,
     /// Files that recovery would not need any more.

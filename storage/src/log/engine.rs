@@ -10,7 +10,7 @@ use super::announce::Announcer;
 use super::files::{Files, is_full};
 use super::state::Inner;
 use super::tuning::Tuning;
-use crate::StoreConfig;
+use crate::{Spread, StoreConfig};
 
 /// A store, without its threads.
 pub(super) struct Engine {
@@ -45,9 +45,17 @@ pub(super) enum Step {
     Failed,
 }
 
+/// µs.
+const COMMIT_TIMES: [u64; 12] =
+    [50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000, 200_000, 1_000_000, 5_000_000];
+/// Octets.
+const COMMIT_SIZES: [u64; 7] = [1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000, 4_000_000];
+
 /// What was written, by purpose.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Counters {
+    pub commit_time: Spread<{ COMMIT_TIMES.len() + 1 }>,
+    pub commit_bytes: Spread<{ COMMIT_SIZES.len() + 1 }>,
     pub commits: AtomicU64,
     pub compactions: AtomicU64,
     pub log: AtomicU64,
@@ -57,6 +65,25 @@ pub(super) struct Counters {
     pub meta: AtomicU64,
     pub pool: AtomicU64,
     pub compaction: AtomicU64,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let none = || AtomicU64::new(0);
+        Self {
+            commit_time: Spread::new(&COMMIT_TIMES),
+            commit_bytes: Spread::new(&COMMIT_SIZES),
+            commits: none(),
+            compactions: none(),
+            log: none(),
+            big: none(),
+            index: none(),
+            checkpoint: none(),
+            meta: none(),
+            pool: none(),
+            compaction: none(),
+        }
+    }
 }
 
 impl Counters {

@@ -166,6 +166,7 @@ fn inner(found: Found, random: Random, tuning: Tuning) -> Inner {
     let chores = Chores {
         checkpoint_due: found.dirty,
         checkpoint: found.checkpoint,
+        checkpoint_lsn: found.lsn.0,
         written_meta: WrittenMeta { reference: found.written_meta, changes: 0 },
         ..Chores::default()
     };

@@ -155,6 +155,7 @@ impl Engine {
         let mut inner = self.inner.lock();
         let Inner { segments, chores, .. } = &mut *inner;
         chores.checkpoint = number;
+        chores.checkpoint_lsn = job.snapshot.at.lsn;
         chores.checkpoint_bytes = 2 * bytes as u64;
         chores.answered = chores.answered.max(job.answers);
         if let Some((changes, _)) = job.meta {

@@ -102,9 +102,12 @@ impl Engine {
             self.inner.lock().trouble.stalled = step == Step::Stalled;
             return step;
         }
+        let took = began.elapsed();
+        self.counters.commit_time.note(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        self.counters.commit_bytes.note(group.bytes.len() as u64);
         let mut inner = self.inner.lock();
         inner.trouble.stalled = false;
-        inner.quick = began.elapsed() <= QUICK;
+        inner.quick = took <= QUICK;
         inner.groups.written();
         inner.durable = group.last_lsn;
         let done = group.big.iter().map(|(id, _)| inner.unwritten_big.remove(id));

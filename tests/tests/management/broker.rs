@@ -165,7 +165,7 @@ fn health_is_checked() {
             503,
             json!({
                 "status": "failed", "reason": "No active listener", "missing": "mqtt",
-                "protocols": ["amqp", "http"],
+                "protocols": ["amqp", "http", "http/prometheus"],
             })
         )
     );
@@ -177,7 +177,8 @@ fn a_port_that_is_taken_keeps_the_broker_from_starting() {
     let port = taken.local_addr().unwrap().port().to_string();
     let directory = std::env::temp_dir().join(unique("taken"));
     let mut lepus = Command::new(lepus_binary());
-    lepus.args(["--amqp-port", "0", "--http-port", &port, "--data-dir"]).arg(&directory);
+    lepus.args(["--amqp-port", "0", "--metrics-port", "0", "--http-port", &port]);
+    lepus.arg("--data-dir").arg(&directory);
     let output = lepus.output().unwrap();
     let _ = std::fs::remove_dir_all(&directory);
     let said = String::from_utf8_lossy(&output.stderr);

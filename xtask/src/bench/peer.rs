@@ -82,7 +82,8 @@ impl Peer {
 
     /// Starts Lepus with what is in a directory, its configuration too if there is one.
     pub fn lepus_in(binary: &Path, scratch: Scratch) -> Result<Self> {
-        let mut args = vec!["--bind", "127.0.0.1", "--amqp-port", "0", "--http-port", "0"];
+        let mut args = vec!["--bind", "127.0.0.1"];
+        args.extend(["--amqp-port", "0", "--http-port", "0", "--metrics-port", "0"]);
         if scratch.path().join(CONFIG).exists() {
             args.extend(["--config", CONFIG]);
         }

@@ -26,40 +26,40 @@ fn listeners() -> Vec<Key> {
     keys! {
         "management.listener.port", "", port(),
             "the old name of `management.tcp.port`"
-            => |c, _, port| c.management.port = port;
+            => |c, _, port| c.management.port = Some(port);
         "management.listener.ip", "", ip(),
             "the old name of `management.tcp.ip`"
             => |c, _, ip| c.management.ip = Some(ip);
-        "management.tcp.port", "15672", port(),
-            "the port of the HTTP API"
-            => |c, _, port| c.management.port = port;
+        "management.tcp.port", "", port(),
+            "the port of the HTTP API: 15672; beside one with TLS only if it is set"
+            => |c, _, port| c.management.port = Some(port);
         "management.tcp.ip", "", ip(),
             "its address"
             => |c, _, ip| c.management.ip = Some(ip);
         "management.ssl.port", "", port(),
-            "the port of the HTTP API over TLS; without it: none"
+            "the port of the HTTP API over TLS; without it 15671, if there is a certificate"
             => |c, _, port| c.management.tls_port = Some(port);
         "management.ssl.ip", "", ip(),
             "its address"
             => |c, _, ip| c.management.tls_ip = Some(ip);
         "http_port", "", port(),
             "the port of the HTTP API, instead of `management.tcp.port`; 0 picks a free one", outside
-            => |c, _, port| c.management.port = port;
-        "prometheus.tcp.port", "15692", port(),
-            "the port of the metrics"
-            => |c, _, port| c.prometheus.port = port;
+            => |c, _, port| c.management.port = Some(port);
+        "prometheus.tcp.port", "", port(),
+            "the port of the metrics: 15692; beside one with TLS only if it is set"
+            => |c, _, port| c.prometheus.port = Some(port);
         "prometheus.tcp.ip", "", ip(),
             "its address"
             => |c, _, ip| c.prometheus.ip = Some(ip);
         "prometheus.ssl.port", "", port(),
-            "the port of the metrics over TLS; without it: none"
+            "the port of the metrics over TLS; without it 15691, if there is a certificate"
             => |c, _, port| c.prometheus.tls_port = Some(port);
         "prometheus.ssl.ip", "", ip(),
             "its address"
             => |c, _, ip| c.prometheus.tls_ip = Some(ip);
         "metrics_port", "", port(),
             "the port of the metrics, instead of `prometheus.tcp.port`; 0 picks a free one", outside
-            => |c, _, port| c.prometheus.port = port;
+            => |c, _, port| c.prometheus.port = Some(port);
     }
 }
 

@@ -6,10 +6,13 @@ use lepus_protocol::method::MethodId;
 use lepus_protocol::reply::ReplyCode;
 use tokio::runtime::Handle;
 
+use std::sync::Arc;
+
 use super::{Link, Phase, Stop};
 use crate::access::password::Secret;
 use crate::access::sasl::Mechanism;
 use crate::access::{Answer, Attempt, Identity, Refused};
+use crate::connection::Open;
 use crate::error::Refusal;
 use crate::mailbox::Mail;
 use crate::session::{Peer, Session};
@@ -113,6 +116,7 @@ impl Link {
         now: u64,
     ) -> Result<(), Stop> {
         let Login::Asked(who) = std::mem::take(&mut self.login) else { return Ok(()) };
+        self.node.stats().traffic.amqp_logins.note(judged.is_err());
         let failures = self.node.access().failures();
         let wait = failures.note(self.from, &who.user, judged.is_err(), now);
         self.login = Login::Held(now + wait, who, judged.map(Box::new));
@@ -161,6 +165,15 @@ impl Link {
         self.deadline = None;
         self.login = identity.expires.map_or(Login::None, Login::In);
         let whose = (self.user.as_str(), name);
+        let open = Arc::new(Open::new(
+            (self.connection, self.mailbox.clone()),
+            self.facts.clone(),
+            self.user.clone(),
+            place.vhost().clone(),
+            self.tuning,
+            self.stats.clone(),
+        ));
+        self.node.opened(open.clone());
         self.facts.tell_created(&self.node, self.connection, whose, self.tuning);
         self.phase = Phase::Running(Box::new(Session::new(Peer {
             name: self.facts.name(),
@@ -168,7 +181,9 @@ impl Link {
             vhost: place.vhost().clone(),
             place,
             connection: self.connection,
+            open,
             mailbox: self.mailbox.clone(),
+            stats: self.stats.clone(),
             user: self.user.clone(),
             identity,
             tuning: self.tuning,

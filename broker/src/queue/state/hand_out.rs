@@ -74,6 +74,7 @@ impl State {
             self.ready.put_back(entry);
             return;
         };
+        self.tally.deliver(no_ack, entry.redelivered);
         self.take(&mut entry, Some(slot), no_ack, gone, effects);
         if !no_ack {
             self.limit_time(now, entry.seq, &entry.message, timeout);
@@ -122,15 +123,18 @@ impl State {
         effects: &mut Effects,
     ) -> Outcome {
         if self.flow.is_stopped(&self.rules) {
+            self.tally.get(no_ack, None);
             return Outcome::Got(None, 0);
         }
         let Some(mut entry) = self.ready.pop() else {
             if self.ready.is_empty() {
+                self.tally.get(no_ack, None);
                 return Outcome::Got(None, 0);
             }
             self.getters.push(connection);
             return Outcome::Wait;
         };
+        self.tally.get(no_ack, Some(entry.redelivered));
         let mut gone = Spans::default();
         self.take(&mut entry, None, no_ack, &mut gone, effects);
         if !no_ack {

@@ -23,7 +23,10 @@ pub mod schedule;
 mod settle;
 mod single;
 mod spans;
+mod status;
 mod strays;
+mod sums;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -43,6 +46,7 @@ use std::sync::Arc;
 use lepus_storage::{Op, QueueId};
 
 use crate::message::Message;
+use crate::stats::Messages;
 use consumers::{Consumers, Slot};
 use deadlines::Deadlines;
 use flow::Flow;
@@ -51,6 +55,9 @@ use levels::Levels;
 use place::{keys_in_store, level_in_store};
 use schedule::Schedule;
 pub use spans::Spans;
+use status::Served;
+pub use status::Status;
+use tally::Tally;
 pub use turns::{Priorities, PriorityMode};
 use unique::Keys;
 pub use unique::Known;
@@ -68,6 +75,8 @@ pub struct Counts {
     pub ready_bytes: u64,
     /// Messages that are not ready before their time.
     pub scheduled: usize,
+    /// Octets of the bodies that consumers hold.
+    pub unacked_bytes: u64,
 }
 
 /// What a queue is declared to be, as far as its messages are concerned.
@@ -124,6 +133,8 @@ pub struct State {
     head_octets: usize,
     /// When the queue was last used other than by publishing, in ms since 1970.
     last_used: u64,
+    tally: Tally,
+    served: Served,
 }
 
 impl State {
@@ -140,6 +151,8 @@ impl State {
             held_until: 0,
             head_octets: 1,
             last_used: now,
+            tally: Tally::default(),
+            served: Served::default(),
             ready: Levels::new(config.durable.is_some(), config.priorities, past),
             unacked: Held::default(),
             deadlines: Deadlines::default(),
@@ -162,12 +175,16 @@ impl State {
         self.drop_expired(now, effects);
         self.drop_excess(now, effects);
         self.load(effects);
+        self.served.note(now, self.consumers.len(), self.consumers.next().is_some());
         outcome
     }
 
     fn answer(&mut self, now: u64, command: Command, effects: &mut Effects) -> Outcome {
         match command {
-            Command::Publish(messages) => self.publish(now, messages, effects),
+            Command::Publish(messages) => {
+                self.tally.publish(messages.len());
+                self.publish(now, messages, effects)
+            }
             Command::Get { no_ack, connection } => {
                 self.last_used = now;
                 self.get(now, no_ack, connection, effects)
@@ -247,7 +264,19 @@ impl State {
             consumers: self.consumers.len(),
             ready_bytes: self.ready.bytes(),
             scheduled: self.scheduled(),
+            unacked_bytes: self.unacked.sums().bytes,
         }
+    }
+
+    /// What it has done.
+    pub fn stats(&self) -> Messages<u64> {
+        self.tally.messages()
+    }
+
+    /// When the oldest of the messages arrived that are first in line, ms since 1970; none if they are
+    /// only in the store.
+    pub fn first_arrived(&self) -> Option<u64> {
+        self.ready.first_arrived()
     }
 
     /// Its consumers, by key.

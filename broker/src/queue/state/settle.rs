@@ -89,7 +89,10 @@ impl State {
         let Unacked { message, returns, stored, .. } = unacked;
         let entry = Entry { seq, message, redelivered: true, returns: returns + 1, stored };
         let is_dead = match verdict {
-            Verdict::Ack => false,
+            Verdict::Ack => {
+                self.tally.ack(1);
+                false
+            }
             Verdict::Discard => self.rules.dead_letter.is_some(),
             Verdict::Requeue | Verdict::Fail => self.rules.gives_up(entry.returns),
         };
@@ -124,6 +127,7 @@ impl State {
                 None if no_ack => {}
                 None => continue,
             }
+            self.tally.undo(no_ack, entry.redelivered);
             self.put_back(entry);
         }
     }

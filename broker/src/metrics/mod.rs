@@ -1,0 +1,60 @@
+//! What Prometheus asks for, under the names that RabbitMQ has for it, and whether all is well.
+//!
+//! `/metrics` adds up, `/metrics/per-object` has rows for each queue, connection and channel, and
+//! `/metrics/detailed` those that are asked for.
+
+mod connections;
+mod exchanges;
+mod global;
+mod health;
+mod node;
+mod own;
+mod page;
+mod process;
+mod queues;
+mod rows;
+mod scrape;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use axum::Router;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+
+use crate::config::Config;
+use crate::http::{Listener, Server};
+use crate::node::Node;
+
+/// Threads for all requests.
+const THREADS: usize = 1;
+
+/// What requests are answered from.
+struct Metrics {
+    node: Arc<Node>,
+    started: Instant,
+}
+
+/// Takes the ports of the metrics.
+///
+/// # Errors
+/// One is taken, or not this machine's, or a certificate is not in order.
+pub fn listen(config: &Config) -> Result<Vec<Listener>> {
+    let endpoints = config.prometheus.endpoints(config.listeners.bind);
+    let protocols = ["http/prometheus", "https/prometheus"];
+    Listener::open_all(&endpoints, protocols, config.ssl_handshake_timeout)
+}
+
+/// Answers requests from now on.
+///
+/// # Errors
+/// There can be no more threads.
+pub fn start(node: Arc<Node>, listeners: Vec<Listener>) -> Result<Server> {
+    let metrics = Arc::new(Metrics { node: node.clone(), started: Instant::now() });
+    let compress = CompressionLayer::new().quality(CompressionLevel::Fastest);
+    let app = Router::new()
+        .merge(scrape::routes(&metrics).layer(compress).with_state(metrics))
+        .merge(health::routes().with_state(node));
+    Server::start("lepus-metrics", THREADS, listeners, &app)
+}
