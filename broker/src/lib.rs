@@ -31,12 +31,14 @@ pub mod metrics;
 pub mod node;
 pub mod out;
 pub mod parameters;
+pub mod ping;
 pub mod policy;
 pub mod queue;
 pub mod reload;
 pub mod restore;
 pub mod routing;
 pub mod server;
+pub mod service_manager;
 pub mod session;
 #[cfg(test)]
 mod simulation;

@@ -23,8 +23,10 @@ use lepus::http;
 use lepus::logging::Log;
 use lepus::metrics;
 use lepus::node::Node;
+use lepus::ping::{self, PingArgs};
 use lepus::reload::Reloader;
 use lepus::server::{self, Listener};
+use lepus::service_manager::{self, Starting};
 use lepus::store_cli::{self, StoreArgs};
 use lepus::stores::Stores;
 use rustix::fs::Mode;
@@ -58,6 +60,8 @@ struct Cli {
 enum Command {
     /// Start the broker (also without a command).
     Server(Flags),
+    /// Say whether a broker answers. Exit code 0: it does, 1: it does not.
+    Ping(PingArgs),
     /// Check a configuration file, or show what holds.
     Config(ConfigArgs),
     /// Drive an AMQP 0-9-1 broker with load and measure it.
@@ -75,6 +79,7 @@ fn main() -> Result<ExitCode> {
         Some(Command::Config(args)) => return Ok(cli::run(args)),
         Some(Command::Store(args)) => return Ok(store_cli::run(args)),
         Some(Command::Bench(args)) => bench::run(args),
+        Some(Command::Ping(args)) => ping::run(&args),
         Some(Command::Server(flags)) => serve(&flags),
         None => serve(&flags),
     };
@@ -99,6 +104,7 @@ fn serve(flags: &Flags) -> Result<()> {
         .build()?;
     runtime.block_on(async {
         let stop = stop_signal()?;
+        let starting = Starting::begin();
         let (stores, found) = Stores::open(&data_dir, &config)?;
         let node = Node::new(config, stores);
         node.restore(found)?;
@@ -120,6 +126,7 @@ fn serve(flags: &Flags) -> Result<()> {
         // Before it is said that all is ready, so that the signal never ends it from then on.
         let reloading = tokio::spawn(reload_at_hangup(node.clone(), sources, settings, log)?);
         println!("ready");
+        starting.ready();
         server::run(node.clone(), listeners, stop).await;
         reloading.abort();
         http.stop();
@@ -205,5 +212,6 @@ fn stop_signal() -> Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        service_manager::stopping();
     })
 }
