@@ -13,6 +13,16 @@ pub fn raise() -> usize {
     limit.map_or(usize::MAX, connections_max)
 }
 
+/// How many this process may have.
+pub fn limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
+/// How many it has.
+pub fn used() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
 /// What the message store and the process itself need is kept, but not more than half.
 fn connections_max(limit: u64) -> usize {
     let kept = DESCRIPTORS_KEPT.min(limit.div_ceil(2));

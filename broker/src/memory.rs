@@ -15,6 +15,16 @@ pub fn allocated() -> Option<u64> {
     tikv_jemalloc_ctl::stats::allocated::read().ok().map(|octets| octets as u64)
 }
 
+/// Octets of this process that are in memory.
+pub fn resident() -> Option<u64> {
+    kib_of("/proc/self/status", "VmRSS:")
+}
+
+/// How many threads this process has.
+pub fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
+}
+
 /// A line `name value kB` of one of the kernel's files, in octets.
 fn kib_of(file: &str, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(file).ok()?;

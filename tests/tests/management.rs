@@ -8,8 +8,12 @@ mod access;
 mod api;
 #[path = "management/broker.rs"]
 mod broker;
+#[path = "management/connections.rs"]
+mod connections;
 #[path = "management/messages.rs"]
 mod messages;
+#[path = "management/tools.rs"]
+mod tools;
 #[path = "management/topology.rs"]
 mod topology;
 #[path = "management/users.rs"]
