@@ -127,6 +127,11 @@ impl Node {
         &self.stats
     }
 
+    /// Comings and goings, as [`crate::stats::CHURN`] names them.
+    pub fn churn(&self) -> [u64; 7] {
+        self.stats.churn(self.census().queues_deleted())
+    }
+
     /// Its settings as they are now; not to be kept.
     pub fn config(&self) -> Guard<Arc<Config>> {
         self.config.load()

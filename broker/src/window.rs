@@ -108,6 +108,13 @@ impl<T> Window<T> {
         self.old.keys().next().copied().into_iter().chain(in_slots).min()
     }
 
+    /// The value with the smallest number.
+    pub fn first_value(&self) -> Option<(u64, &T)> {
+        let old = self.old.first_key_value().map(|(number, value)| (*number, value));
+        let in_slots = self.slots.front().and_then(|slot| Some((self.base, slot.as_ref()?)));
+        old.into_iter().chain(in_slots).min_by_key(|(number, _)| *number)
+    }
+
     /// Takes out all values in a range of numbers, ascending.
     pub fn remove_range(&mut self, range: RangeInclusive<u64>) -> Vec<(u64, T)> {
         let mut taken = Vec::new();
@@ -192,6 +199,7 @@ mod tests {
                 }
                 prop_assert_eq!(window.len(), model.len());
                 prop_assert_eq!(window.first(), model.keys().next().copied());
+                prop_assert_eq!(window.first_value().map(|(number, _)| number), window.first());
                 prop_assert_eq!(window.contains(next / 2), model.contains_key(&(next / 2)));
             }
             prop_assert_eq!(window.drain(), model.into_iter().collect::<Vec<_>>());

@@ -12,6 +12,8 @@ mod broker;
 mod connections;
 #[path = "management/messages.rs"]
 mod messages;
+#[path = "management/stats.rs"]
+mod stats;
 #[path = "management/tools.rs"]
 mod tools;
 #[path = "management/topology.rs"]

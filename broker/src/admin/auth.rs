@@ -172,6 +172,16 @@ impl Caller {
         if self.is(tag) { Ok(()) } else { Err(Fault::not_authorised(tag.refusal())) }
     }
 
+    /// Whether what is counted is to be left out.
+    pub fn leaves_out_stats(&self) -> bool {
+        self.view.flag("disable_stats") || self.node().config().management.disable_stats
+    }
+
+    /// Whether queues are to say what they have even so.
+    pub fn wants_queue_totals(&self) -> bool {
+        self.view.flag("enable_queue_totals") || self.node().config().management.enable_queue_totals
+    }
+
     /// A virtual host that the user may use.
     pub fn vhost(&self, name: &str) -> Result<Arc<Vhost>, Fault> {
         let vhost = self.node().vhost(name).ok_or_else(Fault::unknown)?;

@@ -9,6 +9,7 @@ mod input;
 mod properties_key;
 mod query;
 mod routes;
+mod samples;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::config::Config;
 use crate::node::Node;
+use crate::stats::sampler;
 use error::Fault;
 
 /// Threads for all requests.
@@ -82,8 +84,9 @@ impl Server {
             let _entered = runtime.enter();
             tokio::net::TcpListener::from_std(listener)?
         };
-        let app = app(Arc::new(Admin { node, ports, started: Instant::now() }));
+        let app = app(Arc::new(Admin { node: node.clone(), ports, started: Instant::now() }));
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
+        runtime.spawn(sampler::sample(node.clone()));
         // It ends with its runtime only.
         drop(runtime.spawn(async move { axum::serve(listener, service).await }));
         Ok(Self(runtime))

@@ -7,6 +7,7 @@ use regex::RegexBuilder;
 use serde_json::{Map, Value, json};
 
 use super::error::Fault;
+use super::samples::Ages;
 
 /// Items of a page, if nothing is said.
 const PAGE: usize = 100;
@@ -49,6 +50,7 @@ impl Item for Value {
 pub(super) struct View {
     parameters: HashMap<String, String>,
     page: Option<Page>,
+    ages: Ages,
 }
 
 #[derive(Debug, PartialEq)]
@@ -61,8 +63,9 @@ impl View {
     /// Reads the query of a URL.
     pub fn parse(query: &str) -> Result<Self, Fault> {
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let mut view = Self { parameters, page: None };
+        let mut view = Self { parameters, ..Self::default() };
         view.page = view.find_page()?;
+        view.ages = Ages::parse(&view)?;
         Ok(view)
     }
 
@@ -74,6 +77,11 @@ impl View {
     /// Whether a parameter is `true`.
     pub fn flag(&self, name: &str) -> bool {
         self.get(name) == Some("true")
+    }
+
+    /// The times that numbers are wanted of.
+    pub fn ages(&self) -> &Ages {
+        &self.ages
     }
 
     fn find_page(&self) -> Result<Option<Page>, Fault> {

@@ -28,14 +28,14 @@ use parking_lot::Mutex;
 use crate::mailbox::Mail;
 use crate::message::Message;
 use crate::node::Node;
-use crate::stats::{Messages, Totals};
+use crate::stats::{Messages, Numbers, Tick, Totals, Track, numbers};
 use crate::topology::QueueRecord;
 use crate::topology::arguments::is_quorum;
 pub use receipt::{Fate, Receipt, Transaction};
 use state::schedule::Note;
 use state::{
     Command, Config, ConsumerKey, ConsumerStatus, Counts, DELIVERY_COST, Delivery, Effects, Notice,
-    Outcome, Past, Rules, State,
+    Outcome, Past, Rules, State, Status,
 };
 use writes::{Write, Writes};
 
@@ -57,6 +57,8 @@ pub struct Queue {
     is_quorum: bool,
     /// Of its virtual host.
     totals: Arc<Totals>,
+    /// What it has done, what it has, and how long its consumers could take messages.
+    pub track: Track<17>,
 }
 
 struct Inner {
@@ -71,6 +73,8 @@ struct Inner {
     busy: bool,
     /// What is among [`Queue::totals`].
     counted: Counts,
+    /// When something was last asked of it by others than itself, in ms since 1970.
+    active: u64,
 }
 
 impl std::fmt::Debug for Queue {
@@ -105,6 +109,7 @@ impl Queue {
             open: Vec::new(),
             busy: false,
             counted: Counts::default(),
+            active: node.now_ms(),
         };
         let (backlog, has_consumers) = (AtomicUsize::new(0), AtomicBool::new(false));
         let timer = AtomicU64::new(u64::MAX);
@@ -121,6 +126,7 @@ impl Queue {
             refuses,
             is_quorum,
             totals,
+            track: Track::default(),
         });
         let mut inner = queue.inner.lock();
         queue.count(&mut inner);
@@ -203,13 +209,18 @@ impl Queue {
         if let Command::Refused(refused) = &command {
             writes.count_without(refused);
         }
-        let outcome = state.apply(self.node.now_ms(), command, effects);
+        let now = self.node.now_ms();
+        let is_use = !matches!(command, Command::Tick | Command::Trim(_) | Command::SetRules(..));
+        let outcome = state.apply(now, command, effects);
         if !effects.store.is_empty() || receipt.is_some() || tx.is_some() {
             writes.add(&mut effects.store, receipt, tx);
         }
         if let Some(tx) = tx {
             inner.open.retain(|tx| !tx.is_done());
             inner.open.push(tx.clone());
+        }
+        if is_use {
+            inner.active = now;
         }
         self.count(&mut inner);
         self.set_timer(inner.state.next_due());
@@ -240,11 +251,39 @@ impl Queue {
         self.totals.ready.exchange(before.ready, counts.ready);
         self.totals.unacked.exchange(before.unacked, counts.unacked);
         self.totals.consumers.exchange(before.consumers, counts.consumers);
+        let (bytes, unacked) = (counts.ready_bytes as usize, counts.unacked_bytes as usize);
+        self.totals.ready_bytes.exchange(before.ready_bytes as usize, bytes);
+        self.totals.unacked_bytes.exchange(before.unacked_bytes as usize, unacked);
     }
 
     /// What it has done since it came to be, or the broker was started.
     pub fn stats(&self) -> Messages<u64> {
         self.inner.lock().state.stats()
+    }
+
+    /// Takes a sample.
+    pub fn sample(&self, tick: Tick) {
+        let (_, _, numbers) = self.status();
+        self.track.sample(tick, numbers);
+    }
+
+    /// Counts as of now, and what else operators are told.
+    pub fn status(&self) -> (Counts, Status, Numbers) {
+        let now = self.node.now_ms();
+        let inner = self.inner.lock();
+        let (counts, status) = (inner.state.counts(), inner.state.status(now));
+        let lengths = [counts.ready as u64, counts.unacked as u64];
+        (counts, status.clone(), numbers(&inner.state.stats(), lengths, status.served))
+    }
+
+    /// Octets that it holds in memory, about: those of its messages, and its own.
+    pub fn memory(&self, status: &Status) -> usize {
+        size_of::<Self>() + status.footprint
+    }
+
+    /// Since when nothing was asked of it, in ms since 1970.
+    pub fn idle_since(&self) -> u64 {
+        self.inner.lock().active
     }
 
     /// Counts as of now.

@@ -216,7 +216,7 @@ impl Client {
             return false;
         };
         out.advance(octets.len());
-        connection.link.wrote(false, scene.now);
+        connection.link.wrote(octets.len(), false, scene.now);
         if connection.link.out.is_empty() {
             connection.link.all_written();
         }

@@ -66,6 +66,40 @@ impl<N> Messages<N> {
 }
 
 impl Messages<u64> {
+    /// What [`Self::values`] are, by RabbitMQ's names.
+    pub const NAMES: [&'static str; 12] = [
+        "publish",
+        "confirm",
+        "return_unroutable",
+        "drop_unroutable",
+        "deliver",
+        "deliver_no_ack",
+        "get",
+        "get_no_ack",
+        "get_empty",
+        "redeliver",
+        "ack",
+        "deliver_get",
+    ];
+
+    /// All of them.
+    pub fn values(&self) -> [u64; 12] {
+        [
+            self.publish,
+            self.confirm,
+            self.return_unroutable,
+            self.drop_unroutable,
+            self.deliver,
+            self.deliver_no_ack,
+            self.get,
+            self.get_no_ack,
+            self.get_empty,
+            self.redeliver,
+            self.ack,
+            self.deliver_get(),
+        ]
+    }
+
     /// All that left a queue, whichever way.
     pub fn deliver_get(&self) -> u64 {
         self.deliver + self.deliver_no_ack + self.get + self.get_no_ack

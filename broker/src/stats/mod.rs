@@ -6,17 +6,42 @@
 
 mod counter;
 mod messages;
+pub mod sampler;
+mod track;
 
 use std::sync::Arc;
 
 pub use counter::{Counter, Gauge, Shared};
 pub use messages::Messages;
+pub use track::{Range, Sample, Tick, Track};
+
+/// Messages, and two numbers besides the three of [`LENGTHS`].
+pub type Numbers = [u64; 17];
+
+/// What stands behind the messages in [`Numbers`].
+pub const LENGTHS: [&str; 3] = ["messages", "messages_ready", "messages_unacknowledged"];
+
+/// Messages that were counted, those that are there, and two more numbers.
+pub fn numbers(messages: &Messages<u64>, [ready, unacked]: [u64; 2], more: [u64; 2]) -> Numbers {
+    let lengths = [ready + unacked, ready, unacked];
+    let mut all = messages.values().into_iter().chain(lengths).chain(more);
+    std::array::from_fn(|_| all.next().unwrap_or_default())
+}
 
 /// What a channel has done. One thread at a time writes.
 #[derive(Debug, Default)]
 pub struct ChannelStats {
     /// Its messages.
     pub messages: Messages<Counter>,
+    /// [`Messages::values`].
+    pub track: Track<12>,
+}
+
+impl ChannelStats {
+    /// Takes a sample.
+    pub fn sample(&self, tick: Tick) {
+        self.track.sample(tick, self.messages.get().values());
+    }
 }
 
 /// What has gone over a connection. One thread at a time writes.
@@ -32,6 +57,20 @@ pub struct ConnectionStats {
     pub send_cnt: Counter,
     /// The messages of all its channels, those that are closed too.
     pub messages: Messages<Counter>,
+    /// [`Self::octets`].
+    pub track: Track<2>,
+}
+
+impl ConnectionStats {
+    /// Octets read and written.
+    pub fn octets(&self) -> [u64; 2] {
+        [self.recv_oct.get(), self.send_oct.get()]
+    }
+
+    /// Takes a sample.
+    pub fn sample(&self, tick: Tick) {
+        self.track.sample(tick, self.octets());
+    }
 }
 
 /// What went through an exchange that publishers named.
@@ -41,10 +80,24 @@ pub struct ExchangeStats {
     pub publish_in: Shared,
     /// Messages that queues got of them: one for each queue.
     pub publish_out: Shared,
+    /// [`Self::values`].
+    pub track: Track<2>,
+}
+
+impl ExchangeStats {
+    /// Messages that came in and went out.
+    pub fn values(&self) -> [u64; 2] {
+        [self.publish_in.get(), self.publish_out.get()]
+    }
+
+    /// Takes a sample.
+    pub fn sample(&self, tick: Tick) {
+        self.track.sample(tick, self.values());
+    }
 }
 
 /// What happened in a virtual host.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct VhostStats {
     /// Messages of all its channels.
     pub messages: Messages<Shared>,
@@ -54,6 +107,34 @@ pub struct VhostStats {
     pub send_oct: Shared,
     /// What is in its queues now.
     pub totals: Arc<Totals>,
+    /// [`Self::values`].
+    pub track: Track<17>,
+}
+
+impl Default for VhostStats {
+    fn default() -> Self {
+        Self {
+            messages: Messages::default(),
+            recv_oct: Shared::default(),
+            send_oct: Shared::default(),
+            totals: Arc::default(),
+            track: Track::long(),
+        }
+    }
+}
+
+impl VhostStats {
+    /// Messages, those in queues, octets read and written.
+    pub fn values(&self) -> Numbers {
+        let Totals { ready, unacked, .. } = &*self.totals;
+        let octets = [self.recv_oct.get(), self.send_oct.get()];
+        numbers(&self.messages.get(), [ready.get(), unacked.get()], octets)
+    }
+
+    /// Takes a sample.
+    pub fn sample(&self, tick: Tick) {
+        self.track.sample(tick, self.values());
+    }
 }
 
 /// What is in all queues of a virtual host, as of now.
@@ -63,12 +144,16 @@ pub struct Totals {
     pub ready: Gauge,
     /// Messages that consumers hold.
     pub unacked: Gauge,
+    /// Octets of the bodies of messages that wait.
+    pub ready_bytes: Gauge,
+    /// Octets of the bodies of messages that consumers hold.
+    pub unacked_bytes: Gauge,
     /// Consumers.
     pub consumers: Gauge,
 }
 
 /// Comings and goings since the broker's start, and what virtual hosts did that are gone.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct NodeStats {
     /// Connections that were opened.
     pub connection_created: Shared,
@@ -82,23 +167,49 @@ pub struct NodeStats {
     pub queue_declared: Shared,
     /// Queues that came to be.
     pub queue_created: Shared,
-    /// Queues that were deleted.
-    pub queue_deleted: Shared,
     /// Messages of virtual hosts that were deleted.
     pub gone: Messages<Shared>,
+    /// Comings and goings: see [`CHURN`].
+    pub track: Track<7>,
+}
+
+/// Comings and goings, by RabbitMQ's names.
+pub const CHURN: [&str; 7] = [
+    "channel_closed",
+    "channel_created",
+    "connection_closed",
+    "connection_created",
+    "queue_created",
+    "queue_declared",
+    "queue_deleted",
+];
+
+impl Default for NodeStats {
+    fn default() -> Self {
+        Self {
+            connection_created: Shared::default(),
+            connection_closed: Shared::default(),
+            channel_created: Shared::default(),
+            channel_closed: Shared::default(),
+            queue_declared: Shared::default(),
+            queue_created: Shared::default(),
+            gone: Messages::default(),
+            track: Track::long(),
+        }
+    }
 }
 
 impl NodeStats {
-    /// Comings and goings by RabbitMQ's names.
-    pub fn churn(&self) -> [(&'static str, u64); 7] {
+    /// Comings and goings as [`CHURN`] names them; how many queues were deleted others know.
+    pub fn churn(&self, queues_deleted: u64) -> [u64; 7] {
         [
-            ("channel_closed", self.channel_closed.get()),
-            ("channel_created", self.channel_created.get()),
-            ("connection_closed", self.connection_closed.get()),
-            ("connection_created", self.connection_created.get()),
-            ("queue_created", self.queue_created.get()),
-            ("queue_declared", self.queue_declared.get()),
-            ("queue_deleted", self.queue_deleted.get()),
+            self.channel_closed.get(),
+            self.channel_created.get(),
+            self.connection_closed.get(),
+            self.connection_created.get(),
+            self.queue_created.get(),
+            self.queue_declared.get(),
+            queues_deleted,
         ]
     }
 }

@@ -9,14 +9,13 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Reply, Routes, connections, consumers, idle_process, ok};
+use super::{Reply, Routes, connections, consumers, idle_process, ok, stats};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
 use crate::admin::query::Item;
 use crate::connection::Open;
 use crate::node::Node;
 use crate::session::seen::ChannelSeen;
-use crate::stats::Messages;
 
 /// How long all of them together may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,7 +28,7 @@ pub(super) fn routes() -> Routes {
 }
 
 async fn all(caller: Caller) -> Reply {
-    let channels = of(caller.node(), connections::seen(&caller)).await;
+    let channels = of(&caller, connections::seen(&caller)).await;
     ok(caller.view.list(channels)?)
 }
 
@@ -37,14 +36,14 @@ async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
     let vhost = caller.vhost(&vhost)?;
     let mut connections = connections::seen(&caller);
     connections.retain(|connection| Arc::ptr_eq(&connection.vhost, &vhost));
-    ok(caller.view.list(of(caller.node(), connections).await)?)
+    ok(caller.view.list(of(&caller, connections).await)?)
 }
 
 async fn one(caller: Caller, Path(name): Path<String>) -> Reply {
     let (connection, _) = name.rsplit_once(" (").ok_or_else(Fault::unknown)?;
     let open = caller.node().connection_named(connection).ok_or_else(Fault::unknown)?;
     connections::must_see(&caller, &open.user)?;
-    let channels = of(caller.node(), vec![open]).await;
+    let channels = of(&caller, vec![open]).await;
     let found = channels.into_iter().find(|channel| channel.name == name);
     let found = found.ok_or_else(Fault::unknown)?;
     let consumers = consumers::of_channel(caller.node(), &found.open, &found.channel);
@@ -70,41 +69,19 @@ pub(super) async fn ask(connections: Vec<Arc<Open>>) -> Vec<(Arc<Open>, ChannelS
 }
 
 /// The channels of connections, in RabbitMQ's order.
-pub(super) async fn of(node: &Node, connections: Vec<Arc<Open>>) -> Vec<Seen> {
-    let now = node.now_ms();
+pub(super) async fn of(caller: &Caller, connections: Vec<Arc<Open>>) -> Vec<Seen<'_>> {
+    let now = caller.node().now_ms();
     let seen = ask(connections).await.into_iter().map(|(open, channel)| {
         let name = name(&open, channel.number);
         let state = match open.state(false, now) {
             "flow" => "flow",
             _ => "running",
         };
-        Seen { open, channel, name, state }
+        Seen { caller, open, channel, name, state }
     });
-    let mut seen: Vec<Seen> = seen.collect();
+    let mut seen: Vec<Seen<'_>> = seen.collect();
     seen.sort_unstable_by(|a, b| (&a.open.vhost.name, &a.name).cmp(&(&b.open.vhost.name, &b.name)));
     seen
-}
-
-/// What messages were counted, by RabbitMQ's names.
-fn message_stats(counted: &Messages<u64>) -> Value {
-    let counted = [
-        ("ack", counted.ack),
-        ("confirm", counted.confirm),
-        ("deliver", counted.deliver),
-        ("deliver_get", counted.deliver_get()),
-        ("deliver_no_ack", counted.deliver_no_ack),
-        ("drop_unroutable", counted.drop_unroutable),
-        ("get", counted.get),
-        ("get_empty", counted.get_empty),
-        ("get_no_ack", counted.get_no_ack),
-        ("publish", counted.publish),
-        ("redeliver", counted.redeliver),
-        ("return_unroutable", counted.return_unroutable),
-    ];
-    let with_rates = counted.into_iter().flat_map(|(name, count)| {
-        [(name.to_owned(), json!(count)), (format!("{name}_details"), json!({"rate": 0.0}))]
-    });
-    Value::Object(with_rates.collect())
 }
 
 /// RabbitMQ's name of a channel.
@@ -113,14 +90,15 @@ pub(super) fn name(open: &Open, number: u16) -> String {
 }
 
 /// A channel as its connection has told of it.
-pub(super) struct Seen {
+pub(super) struct Seen<'a> {
+    caller: &'a Caller,
     open: Arc<Open>,
     channel: ChannelSeen,
     name: String,
     state: &'static str,
 }
 
-impl Item for Seen {
+impl Item for Seen<'_> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -134,9 +112,10 @@ impl Item for Seen {
     }
 }
 
-fn show(Seen { open, channel, name, state }: &Seen) -> Value {
+fn show(Seen { caller, open, channel, name, state }: &Seen<'_>) -> Value {
     let (peer, _) = open.facts.ends();
-    idle_process(json!({
+    let now = caller.node().now_ms();
+    let mut shown = idle_process(json!({
         "name": name,
         "number": channel.number,
         "node": Node::NAME,
@@ -159,6 +138,10 @@ fn show(Seen { open, channel, name, state }: &Seen) -> Value {
         "messages_uncommitted": channel.uncommitted,
         "acks_uncommitted": channel.acks_uncommitted,
         "pending_raft_commands": 0,
-        "message_stats": message_stats(&channel.stats.messages.get()),
-    }))
+    }));
+    if !caller.leaves_out_stats() {
+        let messages = stats::channel_messages(&channel.stats, &caller.view, now);
+        shown["message_stats"] = messages;
+    }
+    shown
 }

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::{Reply, Routes, channels, done, idle_process, ok};
+use super::{Reply, Routes, channels, done, idle_process, ok, stats};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::query::Item;
@@ -37,21 +37,20 @@ async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
 }
 
 fn list(caller: &Caller, connections: Vec<Arc<Open>>) -> Reply {
-    let node = caller.node();
-    let seen = connections.into_iter().map(|open| Seen::new(node, open));
-    let mut seen: Vec<Seen> = seen.collect();
+    let seen = connections.into_iter().map(|open| Seen::new(caller, open));
+    let mut seen: Vec<Seen<'_>> = seen.collect();
     seen.sort_unstable_by(|a, b| (&a.open.vhost.name, &a.name).cmp(&(&b.open.vhost.name, &b.name)));
     ok(caller.view.list(seen)?)
 }
 
 async fn one(caller: Caller, Path(name): Path<String>) -> Reply {
     let open = find(&caller, &name)?;
-    ok(caller.view.one(Seen::new(caller.node(), open).show()))
+    ok(caller.view.one(Seen::new(&caller, open).show()))
 }
 
 async fn channels_of(caller: Caller, Path(name): Path<String>) -> Reply {
     let open = find(&caller, &name)?;
-    ok(caller.view.list(channels::of(caller.node(), vec![open]).await)?)
+    ok(caller.view.list(channels::of(&caller, vec![open]).await)?)
 }
 
 async fn close(caller: Caller, Path(name): Path<String>, headers: HeaderMap) -> Reply {
@@ -114,20 +113,22 @@ fn of_name(caller: &Caller, user: &str) -> Result<Vec<Arc<Open>>, Fault> {
     Ok(connections)
 }
 
-struct Seen {
+struct Seen<'a> {
+    caller: &'a Caller,
     open: Arc<Open>,
     name: String,
     state: &'static str,
 }
 
-impl Seen {
-    fn new(node: &Node, open: Arc<Open>) -> Self {
+impl<'a> Seen<'a> {
+    fn new(caller: &'a Caller, open: Arc<Open>) -> Self {
+        let node = caller.node();
         let (name, state) = (open.facts.name(), open.state(node.alarms().any(), node.now_ms()));
-        Self { open, name, state }
+        Self { caller, open, name, state }
     }
 }
 
-impl Item for Seen {
+impl Item for Seen<'_> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -147,7 +148,7 @@ impl Item for Seen {
     }
 }
 
-fn show(Seen { open, name, state }: &Seen) -> Value {
+fn show(Seen { caller, open, name, state }: &Seen<'_>) -> Value {
     let facts = &open.facts;
     let (peer, local) = facts.ends();
     let mut shown = json!({
@@ -171,22 +172,13 @@ fn show(Seen { open, name, state }: &Seen) -> Value {
         "auth_mechanism": facts.mechanism(),
         "ssl": facts.is_tls(),
         "client_properties": to_json(facts.client_properties()),
-        "send_pend": 0,
     });
     for (field, text) in facts.tls_texts() {
         shown[field] = text.into();
     }
-    let stats = &open.stats;
-    for (field, count) in [
-        ("recv_oct", &stats.recv_oct),
-        ("recv_cnt", &stats.recv_cnt),
-        ("send_oct", &stats.send_oct),
-        ("send_cnt", &stats.send_cnt),
-    ] {
-        shown[field] = count.get().into();
+    if let (Value::Object(shown), false) = (&mut shown, caller.leaves_out_stats()) {
+        stats::put_connection(&open.stats, shown, &caller.view, caller.node().now_ms());
     }
-    shown["recv_oct_details"] = json!({"rate": 0.0});
-    shown["send_oct_details"] = json!({"rate": 0.0});
     if let Some(name) = facts.provided_name() {
         shown["user_provided_name"] = name.into();
     }

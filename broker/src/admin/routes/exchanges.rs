@@ -6,7 +6,7 @@ use axum::extract::Path;
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::{Reply, Routes, counters, done, exchange_name, ok, put};
+use super::{Reply, Routes, done, exchange_name, ok, put, stats};
 use crate::access::{Kind, Resource};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
@@ -14,7 +14,8 @@ use crate::admin::input::Input;
 use crate::json_table::{from_json, to_json};
 use crate::policy::Applied;
 use crate::routing::ExchangeKind;
-use crate::topology::{Command, ExchangeSpec};
+use crate::stats::ExchangeStats;
+use crate::topology::{Command, Exchange, ExchangeSpec};
 use crate::vhost::Vhost;
 
 pub(super) fn routes() -> Routes {
@@ -25,23 +26,22 @@ pub(super) fn routes() -> Routes {
 }
 
 async fn all(caller: Caller) -> Reply {
-    let exchanges = caller.vhosts().iter().flat_map(|vhost| list(vhost)).collect();
+    let exchanges = caller.vhosts().iter().flat_map(|vhost| list(&caller, vhost)).collect();
     ok(caller.view.list(exchanges)?)
 }
 
 async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
-    let exchanges = list(&*caller.vhost(&vhost)?);
+    let exchanges = list(&caller, &*caller.vhost(&vhost)?);
     ok(caller.view.list(exchanges)?)
 }
 
 async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Reply {
     let vhost = caller.vhost(&vhost)?;
     let mut exchange = match exchange_name(&name) {
-        "" => show(&vhost, &default(), &Applied::default()),
+        "" => show_default(&caller, &vhost),
         name => {
             let found = vhost.read(|topology| {
-                let found = topology.exchange(name);
-                found.map(|found| show(&vhost, &found.spec, &found.applied))
+                topology.exchange(name).map(|found| show_one(&caller, &vhost, found))
             });
             found.map_err(|_| Fault::unknown())?
         }
@@ -51,16 +51,24 @@ async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Rep
     ok(caller.view.one(exchange))
 }
 
-fn list(vhost: &Vhost) -> Vec<Value> {
+fn list(caller: &Caller, vhost: &Vhost) -> Vec<Value> {
     let mut exchanges = vhost.read(|topology| {
-        let shown = topology
-            .exchanges()
-            .map(|found| (found.name.clone(), show(vhost, &found.spec, &found.applied)));
+        let shown = topology.exchanges();
+        let shown = shown.map(|found| (found.name.clone(), show_one(caller, vhost, found)));
         shown.collect::<Vec<_>>()
     });
     exchanges.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    let default = show(vhost, &default(), &Applied::default());
+    let default = show_default(caller, vhost);
     std::iter::once(default).chain(exchanges.into_iter().map(|(_, shown)| shown)).collect()
+}
+
+fn show_default(caller: &Caller, vhost: &Vhost) -> Value {
+    let stats = vhost.read(|topology| topology.default_stats().clone());
+    show(caller, vhost, &default(), &Applied::default(), &stats)
+}
+
+fn show_one(caller: &Caller, vhost: &Vhost, found: &Exchange) -> Value {
+    show(caller, vhost, &found.spec, &found.applied, &found.stats)
 }
 
 /// The exchange that every queue is bound to, of which routing needs to know nothing.
@@ -75,7 +83,13 @@ fn default() -> ExchangeSpec {
     }
 }
 
-fn show(vhost: &Vhost, spec: &ExchangeSpec, applied: &Applied) -> Value {
+fn show(
+    caller: &Caller,
+    vhost: &Vhost,
+    spec: &ExchangeSpec,
+    applied: &Applied,
+    counted: &ExchangeStats,
+) -> Value {
     let mut exchange = json!({
         "name": spec.name,
         "vhost": vhost.name.to_string(),
@@ -84,8 +98,11 @@ fn show(vhost: &Vhost, spec: &ExchangeSpec, applied: &Applied) -> Value {
         "auto_delete": spec.auto_delete,
         "internal": spec.internal,
         "arguments": to_json(&spec.arguments),
-        "message_stats": counters(&["publish_in", "publish_out"]),
     });
+    if !caller.leaves_out_stats() {
+        let now = caller.node().now_ms();
+        exchange["message_stats"] = stats::exchange_messages(counted, &caller.view, now);
+    }
     if let Some(policy) = &applied.policy {
         exchange["policy"] = policy.name.clone().into();
     }

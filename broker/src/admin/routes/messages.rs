@@ -26,6 +26,8 @@ use crate::node::Node;
 use crate::queue::state::{Command, Entry, Outcome, SeqRange};
 use crate::queue::{Fate, Queue, Receipt};
 use crate::session::publish::check_properties;
+use crate::stats::Messages;
+use crate::topology::Route;
 use crate::vhost::Vhost;
 
 /// How long the disk may take.
@@ -93,7 +95,12 @@ async fn send(
     let message = Builder::whole(node.now_ms(), &route, &properties, body, persistent);
     let queues = find_queues(vhost, exchange, message)?;
     let routed = queues.0.iter().any(|queue| !queue.record.delays());
-    Ok(hand_over(node, queues).await? && routed)
+    let taken = hand_over(node, queues).await?;
+    // As with RabbitMQ, somebody has published it who awaits a confirm, or has it returned.
+    let (confirm, return_unroutable) = (u64::from(taken), u64::from(!routed));
+    let counted = Messages { publish: 1, confirm, return_unroutable, ..Messages::default() };
+    vhost.stats.messages.add(&counted);
+    Ok(taken && routed)
 }
 
 /// The queues of a message, and the message as they get it.
@@ -111,7 +118,11 @@ fn find_queues(
     let extra = extra.unwrap_or_default();
     let keys = envelope::keys(&message, &extra);
     let input = envelope::route_input(&message, &keys, headers.as_ref());
-    let queues = vhost.route(exchange, &input, &bare).map_err(closed)?.queues;
+    let Route { queues, exchange, .. } = vhost.route(exchange, &input, &bare).map_err(closed)?;
+    if let Some(exchange) = exchange {
+        exchange.publish_in.add(1);
+        exchange.publish_out.add(queues.len() as u64);
+    }
     // What is held back needs its keys later.
     let held = !queues.is_empty() && queues.iter().all(|queue| queue.record.holds_back);
     let mut message = if held { message.clone() } else { bare };
@@ -195,23 +206,36 @@ async fn take(caller: Caller, Path((vhost, name)): Path<(String, String)>, input
     })?;
     caller.permit(&vhost.name, Resource::Queue(&name), Kind::Read)?;
     // To its end, even if the client leaves: what was taken must go back.
-    let taken = tokio::spawn(take_from(queue, count, mode));
+    let taken = tokio::spawn(take_from(vhost, queue, count, mode));
     let taken = taken.await.map_err(|_| Fault::unavailable("interrupted"))?;
     let shown = taken.iter().map(|(entry, left)| show(entry, *left, always_base64, truncate));
     ok(Value::Array(shown.collect()))
 }
 
 /// Takes messages, each with the number of those behind it; then they are settled.
-async fn take_from(queue: Arc<Queue>, count: i64, mode: AckMode) -> Vec<(Entry, usize)> {
+async fn take_from(
+    vhost: Arc<Vhost>,
+    queue: Arc<Queue>,
+    count: i64,
+    mode: AckMode,
+) -> Vec<(Entry, usize)> {
     let (mut taken, deadline) = (Vec::new(), Instant::now() + PATIENCE);
+    let mut counted = Messages::default();
     while (taken.len() as i64) < count {
         match queue.apply(Command::Get { no_ack: mode.no_ack, connection: 0 }) {
-            Outcome::Got(Some(entry), left) => taken.push((entry, left)),
+            Outcome::Got(Some(entry), left) => {
+                counted.count_get(mode.no_ack, entry.redelivered);
+                taken.push((entry, left));
+            }
             // It is being read from the disk.
             Outcome::Wait if Instant::now() < deadline => sleep(PAUSE).await,
-            _ => break,
+            _ => {
+                counted.get_empty += 1;
+                break;
+            }
         }
     }
+    vhost.stats.messages.add(&counted);
     if !mode.no_ack {
         let range = |(entry, _): &(Entry, usize)| SeqRange {
             first: entry.seq,
@@ -250,7 +274,7 @@ async fn aliveness(caller: Caller, Path(vhost): Path<String>) -> Reply {
     send(&caller, &vhost, ["", PROBE], &Map::new(), b"test_message").await?;
     caller.permit(&vhost.name, Resource::Queue(PROBE), Kind::Read)?;
     let mode = AckMode { no_ack: true, verdict: Verdict::Ack };
-    let taken = take_from(queue, 1, mode).await;
+    let taken = take_from(vhost, queue, 1, mode).await;
     match taken.is_empty() {
         false => ok(json!({"status": "ok"})),
         true => Err(Fault::unavailable("the message did not come back")),

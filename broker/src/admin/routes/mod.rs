@@ -19,6 +19,7 @@ mod permissions;
 mod policies;
 mod properties;
 mod queues;
+mod stats;
 mod users;
 mod vhosts;
 
@@ -99,29 +100,3 @@ fn idle_process(mut object: Value) -> Value {
     });
     object
 }
-
-/// Counts, each with its rate. Nothing is counted yet.
-fn counters(names: &[&str]) -> Value {
-    let counters = names.iter().flat_map(|name| {
-        [((*name).to_owned(), json!(0)), (format!("{name}_details"), json!({"rate": 0.0}))]
-    });
-    Value::Object(counters.collect())
-}
-
-/// What is counted of messages.
-const MESSAGES: [&str; 14] = [
-    "ack",
-    "confirm",
-    "deliver",
-    "deliver_get",
-    "deliver_no_ack",
-    "disk_reads",
-    "disk_writes",
-    "drop_unroutable",
-    "get",
-    "get_empty",
-    "get_no_ack",
-    "publish",
-    "redeliver",
-    "return_unroutable",
-];

@@ -4,7 +4,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::{MESSAGES, Reply, Routes, counters, done, ok};
+use super::{Reply, Routes, done, ok, stats};
 use crate::admin::Port;
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::input::Input;
@@ -79,32 +79,30 @@ async fn overview(caller: Caller) -> Reply {
         "enable_queue_totals": management.enable_queue_totals,
         "default_queue_type": node.config().default_queue_type,
         "is_op_policy_updating_enabled": !management.operator_policies_locked,
-        "message_stats": counters(&MESSAGES),
-        "churn_rates": counters(&CHURN),
         "statistics_db_event_queue": 0,
         "node": Node::NAME,
         "listeners": [],
         "contexts": [],
     });
-    let (queue_totals, object_totals) = totals(&caller);
-    overview["queue_totals"] = queue_totals;
-    overview["object_totals"] = object_totals;
+    let (seen, no_stats) = (stats::of_all(&caller), caller.leaves_out_stats());
+    if !no_stats {
+        overview["message_stats"] = stats::message_stats(&seen);
+        for name in ["disk_reads", "disk_writes"] {
+            overview["message_stats"][name] = json!(0);
+            overview["message_stats"][format!("{name}_details")] = json!({"rate": 0.0});
+        }
+        overview["churn_rates"] = stats::churn_rates(node, &caller.view);
+    }
+    if !no_stats || caller.wants_queue_totals() {
+        overview["queue_totals"] = stats::queue_totals(&seen);
+        overview["object_totals"] = object_totals(&caller);
+    }
     if caller.is(Tag::Monitoring) {
         overview["listeners"] = caller.ports().iter().map(listener).collect();
         overview["contexts"] = contexts(&caller);
     }
     ok(caller.view.one(overview))
 }
-
-const CHURN: [&str; 7] = [
-    "channel_closed",
-    "channel_created",
-    "connection_closed",
-    "connection_created",
-    "queue_created",
-    "queue_declared",
-    "queue_deleted",
-];
 
 /// RabbitMQ's word for how much of rates is reckoned.
 pub(super) fn rates_mode(mode: RatesMode) -> &'static str {
@@ -131,36 +129,22 @@ fn exchange_type(kind: ExchangeKind) -> Value {
     json!({"name": kind.name(), "description": description, "enabled": true})
 }
 
-/// What there is in the virtual hosts that the caller may use.
-fn totals(caller: &Caller) -> (Value, Value) {
-    let (mut ready, mut unacked, mut consumers) = (0, 0, 0);
-    let (mut queues, mut exchanges, mut connections) = (0, 0, 0);
-    for vhost in caller.vhosts() {
-        let handles: Vec<_> = vhost.read(|topology| {
+/// What there is in the virtual hosts that the caller may know of.
+fn object_totals(caller: &Caller) -> Value {
+    let (mut queues, mut exchanges, mut connections, mut consumers) = (0, 0, 0, 0);
+    for vhost in stats::vhosts(caller) {
+        vhost.read(|topology| {
             // The default one is not among them.
             exchanges += topology.exchanges().count() + 1;
-            topology.queues().map(|(_, queue)| queue.clone()).collect()
+            queues += topology.queues().count();
         });
-        queues += handles.len();
         connections += vhost.members.count();
-        for queue in handles {
-            let counts = queue.counts();
-            ready += counts.ready;
-            unacked += counts.unacked;
-            consumers += counts.consumers;
-        }
+        consumers += vhost.stats.totals.consumers.get();
     }
-    let rate = json!({"rate": 0.0});
-    let messages = json!({
-        "messages": ready + unacked, "messages_details": rate,
-        "messages_ready": ready, "messages_ready_details": rate,
-        "messages_unacknowledged": unacked, "messages_unacknowledged_details": rate,
-    });
-    let objects = json!({
+    json!({
         "channels": caller.node().channel_count(), "connections": connections,
         "consumers": consumers, "exchanges": exchanges, "queues": queues,
-    });
-    (messages, objects)
+    })
 }
 
 fn listener(port: &Port) -> Value {

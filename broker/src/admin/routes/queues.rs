@@ -6,19 +6,24 @@ use amq_protocol::types::{AMQPValue, FieldTable};
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::{delete, get};
-use serde_json::{Value, json};
+use chrono::{DateTime, SecondsFormat};
+use lepus_protocol::properties::Properties;
+use serde_json::{Map, Value, json};
 
-use super::{Reply, Routes, consumers, counters, done, ok, put};
+use super::{Reply, Routes, consumers, done, ok, put, stats};
 use crate::access::{Kind, Resource};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
 use crate::admin::query::Item;
+use crate::admin::samples;
 use crate::json_table::{from_json, to_json};
+use crate::message::Message;
 use crate::node::Node;
-use crate::policy::{Applied, Flow};
+use crate::policy::{Applied, Flow, Policy};
 use crate::queue::Queue;
 use crate::queue::state::{Command, Outcome};
+use crate::stats::Numbers;
 use crate::topology::{QueueSpec, check_name};
 use crate::vhost::Vhost;
 
@@ -32,18 +37,19 @@ pub(super) fn routes() -> Routes {
 }
 
 async fn all(caller: Caller) -> Reply {
-    let queues = caller.vhosts().iter().flat_map(|vhost| see(vhost, None)).collect::<Vec<_>>();
+    let vhosts = caller.vhosts();
+    let queues = vhosts.iter().flat_map(|vhost| see(&caller, vhost, None)).collect::<Vec<_>>();
     ok(caller.view.list(queues)?)
 }
 
 async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
-    let queues = see(&caller.vhost(&vhost)?, None);
+    let queues = see(&caller, &caller.vhost(&vhost)?, None);
     ok(caller.view.list(queues)?)
 }
 
 async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Reply {
     let vhost = caller.vhost(&vhost)?;
-    let seen = see(&vhost, Some(&name)).pop().ok_or_else(Fault::unknown)?;
+    let seen = see(&caller, &vhost, Some(&name)).pop().ok_or_else(Fault::unknown)?;
     let consumers = consumers::of_queue(caller.node(), &seen.queue).await;
     let owner = owner(caller.node(), &seen.queue);
     let mut queue = seen.show();
@@ -68,14 +74,15 @@ fn owner(node: &Node, queue: &Queue) -> Option<Value> {
 }
 
 /// A queue with the policies that count for it.
-struct Seen {
+struct Seen<'a> {
+    caller: &'a Caller,
     vhost: Arc<Vhost>,
     queue: Arc<Queue>,
     applied: Applied,
     flow: Flow,
 }
 
-impl Item for Seen {
+impl Item for Seen<'_> {
     fn name(&self) -> &str {
         self.queue.name()
     }
@@ -91,25 +98,28 @@ impl Item for Seen {
                 let counts = self.queue.counts();
                 (counts.ready + counts.unacked).into()
             }
-            path => show(self).field(path),
+            ["message_stats", name, rest @ ..] => {
+                stats::queue_number(&self.numbers(), name).field(rest)
+            }
+            path => self.shown().field(path),
         }
     }
 
     fn show(self) -> Value {
-        show(&self)
+        self.shown()
     }
 }
 
 /// All queues by name, or the one of a name.
-fn see(vhost: &Arc<Vhost>, name: Option<&str>) -> Vec<Seen> {
-    let mut seen: Vec<Seen> = vhost.read(|topology| {
+fn see<'a>(caller: &'a Caller, vhost: &Arc<Vhost>, name: Option<&str>) -> Vec<Seen<'a>> {
+    let mut seen: Vec<Seen<'_>> = vhost.read(|topology| {
         let queues = topology.queues().filter(|(record, _)| match name {
             Some(name) => *record.name == *name,
             None => true,
         });
         let seen = queues.map(|(record, queue)| {
             let (applied, flow) = topology.queue_policies(&record.name).unwrap_or_default();
-            Seen { vhost: vhost.clone(), queue: queue.clone(), applied, flow }
+            Seen { caller, vhost: vhost.clone(), queue: queue.clone(), applied, flow }
         });
         seen.collect()
     });
@@ -117,49 +127,98 @@ fn see(vhost: &Arc<Vhost>, name: Option<&str>) -> Vec<Seen> {
     seen
 }
 
-const STATS: [&str; 9] = [
-    "ack",
-    "deliver",
-    "deliver_get",
-    "deliver_no_ack",
-    "get",
-    "get_empty",
-    "get_no_ack",
-    "publish",
-    "redeliver",
-];
+impl Seen<'_> {
+    fn numbers(&self) -> samples::Seen<17> {
+        let (_, _, numbers) = self.queue.status();
+        self.numbers_of(numbers)
+    }
 
-fn show(Seen { vhost, queue, applied, flow }: &Seen) -> Value {
-    let (record, counts) = (&queue.record, queue.counts());
-    let policy = |policy: &Option<Arc<crate::policy::Policy>>| {
-        policy.as_ref().map(|policy| policy.name.clone())
-    };
-    let rate = json!({"rate": 0.0});
-    json!({
-        "name": record.name.to_string(),
-        "vhost": vhost.name.to_string(),
-        "type": if queue.is_quorum() { "quorum" } else { "classic" },
-        "durable": record.spec.durable,
-        "auto_delete": record.spec.auto_delete,
-        "exclusive": record.spec.owner.is_some(),
-        "arguments": to_json(&record.spec.arguments),
-        "node": Node::NAME,
-        "state": if flow.paused { "paused" } else { "running" },
-        "policy": policy(&applied.policy),
-        "operator_policy": policy(&applied.operator),
-        "effective_policy_definition": json!(applied.effective().unwrap_or_default()),
-        "messages": counts.ready + counts.unacked,
-        "messages_details": rate,
-        "messages_ready": counts.ready,
-        "messages_ready_details": rate,
-        "messages_unacknowledged": counts.unacked,
-        "messages_unacknowledged_details": rate,
-        "message_bytes_ready": counts.ready_bytes,
-        "consumers": counts.consumers,
-        "memory": 0,
-        "head_message_timestamp": null,
-        "message_stats": counters(&STATS),
-    })
+    fn numbers_of(&self, numbers: Numbers) -> samples::Seen<17> {
+        let caller = self.caller;
+        samples::Seen::of(&self.queue.track, numbers, &caller.view, caller.node().now_ms())
+    }
+
+    fn shown(&self) -> Value {
+        let mut shown = self.declared();
+        match (self.caller.leaves_out_stats(), self.caller.wants_queue_totals()) {
+            (false, _) => self.put_stats(&mut shown),
+            (true, true) => {
+                let counts = self.queue.counts();
+                shown.insert("messages".to_owned(), (counts.ready + counts.unacked).into());
+                shown.insert("messages_ready".to_owned(), counts.ready.into());
+                shown.insert("messages_unacknowledged".to_owned(), counts.unacked.into());
+            }
+            (true, false) => {}
+        }
+        Value::Object(shown)
+    }
+
+    /// What is known without a look at the queue itself.
+    fn declared(&self) -> Map<String, Value> {
+        let record = &self.queue.record;
+        object(json!({
+            "name": record.name.to_string(),
+            "vhost": self.vhost.name.to_string(),
+            "type": if self.queue.is_quorum() { "quorum" } else { "classic" },
+            "durable": record.spec.durable,
+            "auto_delete": record.spec.auto_delete,
+            "exclusive": record.spec.owner.is_some(),
+            "arguments": to_json(&record.spec.arguments),
+            "node": Node::NAME,
+            "state": if self.flow.paused { "paused" } else { "running" },
+        }))
+    }
+
+    fn put_stats(&self, shown: &mut Map<String, Value>) {
+        let (counts, status, numbers) = self.queue.status();
+        let (now, changes) = (self.caller.node().now_ms(), self.queue.track.changes());
+        let capacity = stats::capacity(counts.consumers, &changes, status.is_able);
+        let policy = |policy: &Option<Arc<Policy>>| policy.as_ref().map(|of| of.name.clone());
+        let bytes = counts.ready_bytes + counts.unacked_bytes;
+        shown.extend(object(json!({
+            "policy": policy(&self.applied.policy),
+            "operator_policy": policy(&self.applied.operator),
+            "effective_policy_definition": json!(self.applied.effective().unwrap_or_default()),
+            "messages_ram": status.in_memory,
+            "messages_ready_ram": status.ready_in_memory,
+            "messages_unacknowledged_ram": counts.unacked,
+            "messages_paged_out": counts.ready - status.ready_in_memory,
+            "messages_persistent": status.persistent,
+            "message_bytes": bytes,
+            "message_bytes_ready": counts.ready_bytes,
+            "message_bytes_unacknowledged": counts.unacked_bytes,
+            "message_bytes_ram": status.bytes_in_memory,
+            "message_bytes_paged_out": bytes.saturating_sub(status.bytes_in_memory),
+            "message_bytes_persistent": status.persistent_bytes,
+            "consumers": counts.consumers,
+            "consumer_capacity": capacity,
+            "consumer_utilisation": capacity,
+            "memory": self.queue.memory(&status),
+            "head_message_timestamp": status.head.as_ref().and_then(timestamp),
+        })));
+        let idle = now.saturating_sub(self.queue.idle_since());
+        if u128::from(idle) >= self.caller.node().config().statistics_interval.as_millis() {
+            shown.insert("idle_since".to_owned(), time(self.queue.idle_since()).into());
+        }
+        let seen = self.numbers_of(numbers);
+        stats::put_lengths(&seen, shown);
+        shown.insert("message_stats".to_owned(), stats::queue_messages(&seen));
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    if let Value::Object(object) = value { object } else { Map::new() }
+}
+
+/// A message's property `timestamp`, seconds since 1970.
+fn timestamp(message: &Message) -> Option<u64> {
+    Properties::decode(message.properties()).ok()?.timestamp
+}
+
+/// A time in ms since 1970 as text.
+fn time(ms: u64) -> Option<String> {
+    let time = DateTime::from_timestamp_millis(i64::try_from(ms).ok()?)?;
+    Some(time.to_rfc3339_opts(SecondsFormat::Millis, false))
 }
 
 async fn declare(

@@ -5,7 +5,7 @@ use axum::extract::Path;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use super::{Reply, Routes, done, ok, put};
+use super::{Reply, Routes, done, ok, put, stats};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
@@ -21,11 +21,8 @@ pub(super) fn routes() -> Routes {
 
 /// Who may see what happens sees all of them.
 async fn all(caller: Caller) -> Reply {
-    let vhosts = match caller.is(Tag::Monitoring) {
-        true => caller.node().vhosts(),
-        false => caller.vhosts(),
-    };
-    ok(caller.view.list(vhosts.iter().map(|vhost| show(vhost)).collect())?)
+    let vhosts = stats::vhosts(&caller);
+    ok(caller.view.list(vhosts.iter().map(|vhost| show(&caller, vhost)).collect())?)
 }
 
 async fn one(caller: Caller, Path(name): Path<String>) -> Reply {
@@ -33,26 +30,17 @@ async fn one(caller: Caller, Path(name): Path<String>) -> Reply {
         true => caller.node().vhost(&name).ok_or_else(Fault::unknown)?,
         false => caller.vhost(&name)?,
     };
-    ok(caller.view.one(show(&vhost)))
+    ok(caller.view.one(show(&caller, &vhost)))
 }
 
-fn show(vhost: &Vhost) -> Value {
+fn show(caller: &Caller, vhost: &Vhost) -> Value {
     let spec = vhost.spec();
-    let queues: Vec<_> =
-        vhost.read(|topology| topology.queues().map(|(_, queue)| queue.clone()).collect());
-    let (mut ready, mut unacked) = (0, 0);
-    for queue in queues {
-        let counts = queue.counts();
-        ready += counts.ready;
-        unacked += counts.unacked;
-    }
     let queue_type = spec.default_queue_type.as_deref().unwrap_or("undefined");
-    let rate = json!({"rate": 0.0});
     let mut metadata = json!({"description": spec.description, "tags": spec.tags});
     if let Some(kind) = &spec.default_queue_type {
         metadata["default_queue_type"] = kind.clone().into();
     }
-    json!({
+    let mut shown = json!({
         "name": spec.name,
         "description": spec.description,
         "tags": spec.tags,
@@ -61,13 +49,14 @@ fn show(vhost: &Vhost) -> Value {
         "metadata": metadata,
         "tracing": vhost.is_traced(),
         "cluster_state": {Node::NAME: "running"},
-        "messages": ready + unacked,
-        "messages_details": rate,
-        "messages_ready": ready,
-        "messages_ready_details": rate,
-        "messages_unacknowledged": unacked,
-        "messages_unacknowledged_details": rate,
-    })
+    });
+    if let (false, Value::Object(shown)) = (caller.leaves_out_stats(), &mut shown) {
+        let seen = stats::of_vhost(caller, vhost);
+        stats::put_lengths(&seen, shown);
+        stats::put_octets(&seen, shown);
+        shown.insert("message_stats".to_owned(), stats::message_stats(&seen));
+    }
+    shown
 }
 
 async fn create(caller: Caller, Path(name): Path<String>, input: Input) -> Reply {

@@ -30,7 +30,7 @@ pub(super) fn keys() -> Vec<Key> {
             "where the number of this process is written", outside
             => |c, _, path| c.pid_file = Some(path);
         "collect_statistics_interval", "5000", milliseconds(),
-            "milliseconds between two looks at counters"
+            "milliseconds between two looks at what is counted: rates are of the time between the last two", live
             => |c, _, time| c.statistics_interval = time;
     };
     keys.extend(tls::client("definitions.tls", "fetching definitions", |c| &mut c.definitions.tls));

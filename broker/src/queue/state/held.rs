@@ -4,6 +4,8 @@ use std::ops::RangeInclusive;
 
 use super::Seq;
 use super::place::level_of;
+use super::sums::{Carries, Sums};
+use crate::message::Message;
 use crate::window::Window;
 
 /// Values under positions; the positions of one level ascend, mostly, as they are inserted.
@@ -13,15 +15,20 @@ pub struct Held<T> {
     /// The levels above, as far as there ever was a value.
     others: Vec<Window<T>>,
     in_others: usize,
+    sums: Sums,
+    /// Sums over those that are not persistent.
+    transient: Sums,
 }
 
 impl<T> Default for Held<T> {
     fn default() -> Self {
-        Self { lowest: Window::default(), others: Vec::new(), in_others: 0 }
+        let (lowest, others) = (Window::default(), Vec::new());
+        let (sums, transient) = (Sums::default(), Sums::default());
+        Self { lowest, others, in_others: 0, sums, transient }
     }
 }
 
-impl<T> Held<T> {
+impl<T: Carries> Held<T> {
     /// How many values it holds.
     pub fn len(&self) -> usize {
         self.lowest.len() + self.in_others
@@ -41,14 +48,48 @@ impl<T> Held<T> {
         result
     }
 
+    /// Sums over their messages.
+    pub fn sums(&self) -> Sums {
+        self.sums
+    }
+
+    /// Sums over the messages that are not persistent.
+    pub fn transient(&self) -> Sums {
+        self.transient
+    }
+
+    /// The message with the lowest position of the lowest level that has any.
+    pub fn first(&self) -> Option<(Seq, &Message)> {
+        let windows = std::iter::once(&self.lowest).chain(&self.others);
+        windows
+            .filter_map(|window| window.first_value())
+            .map(|(seq, of)| (seq, of.message()))
+            .next()
+    }
+
+    fn forget(&mut self, message: &Message) {
+        self.sums.take(message);
+        if !message.persistent() {
+            self.transient.take(message);
+        }
+    }
+
     /// Adds a value.
     pub fn insert(&mut self, seq: Seq, value: T) {
+        self.sums.add(value.message());
+        if !value.message().persistent() {
+            self.transient.add(value.message());
+        }
         self.change(level_of(seq), |window| window.insert(seq, value));
     }
 
     /// Takes a value out.
     pub fn remove(&mut self, seq: Seq) -> Option<T> {
-        self.change(level_of(seq), |window| window.remove(seq))
+        let removed = self.change(level_of(seq), |window| window.remove(seq));
+        if let Some(removed) = &removed {
+            self.forget(removed.message());
+        }
+        removed
     }
 
     /// Whether there is a value under a position.
@@ -62,6 +103,8 @@ impl<T> Held<T> {
 
     /// Takes out all values in a range of positions of one level, ascending.
     pub fn remove_range(&mut self, range: RangeInclusive<Seq>) -> Vec<(Seq, T)> {
-        self.change(level_of(*range.start()), |window| window.remove_range(range))
+        let removed = self.change(level_of(*range.start()), |window| window.remove_range(range));
+        removed.iter().for_each(|(_, value)| self.forget(value.message()));
+        removed
     }
 }

@@ -43,6 +43,31 @@ pub struct Levels {
     sums: Sums,
 }
 
+/// What there is of messages that wait, for operators.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// Messages that only the store holds.
+    pub cold: usize,
+    /// Octets of their bodies.
+    pub cold_bytes: u64,
+    /// Messages of a durable queue that are not persistent.
+    pub transient: usize,
+    /// Octets of their bodies.
+    pub transient_bytes: u64,
+}
+
+impl Weight {
+    fn with(self, ready: &Ready) -> Self {
+        let ((cold, cold_bytes), transient) = (ready.cold(), ready.transient());
+        Self {
+            cold: self.cold + cold,
+            cold_bytes: self.cold_bytes + cold_bytes,
+            transient: self.transient + transient.messages,
+            transient_bytes: self.transient_bytes + transient.bytes,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
     messages: usize,
@@ -141,6 +166,17 @@ impl Levels {
     /// Octets of their bodies.
     pub fn bytes(&self) -> u64 {
         if self.is_plain() { self.lowest.ready.bytes() } else { self.sums.bytes }
+    }
+
+    /// What there is of it.
+    pub fn weight(&self) -> Weight {
+        let levels = std::iter::once(&self.lowest).chain(&self.others);
+        levels.fold(Weight::default(), |weight, level| weight.with(&level.ready))
+    }
+
+    /// The message that stands first, if it is at hand.
+    pub fn head(&self) -> Option<&Message> {
+        self.next_level().and_then(|level| self.head_of(level))
     }
 
     /// Whether there is none.

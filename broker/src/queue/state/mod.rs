@@ -23,7 +23,9 @@ pub mod schedule;
 mod settle;
 mod single;
 mod spans;
+mod status;
 mod strays;
+mod sums;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -53,6 +55,8 @@ use levels::Levels;
 use place::{keys_in_store, level_in_store};
 use schedule::Schedule;
 pub use spans::Spans;
+use status::Served;
+pub use status::Status;
 use tally::Tally;
 pub use turns::{Priorities, PriorityMode};
 use unique::Keys;
@@ -71,6 +75,8 @@ pub struct Counts {
     pub ready_bytes: u64,
     /// Messages that are not ready before their time.
     pub scheduled: usize,
+    /// Octets of the bodies that consumers hold.
+    pub unacked_bytes: u64,
 }
 
 /// What a queue is declared to be, as far as its messages are concerned.
@@ -128,6 +134,7 @@ pub struct State {
     /// When the queue was last used other than by publishing, in ms since 1970.
     last_used: u64,
     tally: Tally,
+    served: Served,
 }
 
 impl State {
@@ -145,6 +152,7 @@ impl State {
             head_octets: 1,
             last_used: now,
             tally: Tally::default(),
+            served: Served::default(),
             ready: Levels::new(config.durable.is_some(), config.priorities, past),
             unacked: Held::default(),
             deadlines: Deadlines::default(),
@@ -167,6 +175,7 @@ impl State {
         self.drop_expired(now, effects);
         self.drop_excess(now, effects);
         self.load(effects);
+        self.served.note(now, self.consumers.len(), self.consumers.next().is_some());
         outcome
     }
 
@@ -255,6 +264,7 @@ impl State {
             consumers: self.consumers.len(),
             ready_bytes: self.ready.bytes(),
             scheduled: self.scheduled(),
+            unacked_bytes: self.unacked.sums().bytes,
         }
     }
 

@@ -6,6 +6,7 @@ use super::cold::Cold;
 use super::entry::footprint;
 use super::spans::Spans;
 use super::strays::Strays;
+use super::sums::Sums;
 use super::{Entry, Seq};
 use crate::message::Message;
 
@@ -28,6 +29,8 @@ pub struct Ready {
     bytes: u64,
     /// Octets that `loaded` and `fresh` hold in memory.
     hot: usize,
+    /// Sums over the messages of a durable queue that are not persistent.
+    transient: Sums,
     /// Persistent messages are in the store.
     durable: bool,
 }
@@ -61,6 +64,7 @@ impl Ready {
             next: past.next,
             bytes: past.bytes,
             hot: 0,
+            transient: Sums::default(),
             durable,
         }
     }
@@ -89,6 +93,22 @@ impl Ready {
         self.bytes
     }
 
+    /// Sums over the messages that only the store holds.
+    pub fn cold(&self) -> (usize, u64) {
+        self.cold.as_ref().map_or((0, 0), |cold| (cold.stored as usize, cold.bytes))
+    }
+
+    /// Sums over the messages of a durable queue that are not persistent.
+    pub fn transient(&self) -> Sums {
+        self.transient
+    }
+
+    fn count_transient(&mut self, message: &Message) {
+        if self.durable && !message.persistent() {
+            self.transient.add(message);
+        }
+    }
+
     /// Octets in memory that the store has too, or could have.
     pub fn hot(&self) -> usize {
         self.hot
@@ -107,7 +127,10 @@ impl Ready {
     /// Appends new messages; the first gets the position after the last one ever given. With more
     /// than `hot_max` octets in memory, a durable queue leaves those that follow to the store.
     pub fn push(&mut self, messages: Vec<Message>, hot_max: usize) {
-        self.bytes += messages.iter().map(|message| message.body_len() as u64).sum::<u64>();
+        for message in &messages {
+            self.bytes += message.body_len() as u64;
+            self.count_transient(message);
+        }
         if let Some(cold) = &mut self.cold {
             for message in messages {
                 let stored = self.durable && message.persistent();
@@ -133,6 +156,7 @@ impl Ready {
     /// As [`Self::push`], for one message.
     pub fn push_one(&mut self, message: Message, hot_max: usize) {
         self.bytes += message.body_len() as u64;
+        self.count_transient(&message);
         let seq = self.next;
         self.next += 1;
         if let Some(cold) = &mut self.cold {
@@ -177,6 +201,7 @@ impl Ready {
     /// Puts a message back to its own position.
     pub fn put_back(&mut self, entry: Entry) {
         self.bytes += entry.message.body_len() as u64;
+        self.count_transient(&entry.message);
         self.returned.insert(entry.seq, entry);
     }
 
@@ -204,6 +229,9 @@ impl Ready {
             },
         };
         self.bytes = self.bytes.saturating_sub(entry.message.body_len() as u64);
+        if self.durable && !entry.message.persistent() {
+            self.transient.take(&entry.message);
+        }
         Some(entry)
     }
 
@@ -341,7 +369,7 @@ impl Ready {
         self.first_fresh = self.next;
         self.fresh = VecDeque::new();
         self.loaded = VecDeque::new();
-        (self.bytes, self.hot) = (0, 0);
+        (self.bytes, self.hot, self.transient) = (0, 0, Sums::default());
         len
     }
 }

@@ -376,12 +376,14 @@ impl Model {
     }
 
     pub fn counts(&self) -> Counts {
+        let held = self.taken.values().filter(|taken| !taken.no_ack);
         Counts {
             ready: self.ready.len(),
-            unacked: self.taken.values().filter(|taken| !taken.no_ack).count(),
+            unacked: held.clone().count(),
             consumers: self.consumers.len(),
             ready_bytes: self.ready.iter().map(|item| 4 + item.padding as u64).sum(),
             scheduled: 0,
+            unacked_bytes: held.map(|taken| 4 + taken.item.padding as u64).sum(),
         }
     }
 

@@ -117,7 +117,7 @@ fn what_a_cancelled_consumer_holds_stays_with_its_channel() {
     queue.apply(Command::Consume(consumer(1)));
     queue.publish(0..2);
     queue.apply(Command::Cancel(key(1)));
-    assert_eq!(queue.state.counts(), Counts { unacked: 2, ..Counts::default() });
+    assert_eq!(queue.state.counts(), Counts { unacked: 2, unacked_bytes: 8, ..Counts::default() });
     // Whoever comes in its place is not charged with it.
     queue.apply(Command::Consume(ConsumerSpec { prefetch: 1, ..consumer(2) }));
     assert_eq!(queue.publish(2..3), [(2, 2, false)]);
@@ -145,7 +145,7 @@ fn a_purge_leaves_what_consumers_hold() {
     queue.apply(Command::Get { no_ack: false, connection: 0 });
     queue.apply(Command::Settle(range(1, 1), Verdict::Requeue));
     assert_eq!(queue.apply(Command::Purge).0, Outcome::Dropped(4));
-    assert_eq!(queue.state.counts(), Counts { unacked: 1, ..Counts::default() });
+    assert_eq!(queue.state.counts(), Counts { unacked: 1, unacked_bytes: 4, ..Counts::default() });
     queue.publish(5..6);
     queue.apply(Command::Settle(range(0, 0), Verdict::Requeue));
     assert_eq!(queue.drain(), [(0, 0, true), (5, 5, false)]);

@@ -185,12 +185,14 @@ impl Desk {
         let items = &self.model.items;
         let count =
             |is: fn(&super::naive::Item) -> bool| items.iter().filter(|item| is(item)).count();
+        let held = items.iter().filter(|item| item.holder().is_some());
         let expected = Counts {
             ready: count(|item| item.is_ready()),
             unacked: count(|item| item.holder().is_some()),
             consumers: self.model.consumers.len(),
             ready_bytes: self.model.bytes(),
             scheduled: count(|item| item.waits()),
+            unacked_bytes: held.map(|item| item.letter.len()).sum(),
         };
         prop_assert_eq!(self.state.counts(), expected);
         if let Some(due) = self.model.next_due() {

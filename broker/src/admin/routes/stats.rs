@@ -1,0 +1,149 @@
+//! What is counted, as answers have it.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::admin::auth::{Caller, Tag};
+use crate::admin::query::View;
+use crate::admin::samples::{Kind, Seen};
+use crate::node::Node;
+use crate::stats::{
+    CHURN, ChannelStats, ConnectionStats, ExchangeStats, LENGTHS, Messages, Numbers,
+};
+use crate::vhost::Vhost;
+
+/// Where lengths stand among [`Numbers`].
+const LENGTHS_AT: usize = 12;
+
+/// Where the octets of a virtual host stand.
+const OCTETS_AT: usize = 15;
+
+/// Names of the octets of connections.
+const OCTETS: [&str; 2] = ["recv_oct", "send_oct"];
+
+/// What has no meaning for a queue of [`Messages::NAMES`] is without a name.
+const OF_QUEUES: [&str; 12] = [
+    "publish",
+    "",
+    "",
+    "",
+    "deliver",
+    "deliver_no_ack",
+    "get",
+    "get_no_ack",
+    "get_empty",
+    "redeliver",
+    "ack",
+    "deliver_get",
+];
+
+/// A virtual host's numbers.
+pub(super) fn of_vhost(caller: &Caller, vhost: &Vhost) -> Seen<17> {
+    let stats = &vhost.stats;
+    Seen::of(&stats.track, stats.values(), &caller.view, caller.node().now_ms())
+}
+
+/// The numbers of all virtual hosts that the caller may know of.
+pub(super) fn of_all(caller: &Caller) -> Seen<17> {
+    Seen::sum(vhosts(caller).iter().map(|vhost| of_vhost(caller, vhost)))
+}
+
+/// The virtual hosts that the caller may know of: all, for who may see what happens.
+pub(super) fn vhosts(caller: &Caller) -> Vec<Arc<Vhost>> {
+    match caller.is(Tag::Monitoring) {
+        true => caller.node().vhosts(),
+        false => caller.vhosts(),
+    }
+}
+
+/// `message_stats` of a virtual host, or of all.
+pub(super) fn message_stats(seen: &Seen<17>) -> Value {
+    let mut stats = Map::new();
+    seen.put(&mut stats, &Messages::NAMES, 0, Kind::Messages);
+    Value::Object(stats)
+}
+
+/// `message_stats` of a queue.
+pub(super) fn queue_messages(seen: &Seen<17>) -> Value {
+    let mut stats = Map::new();
+    seen.put(&mut stats, &OF_QUEUES, 0, Kind::Messages);
+    Value::Object(stats)
+}
+
+/// One of the numbers of a queue's `message_stats`, by its name or that of its details.
+pub(super) fn queue_number(seen: &Seen<17>, name: &str) -> Value {
+    let base = name.strip_suffix("_details").unwrap_or(name);
+    let at = OF_QUEUES.iter().position(|known| *known == base && !base.is_empty());
+    match at {
+        Some(at) if base == name => seen.value(at).into(),
+        Some(at) => seen.details(at, Kind::Messages),
+        None => Value::Null,
+    }
+}
+
+/// `messages`, `messages_ready` and `messages_unacknowledged`, each with its details.
+pub(super) fn put_lengths(seen: &Seen<17>, into: &mut Map<String, Value>) {
+    seen.put(into, &LENGTHS, LENGTHS_AT, Kind::Lengths);
+}
+
+/// `recv_oct` and `send_oct` of a virtual host, each with its details.
+pub(super) fn put_octets(seen: &Seen<17>, into: &mut Map<String, Value>) {
+    seen.put(into, &OCTETS, OCTETS_AT, Kind::Octets);
+}
+
+/// `queue_totals`.
+pub(super) fn queue_totals(seen: &Seen<17>) -> Value {
+    let mut totals = Map::new();
+    put_lengths(seen, &mut totals);
+    Value::Object(totals)
+}
+
+/// `churn_rates`.
+pub(super) fn churn_rates(node: &Node, view: &View) -> Value {
+    let seen = Seen::of(&node.stats().track, node.churn(), view, node.now_ms());
+    let mut rates = Map::new();
+    seen.put(&mut rates, &CHURN, 0, Kind::Messages);
+    Value::Object(rates)
+}
+
+/// `message_stats` of an exchange.
+pub(super) fn exchange_messages(stats: &ExchangeStats, view: &View, now: u64) -> Value {
+    let seen = Seen::of(&stats.track, stats.values(), view, now);
+    let mut messages = Map::new();
+    seen.put(&mut messages, &["publish_in", "publish_out"], 0, Kind::Messages);
+    Value::Object(messages)
+}
+
+/// `message_stats` of a channel.
+pub(super) fn channel_messages(stats: &ChannelStats, view: &View, now: u64) -> Value {
+    let seen = Seen::of(&stats.track, stats.messages.get().values(), view, now);
+    let mut messages = Map::new();
+    seen.put(&mut messages, &Messages::NAMES, 0, Kind::Messages);
+    Value::Object(messages)
+}
+
+/// What has gone over a connection, added to what else is said of it.
+pub(super) fn put_connection(
+    stats: &ConnectionStats,
+    into: &mut Map<String, Value>,
+    view: &View,
+    now: u64,
+) {
+    let seen = Seen::of(&stats.track, stats.octets(), view, now);
+    seen.put(into, &OCTETS, 0, Kind::Octets);
+    into.insert("recv_cnt".to_owned(), stats.recv_cnt.get().into());
+    into.insert("send_cnt".to_owned(), stats.send_cnt.get().into());
+    into.insert("send_pend".to_owned(), json!(0));
+}
+
+/// What share of the time since the sample before the last one, or until now, a queue's consumers could
+/// have been given messages; 0 without consumers.
+pub(super) fn capacity(consumers: usize, changes: &Numbers, now_able: bool) -> f64 {
+    let &[.., able, consumed] = changes;
+    match (consumers, consumed) {
+        (0, _) => 0.0,
+        (_, 0) => f64::from(u8::from(now_able)),
+        _ => able as f64 / consumed as f64,
+    }
+}
