@@ -155,6 +155,33 @@ fn paths_may_begin_with_something() {
     assert_eq!(api.send("GET", "/whoami", "").status, 404);
 }
 
+#[test]
+fn definitions_may_come_in_a_form() {
+    let api = Api::start();
+    let login = basic("guest", "guest");
+    let headers =
+        [("authorization", login.as_str()), ("content-type", "multipart/form-data; boundary=XX")];
+    let part = |name: &str, content: &str| {
+        format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n")
+    };
+    let document = json!({"vhosts": [{"name": "shop"}]}).to_string();
+    let form = part("file", &document) + "--XX--\r\n";
+    let answer = api.ask(&headers, "POST", "/api/definitions", &form);
+    assert_eq!((answer.status, answer.text.as_str()), (204, ""));
+    assert_eq!(api.get("/vhosts/shop")["name"], "shop");
+    let form = part("redirect", "/#/import-succeeded") + &form;
+    let answer = api.ask(&headers, "POST", "/api/definitions", &form);
+    assert_eq!((answer.status, answer.header("location")), (303, "/#/import-succeeded"));
+    let form = part("file", "notjson") + "--XX--\r\n";
+    let answer = api.ask(&headers, "POST", "/api/definitions", &form);
+    assert_eq!(
+        (answer.status, answer.json()["reason"].as_str()),
+        (400, Some("failed_to_parse_json"))
+    );
+    let answer = api.ask(&headers, "POST", "/api/definitions", "no form");
+    assert_eq!(answer.status, 400);
+}
+
 /// The script of RabbitMQ's own, where it is installed.
 fn rabbitmqadmin(api: &Api, args: &[&str]) -> Option<Output> {
     let (host, port) = api
