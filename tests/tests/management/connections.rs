@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use amq_protocol::protocol::{basic, channel, confirm, connection, queue, tx};
-use lepus_tests::{
-    Conn, DEADLINE, Login, ack, consume, declare, int, props, qos, qos_global, table,
-};
+use lepus_tests::{Conn, DEADLINE, Login, ack, consume, declare, int, qos, qos_global, table};
 use serde_json::{Value, json};
 
 use crate::api::{Api, basic};
@@ -279,7 +277,7 @@ fn a_connection_that_publishes_under_an_alarm_is_blocked() {
     let path = format!("/connections/{}", quoted(&name_of(&api, &conn)));
     conn.channel(1).queue("q");
     until("the alarm is set", || api.get(&path)["state"] == "blocking");
-    conn.ch(1).publish_with("", "q", props(), "m");
+    conn.ch(1).publish("", "q", "m");
     until("it is blocked", || api.get(&path)["state"] == "blocked");
     conn.expect::<connection::Blocked>(0);
 }
