@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 use super::error::Fault;
 use super::query::View;
+use super::samples::Asked;
 use super::{Admin, Port};
 use crate::access::attempts::Protocol;
 use crate::access::{Answer, Attempt, Identity, Kind, Resource, Topic};
@@ -170,6 +171,11 @@ impl Caller {
     /// Refuses users whose tags do not allow it.
     pub fn must_be(&self, tag: Tag) -> Result<(), Fault> {
         if self.is(tag) { Ok(()) } else { Err(Fault::not_authorised(tag.refusal())) }
+    }
+
+    /// The times that numbers are wanted of.
+    pub fn asked(&self) -> Asked {
+        Asked { ages: self.view.ages(), now: self.node().now_ms() }
     }
 
     /// Whether what is counted is to be left out.

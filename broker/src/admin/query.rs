@@ -80,8 +80,8 @@ impl View {
     }
 
     /// The times that numbers are wanted of.
-    pub fn ages(&self) -> &Ages {
-        &self.ages
+    pub fn ages(&self) -> Ages {
+        self.ages
     }
 
     fn find_page(&self) -> Result<Option<Page>, Fault> {

@@ -43,6 +43,15 @@ impl Ages {
     }
 }
 
+/// The times that a query asks about, as of now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// Which times.
+    pub ages: Ages,
+    /// Now, in ms since 1970.
+    pub now: u64,
+}
+
 /// What cannot be read as a number counts as not said, as with RabbitMQ.
 fn age(view: &View, prefix: &str) -> Result<Option<(u64, u64)>, Fault> {
     let number = |what| view.get(&format!("{prefix}_{what}")).and_then(|text| text.parse().ok());
@@ -76,9 +85,9 @@ pub(super) struct Seen<const N: usize> {
 
 impl<const N: usize> Seen<N> {
     /// Looks at numbers as a query wants them.
-    pub fn of(track: &Track<N>, values: [u64; N], view: &View, now: u64) -> Self {
-        let samples = |kind| match view.ages().range(kind, now) {
-            Some(range) => track.history(now, &range),
+    pub fn of(track: &Track<N>, values: [u64; N], Asked { ages, now }: &Asked) -> Self {
+        let samples = |kind| match ages.range(kind, *now) {
+            Some(range) => track.history(*now, &range),
             None => Vec::new(),
         };
         Self {
@@ -170,7 +179,7 @@ mod tests {
 
     #[test]
     fn ages_are_read_as_rabbitmq_reads_them() {
-        let ages = |query: &str| View::parse(query).map(|view| *view.ages());
+        let ages = |query: &str| View::parse(query).map(|view| view.ages());
         let some = Ages([None, Some((60_000, 5_000)), None]);
         assert_eq!(ages("msg_rates_age=60&msg_rates_incr=5"), Ok(some));
         assert_eq!(ages("msg_rates_age=60"), Ok(Ages::default()));
@@ -189,7 +198,10 @@ mod tests {
         for (now, value) in [(235, 0), (240, 10), (245, 30)] {
             track.sample(Tick { now: now * 1000, before: (now - 5) * 1000 }, [value]);
         }
-        let seen = |query: &str| Seen::of(&track, [31], &View::parse(query).unwrap(), 247_000);
+        let seen = |query: &str| {
+            let ages = View::parse(query).unwrap().ages();
+            Seen::of(&track, [31], &Asked { ages, now: 247_000 })
+        };
         assert_eq!(seen("").details(0, Kind::Messages), json!({"rate": 4.0}));
         let asked = seen("msg_rates_age=10&msg_rates_incr=5");
         assert_eq!(asked.details(0, Kind::Lengths), json!({"rate": 4.0}));

@@ -220,7 +220,7 @@ fn a_transaction_shows_what_waits_for_its_commit() {
 
 #[test]
 fn consumers_are_shown_with_their_channels_and_queues() {
-    let api = Api::start();
+    let api = Api::with_config("consumer_timeout = 1800000\n");
     let mut conn = dial(&api);
     let connection = name_of(&api, &conn);
     let mut channel = conn.channel(1);

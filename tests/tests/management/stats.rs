@@ -134,6 +134,34 @@ fn messages_by_http_are_counted_too() {
     expect(&api, "/overview", &of_all);
 }
 
+#[test]
+fn channels_count_what_they_do() {
+    let api = Api::with_config(OFTEN);
+    let mut conn = api.broker.connect();
+    let mut ch = conn.channel_confirming(1);
+    ch.queue("q");
+    ch.publish_all("q", ["a", "b"]);
+    ch.confirmed(1, 2);
+    let first = ch.got("q");
+    ch.send(ack(first.method.delivery_tag));
+    let expected = json!({"publish": 2, "confirm": 2, "get": 1, "ack": 1, "deliver_get": 1});
+    until("channel", || match counted(&api.get("/channels")[0]["message_stats"]) {
+        seen if seen == expected => Ok(()),
+        seen => Err(seen.to_string()),
+    });
+    let mut rate = |path: &str, pointer: &str| {
+        until(pointer, || {
+            ch.publish("", "q", "more");
+            let seen = api.get(path);
+            let rate = seen.pointer(pointer).and_then(Value::as_f64);
+            rate.filter(|rate| *rate > 0.0).map(drop).ok_or_else(|| seen.to_string())
+        });
+    };
+    rate("/channels", "/0/message_stats/publish_details/rate");
+    rate("/connections", "/0/recv_oct_details/rate");
+    rate("/connections?data_rates_age=10&data_rates_incr=5", "/0/send_oct_details/avg");
+}
+
 /// Publishes until a rate is told.
 fn rate(api: &Api, path: &str, pointer: &str) -> f64 {
     let mut conn = api.broker.connect();

@@ -13,6 +13,7 @@ use super::{Reply, Routes, connections, consumers, idle_process, ok, stats};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
 use crate::admin::query::Item;
+use crate::admin::samples::Asked;
 use crate::connection::Open;
 use crate::node::Node;
 use crate::session::seen::ChannelSeen;
@@ -69,17 +70,17 @@ pub(super) async fn ask(connections: Vec<Arc<Open>>) -> Vec<(Arc<Open>, ChannelS
 }
 
 /// The channels of connections, in RabbitMQ's order.
-pub(super) async fn of(caller: &Caller, connections: Vec<Arc<Open>>) -> Vec<Seen<'_>> {
-    let now = caller.node().now_ms();
+pub(super) async fn of(caller: &Caller, connections: Vec<Arc<Open>>) -> Vec<Seen> {
+    let asked = caller.asked();
     let seen = ask(connections).await.into_iter().map(|(open, channel)| {
         let name = name(&open, channel.number);
-        let state = match open.state(false, now) {
+        let state = match open.state(false, asked.now) {
             "flow" => "flow",
             _ => "running",
         };
-        Seen { caller, open, channel, name, state }
+        Seen { open, channel, name, state, asked }
     });
-    let mut seen: Vec<Seen<'_>> = seen.collect();
+    let mut seen: Vec<Seen> = seen.collect();
     seen.sort_unstable_by(|a, b| (&a.open.vhost.name, &a.name).cmp(&(&b.open.vhost.name, &b.name)));
     seen
 }
@@ -90,15 +91,15 @@ pub(super) fn name(open: &Open, number: u16) -> String {
 }
 
 /// A channel as its connection has told of it.
-pub(super) struct Seen<'a> {
-    caller: &'a Caller,
+pub(super) struct Seen {
     open: Arc<Open>,
     channel: ChannelSeen,
     name: String,
     state: &'static str,
+    asked: Asked,
 }
 
-impl Item for Seen<'_> {
+impl Item for Seen {
     fn name(&self) -> &str {
         &self.name
     }
@@ -112,10 +113,9 @@ impl Item for Seen<'_> {
     }
 }
 
-fn show(Seen { caller, open, channel, name, state }: &Seen<'_>) -> Value {
+fn show(Seen { open, channel, name, state, asked }: &Seen) -> Value {
     let (peer, _) = open.facts.ends();
-    let now = caller.node().now_ms();
-    let mut shown = idle_process(json!({
+    idle_process(json!({
         "name": name,
         "number": channel.number,
         "node": Node::NAME,
@@ -138,10 +138,6 @@ fn show(Seen { caller, open, channel, name, state }: &Seen<'_>) -> Value {
         "messages_uncommitted": channel.uncommitted,
         "acks_uncommitted": channel.acks_uncommitted,
         "pending_raft_commands": 0,
-    }));
-    if !caller.leaves_out_stats() {
-        let messages = stats::channel_messages(&channel.stats, &caller.view, now);
-        shown["message_stats"] = messages;
-    }
-    shown
+        "message_stats": stats::channel_messages(&channel.stats, asked),
+    }))
 }

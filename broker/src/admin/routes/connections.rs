@@ -12,6 +12,7 @@ use super::{Reply, Routes, channels, done, idle_process, ok, stats};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::query::Item;
+use crate::admin::samples::Asked;
 use crate::connection::Open;
 use crate::json_table::to_json;
 use crate::node::Node;
@@ -38,7 +39,7 @@ async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
 
 fn list(caller: &Caller, connections: Vec<Arc<Open>>) -> Reply {
     let seen = connections.into_iter().map(|open| Seen::new(caller, open));
-    let mut seen: Vec<Seen<'_>> = seen.collect();
+    let mut seen: Vec<Seen> = seen.collect();
     seen.sort_unstable_by(|a, b| (&a.open.vhost.name, &a.name).cmp(&(&b.open.vhost.name, &b.name)));
     ok(caller.view.list(seen)?)
 }
@@ -113,22 +114,22 @@ fn of_name(caller: &Caller, user: &str) -> Result<Vec<Arc<Open>>, Fault> {
     Ok(connections)
 }
 
-struct Seen<'a> {
-    caller: &'a Caller,
+struct Seen {
     open: Arc<Open>,
     name: String,
     state: &'static str,
+    asked: Asked,
 }
 
-impl<'a> Seen<'a> {
-    fn new(caller: &'a Caller, open: Arc<Open>) -> Self {
-        let node = caller.node();
+impl Seen {
+    fn new(caller: &Caller, open: Arc<Open>) -> Self {
+        let (node, asked) = (caller.node(), caller.asked());
         let (name, state) = (open.facts.name(), open.state(node.alarms().any(), node.now_ms()));
-        Self { caller, open, name, state }
+        Self { open, name, state, asked }
     }
 }
 
-impl Item for Seen<'_> {
+impl Item for Seen {
     fn name(&self) -> &str {
         &self.name
     }
@@ -148,7 +149,7 @@ impl Item for Seen<'_> {
     }
 }
 
-fn show(Seen { caller, open, name, state }: &Seen<'_>) -> Value {
+fn show(Seen { open, name, state, asked }: &Seen) -> Value {
     let facts = &open.facts;
     let (peer, local) = facts.ends();
     let mut shown = json!({
@@ -172,12 +173,13 @@ fn show(Seen { caller, open, name, state }: &Seen<'_>) -> Value {
         "auth_mechanism": facts.mechanism(),
         "ssl": facts.is_tls(),
         "client_properties": to_json(facts.client_properties()),
+        "send_pend": 0,
     });
     for (field, text) in facts.tls_texts() {
         shown[field] = text.into();
     }
-    if let (Value::Object(shown), false) = (&mut shown, caller.leaves_out_stats()) {
-        stats::put_connection(&open.stats, shown, &caller.view, caller.node().now_ms());
+    for (field, counted) in stats::connection_octets(&open.stats, asked) {
+        shown[field] = counted;
     }
     if let Some(name) = facts.provided_name() {
         shown["user_provided_name"] = name.into();

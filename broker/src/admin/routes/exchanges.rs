@@ -100,8 +100,7 @@ fn show(
         "arguments": to_json(&spec.arguments),
     });
     if !caller.leaves_out_stats() {
-        let now = caller.node().now_ms();
-        exchange["message_stats"] = stats::exchange_messages(counted, &caller.view, now);
+        exchange["message_stats"] = stats::exchange_messages(counted, &caller.asked());
     }
     if let Some(policy) = &applied.policy {
         exchange["policy"] = policy.name.clone().into();

@@ -91,7 +91,7 @@ async fn overview(caller: Caller) -> Reply {
             overview["message_stats"][name] = json!(0);
             overview["message_stats"][format!("{name}_details")] = json!({"rate": 0.0});
         }
-        overview["churn_rates"] = stats::churn_rates(node, &caller.view);
+        overview["churn_rates"] = stats::churn_rates(&caller);
     }
     if !no_stats || caller.wants_queue_totals() {
         overview["queue_totals"] = stats::queue_totals(&seen);

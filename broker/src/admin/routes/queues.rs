@@ -134,8 +134,7 @@ impl Seen<'_> {
     }
 
     fn numbers_of(&self, numbers: Numbers) -> samples::Seen<17> {
-        let caller = self.caller;
-        samples::Seen::of(&self.queue.track, numbers, &caller.view, caller.node().now_ms())
+        samples::Seen::of(&self.queue.track, numbers, &self.caller.asked())
     }
 
     fn shown(&self) -> Value {

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::admin::auth::{Caller, Tag};
-use crate::admin::query::View;
-use crate::admin::samples::{Kind, Seen};
-use crate::node::Node;
+use crate::admin::samples::{Asked, Kind, Seen};
 use crate::stats::{
     CHURN, ChannelStats, ConnectionStats, ExchangeStats, LENGTHS, Messages, Numbers,
 };
@@ -41,7 +39,7 @@ const OF_QUEUES: [&str; 12] = [
 /// A virtual host's numbers.
 pub(super) fn of_vhost(caller: &Caller, vhost: &Vhost) -> Seen<17> {
     let stats = &vhost.stats;
-    Seen::of(&stats.track, stats.values(), &caller.view, caller.node().now_ms())
+    Seen::of(&stats.track, stats.values(), &caller.asked())
 }
 
 /// The numbers of all virtual hosts that the caller may know of.
@@ -100,41 +98,38 @@ pub(super) fn queue_totals(seen: &Seen<17>) -> Value {
 }
 
 /// `churn_rates`.
-pub(super) fn churn_rates(node: &Node, view: &View) -> Value {
-    let seen = Seen::of(&node.stats().track, node.churn(), view, node.now_ms());
+pub(super) fn churn_rates(caller: &Caller) -> Value {
+    let node = caller.node();
+    let seen = Seen::of(&node.stats().track, node.churn(), &caller.asked());
     let mut rates = Map::new();
     seen.put(&mut rates, &CHURN, 0, Kind::Messages);
     Value::Object(rates)
 }
 
 /// `message_stats` of an exchange.
-pub(super) fn exchange_messages(stats: &ExchangeStats, view: &View, now: u64) -> Value {
-    let seen = Seen::of(&stats.track, stats.values(), view, now);
+pub(super) fn exchange_messages(stats: &ExchangeStats, asked: &Asked) -> Value {
+    let seen = Seen::of(&stats.track, stats.values(), asked);
     let mut messages = Map::new();
     seen.put(&mut messages, &["publish_in", "publish_out"], 0, Kind::Messages);
     Value::Object(messages)
 }
 
 /// `message_stats` of a channel.
-pub(super) fn channel_messages(stats: &ChannelStats, view: &View, now: u64) -> Value {
-    let seen = Seen::of(&stats.track, stats.messages.get().values(), view, now);
+pub(super) fn channel_messages(stats: &ChannelStats, asked: &Asked) -> Value {
+    let seen = Seen::of(&stats.track, stats.messages.get().values(), asked);
     let mut messages = Map::new();
     seen.put(&mut messages, &Messages::NAMES, 0, Kind::Messages);
     Value::Object(messages)
 }
 
-/// What has gone over a connection, added to what else is said of it.
-pub(super) fn put_connection(
-    stats: &ConnectionStats,
-    into: &mut Map<String, Value>,
-    view: &View,
-    now: u64,
-) {
-    let seen = Seen::of(&stats.track, stats.octets(), view, now);
-    seen.put(into, &OCTETS, 0, Kind::Octets);
-    into.insert("recv_cnt".to_owned(), stats.recv_cnt.get().into());
-    into.insert("send_cnt".to_owned(), stats.send_cnt.get().into());
-    into.insert("send_pend".to_owned(), json!(0));
+/// What has gone over a connection, to be added to what else is said of it.
+pub(super) fn connection_octets(stats: &ConnectionStats, asked: &Asked) -> Map<String, Value> {
+    let seen = Seen::of(&stats.track, stats.octets(), asked);
+    let mut octets = Map::new();
+    seen.put(&mut octets, &OCTETS, 0, Kind::Octets);
+    octets.insert("recv_cnt".to_owned(), stats.recv_cnt.get().into());
+    octets.insert("send_cnt".to_owned(), stats.send_cnt.get().into());
+    octets
 }
 
 /// What share of the time since the sample before the last one, or until now, a queue's consumers could
