@@ -9,11 +9,14 @@ impl Node {
     /// A connection is open: others can find it.
     pub(crate) fn opened(&self, connection: Arc<Open>) {
         self.open.insert(connection.id, connection);
+        self.stats.connection_created.add(1);
     }
 
     /// A connection is closed: nobody finds it any more.
     pub(crate) fn closed(&self, connection: u64) {
-        self.open.remove(&connection);
+        if self.open.remove(&connection).is_some() {
+            self.stats.connection_closed.add(1);
+        }
     }
 
     /// The open connections, the oldest first.

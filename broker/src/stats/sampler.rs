@@ -37,10 +37,11 @@ fn step(node: &Node, tick: Tick) {
 }
 
 fn sample_inside(vhost: &Vhost, tick: Tick) {
-    let queues: Vec<_> = vhost.read(|topology| {
-        topology.default_stats().sample(tick);
-        topology.exchanges().for_each(|exchange| exchange.stats.sample(tick));
-        topology.queues().map(|(_, queue)| queue.clone()).collect()
+    let (exchanges, queues): (Vec<_>, Vec<_>) = vhost.read(|topology| {
+        let exchanges = topology.exchanges().map(|exchange| &exchange.stats);
+        let exchanges = exchanges.chain([topology.default_stats()]).cloned().collect();
+        (exchanges, topology.queues().map(|(_, queue)| queue.clone()).collect())
     });
+    exchanges.iter().for_each(|exchange| exchange.sample(tick));
     queues.iter().for_each(|queue| queue.sample(tick));
 }

@@ -231,17 +231,22 @@ mod tests {
             samples.iter().map(|sample| (sample.at, sample.values[0])).collect::<Vec<_>>()
         };
         assert_eq!(seen(&range), [(10_000, 10), (5_000, 5), (0, 5)]);
-        for now in 3..=300 {
+        for now in 3..=120 {
+            track.sample(tick(now * 5_000), [now * 5]);
+        }
+        let range = Range { first: 500_000, last: 600_000, step: 50_000 };
+        assert_eq!(seen(&range), [(600_000, 600), (550_000, 550), (500_000, 500)]);
+        for now in 121..=240 {
             track.sample(tick(now * 5_000), [now * 5]);
         }
         // The finest samples that go back so far.
-        let range = Range { first: 1_400_000, last: 1_500_000, step: 50_000 };
-        assert_eq!(seen(&range), [(1_500_000, 1500), (1_450_000, 1450), (1_400_000, 1400)]);
         let range = Range { first: 300_000, last: 420_000, step: 60_000 };
         assert_eq!(seen(&range), [(420_000, 415), (360_000, 355), (300_000, 295)]);
-        track.sample(tick(1_500_000 + WANTED_FOR), [9]);
+        let range = Range { first: 1_150_000, last: 1_200_000, step: 50_000 };
+        assert_eq!(seen(&range), [(1_200_000, 1200), (1_150_000, 1150)]);
+        track.sample(tick(1_200_000 + WANTED_FOR), [9]);
         assert!(track.known.lock().as_ref().is_some_and(|known| known.history.is_some()));
-        track.sample(tick(1_500_001 + WANTED_FOR), [9]);
+        track.sample(tick(1_200_001 + WANTED_FOR), [9]);
         assert!(track.known.lock().as_ref().is_some_and(|known| known.history.is_none()));
     }
 

@@ -1,5 +1,7 @@
 //! Exchanges.
 
+use std::sync::Arc;
+
 use amq_protocol::types::{AMQPValue, FieldTable};
 use axum::Router;
 use axum::extract::Path;
@@ -37,75 +39,72 @@ async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
 
 async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Reply {
     let vhost = caller.vhost(&vhost)?;
-    let mut exchange = match exchange_name(&name) {
-        "" => show_default(&caller, &vhost),
-        name => {
-            let found = vhost.read(|topology| {
-                topology.exchange(name).map(|found| show_one(&caller, &vhost, found))
-            });
-            found.map_err(|_| Fault::unknown())?
-        }
+    let exchange = match exchange_name(&name) {
+        "" => Seen::default_of(&vhost),
+        name => vhost
+            .read(|topology| topology.exchange(name).map(Seen::of))
+            .map_err(|_| Fault::unknown())?,
     };
+    let mut exchange = exchange.show(&caller, &vhost);
     exchange["incoming"] = json!([]);
     exchange["outgoing"] = json!([]);
     ok(caller.view.one(exchange))
 }
 
 fn list(caller: &Caller, vhost: &Vhost) -> Vec<Value> {
-    let mut exchanges = vhost.read(|topology| {
-        let shown = topology.exchanges();
-        let shown = shown.map(|found| (found.name.clone(), show_one(caller, vhost, found)));
-        shown.collect::<Vec<_>>()
-    });
-    exchanges.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    let default = show_default(caller, vhost);
-    std::iter::once(default).chain(exchanges.into_iter().map(|(_, shown)| shown)).collect()
+    let mut exchanges: Vec<Seen> =
+        vhost.read(|topology| topology.exchanges().map(Seen::of).collect());
+    exchanges.push(Seen::default_of(vhost));
+    exchanges.sort_unstable_by(|a, b| a.spec.name.cmp(&b.spec.name));
+    exchanges.into_iter().map(|exchange| exchange.show(caller, vhost)).collect()
 }
 
-fn show_default(caller: &Caller, vhost: &Vhost) -> Value {
-    let stats = vhost.read(|topology| topology.default_stats().clone());
-    show(caller, vhost, &default(), &Applied::default(), &stats)
+/// An exchange, what policies count for it, and what has gone through it.
+struct Seen {
+    spec: ExchangeSpec,
+    applied: Applied,
+    stats: Arc<ExchangeStats>,
 }
 
-fn show_one(caller: &Caller, vhost: &Vhost, found: &Exchange) -> Value {
-    show(caller, vhost, &found.spec, &found.applied, &found.stats)
-}
-
-/// The exchange that every queue is bound to, of which routing needs to know nothing.
-fn default() -> ExchangeSpec {
-    ExchangeSpec {
-        name: String::new(),
-        kind: ExchangeKind::Direct,
-        durable: true,
-        auto_delete: false,
-        internal: false,
-        arguments: FieldTable::default(),
+impl Seen {
+    fn of(found: &Exchange) -> Self {
+        let (spec, applied) = (found.spec.clone(), found.applied.clone());
+        Self { spec, applied, stats: found.stats.clone() }
     }
-}
 
-fn show(
-    caller: &Caller,
-    vhost: &Vhost,
-    spec: &ExchangeSpec,
-    applied: &Applied,
-    counted: &ExchangeStats,
-) -> Value {
-    let mut exchange = json!({
-        "name": spec.name,
-        "vhost": vhost.name.to_string(),
-        "type": spec.kind.name(),
-        "durable": spec.durable,
-        "auto_delete": spec.auto_delete,
-        "internal": spec.internal,
-        "arguments": to_json(&spec.arguments),
-    });
-    if !caller.leaves_out_stats() {
-        exchange["message_stats"] = stats::exchange_messages(counted, &caller.asked());
+    /// The exchange that every queue is bound to, of which routing needs to know nothing.
+    fn default_of(vhost: &Vhost) -> Self {
+        let spec = ExchangeSpec {
+            name: String::new(),
+            kind: ExchangeKind::Direct,
+            durable: true,
+            auto_delete: false,
+            internal: false,
+            arguments: FieldTable::default(),
+        };
+        let stats = vhost.read(|topology| topology.default_stats().clone());
+        Self { spec, applied: Applied::default(), stats }
     }
-    if let Some(policy) = &applied.policy {
-        exchange["policy"] = policy.name.clone().into();
+
+    fn show(&self, caller: &Caller, vhost: &Vhost) -> Value {
+        let Self { spec, applied, stats } = self;
+        let mut exchange = json!({
+            "name": spec.name,
+            "vhost": vhost.name.to_string(),
+            "type": spec.kind.name(),
+            "durable": spec.durable,
+            "auto_delete": spec.auto_delete,
+            "internal": spec.internal,
+            "arguments": to_json(&spec.arguments),
+        });
+        if !caller.leaves_out_stats() {
+            exchange["message_stats"] = stats::exchange_messages(stats, &caller.asked());
+        }
+        if let Some(policy) = &applied.policy {
+            exchange["policy"] = policy.name.clone().into();
+        }
+        exchange
     }
-    exchange
 }
 
 async fn declare(
