@@ -13,13 +13,13 @@ pub fn raise() -> usize {
     limit.map_or(usize::MAX, connections_max)
 }
 
-/// How many the process may have.
+/// How many this process may have.
 pub fn limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// How many the process has.
-pub fn open() -> usize {
+/// How many it has.
+pub fn used() -> usize {
     std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 

@@ -15,9 +15,14 @@ pub fn allocated() -> Option<u64> {
     tikv_jemalloc_ctl::stats::allocated::read().ok().map(|octets| octets as u64)
 }
 
-/// Octets of memory that the process has of the machine.
+/// Octets of this process that are in memory.
 pub fn resident() -> Option<u64> {
     kib_of("/proc/self/status", "VmRSS:")
+}
+
+/// How many threads this process has.
+pub fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
 }
 
 /// A line `name value kB` of one of the kernel's files, in octets.

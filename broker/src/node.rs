@@ -203,7 +203,7 @@ impl Node {
     }
 
     /// The name that events and traces give the broker.
-    pub const NAME: &str = "lepus@localhost";
+    pub const NAME: &str = "rabbit@localhost";
 
     /// What events call a connection, or one of its channels: an identifier of Erlang's form.
     pub fn pid(&self, connection: u64, channel: u16) -> String {

@@ -260,7 +260,7 @@ fn a_node_has_no_more_than_it_may() {
     ch.refused(declare("more"), 406, text);
     ch.reopen();
     two.send(1, channel::Open {});
-    let text = "NOT_ALLOWED - number of channels opened on node 'lepus@localhost' has reached the \
+    let text = "NOT_ALLOWED - number of channels opened on node 'rabbit@localhost' has reached the \
                 maximum allowed limit of 1";
     two.expect_close(530, text, (0, 0));
 }
@@ -388,7 +388,7 @@ fn what_happens_to_virtual_hosts_is_told() {
         ("tags", list([text("t")])),
         ("default_queue_type", text("undefined")),
         ("tracing", flag(false)),
-        ("cluster_state", table([("lepus@localhost", text("running"))]).into()),
+        ("cluster_state", table([("rabbit@localhost", text("running"))]).into()),
         me.clone(),
     ]);
     assert_eq!(headers(0), created);

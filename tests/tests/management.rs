@@ -8,10 +8,14 @@ mod access;
 mod api;
 #[path = "management/broker.rs"]
 mod broker;
+#[path = "management/connections.rs"]
+mod connections;
 #[path = "management/messages.rs"]
 mod messages;
 #[path = "management/stats.rs"]
 mod stats;
+#[path = "management/tools.rs"]
+mod tools;
 #[path = "management/topology.rs"]
 mod topology;
 #[path = "management/users.rs"]

@@ -3,6 +3,7 @@
 //! [`Access`] keeps users and permissions. A login makes an [`Identity`], whose authorities are asked
 //! before each thing that is done.
 
+pub mod attempts;
 mod authority;
 mod backend;
 mod changes;
@@ -37,6 +38,7 @@ pub use login::{Attempt, Refused};
 pub use user::{Permission, SetError, TopicPermission, User};
 
 use crate::config::auth::Auth;
+use attempts::Attempts;
 use backend::{Backend, Pair};
 pub use failures::Failures;
 use internal::Internal;
@@ -49,6 +51,7 @@ pub struct Access {
     users: Arc<Users>,
     chain: Vec<Pair>,
     failures: Failures,
+    attempts: Attempts,
     judges: Arc<Semaphore>,
 }
 
@@ -132,6 +135,7 @@ impl Access {
             users,
             chain: backend::chain(auth, &internal),
             failures: Failures::default(),
+            attempts: Attempts::default(),
             judges: Arc::new(Semaphore::new(JUDGES)),
         }
     }
@@ -140,6 +144,11 @@ impl Access {
     #[inline]
     pub fn version(&self) -> u64 {
         self.users.version.load(Ordering::Acquire)
+    }
+
+    /// How often somebody has tried to log in.
+    pub fn attempts(&self) -> &Attempts {
+        &self.attempts
     }
 
     /// Who has failed to log in lately.

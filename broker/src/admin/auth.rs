@@ -18,6 +18,7 @@ use super::error::Fault;
 use super::query::View;
 use super::samples::Asked;
 use super::{Admin, Port};
+use crate::access::attempts::Protocol;
 use crate::access::{Answer, Attempt, Identity, Kind, Resource, Topic};
 use crate::http::Peer;
 use crate::node::Node;
@@ -105,7 +106,11 @@ fn attempt(header: &[u8]) -> Option<Attempt> {
 }
 
 /// The same login as for AMQP, with the same answer that comes later and later to who guesses.
-async fn log_in(node: &Node, attempt: &Attempt, from: IpAddr) -> Result<Identity, Fault> {
+pub(super) async fn log_in(
+    node: &Node,
+    attempt: &Attempt,
+    from: IpAddr,
+) -> Result<Identity, Fault> {
     let config = Arc::clone(&node.config());
     let access = node.access();
     let judged = if access.is_slow(attempt) {
@@ -114,7 +119,7 @@ async fn log_in(node: &Node, attempt: &Attempt, from: IpAddr) -> Result<Identity
     } else {
         access.log_in(&config, attempt, from)
     };
-    node.stats().traffic.http_logins.note(judged.is_err());
+    access.attempts().note(Protocol::Http, judged.is_err());
     let wait = access.failures().note(from, &attempt.user, judged.is_err(), node.now_ms());
     if wait > 0 {
         sleep(Duration::from_millis(wait)).await;

@@ -1,6 +1,7 @@
 //! The HTTP API, as RabbitMQ's management plugin has it.
 
 mod auth;
+mod cors;
 mod error;
 mod input;
 mod properties_key;
@@ -17,7 +18,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, VARY};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::{map_request_with_state, map_response_with_state};
+use axum::middleware::{from_fn_with_state, map_request_with_state, map_response_with_state};
 use axum::response::{IntoResponse, Response};
 
 use crate::config::Config;
@@ -78,6 +79,7 @@ fn app(admin: Arc<Admin>) -> Router {
     Router::new()
         .fallback_service(routes)
         .layer(map_request_with_state(admin.clone(), normalize))
+        .layer(from_fn_with_state(admin.clone(), cors::tell))
         .layer(map_response_with_state(admin, add_headers))
 }
 

@@ -11,7 +11,7 @@ mod tests;
 
 pub use boot::{bring, load};
 pub use difference::{Change, difference};
-pub use export::{document, export, export_vhost, vhost_document};
+pub use export::{RABBITMQ_VERSION, document, export, export_vhost, vhost_document};
 pub use import::import;
 pub use model::{
     Binding, Definitions, Exchange, GlobalParameter, Parameter, Permission, Policy, Queue,

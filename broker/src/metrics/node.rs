@@ -2,10 +2,10 @@
 
 use super::page::Page;
 use super::{Metrics, process};
+use crate::access::attempts::{Attempted, Protocol};
 use crate::alarm::Alarm;
 use crate::connection::identity::VERSION;
 use crate::node::Node;
-use crate::stats::traffic::Logins;
 
 /// What is asked for, of what there is of the broker itself.
 pub(super) type Part = fn(&mut Page, &Metrics);
@@ -45,22 +45,22 @@ fn churn(page: &mut Page, metrics: &Metrics) {
 }
 
 fn logins(page: &mut Page, metrics: &Metrics) {
-    let traffic = &metrics.node.stats().traffic;
-    let mut family = |name, help, count: fn(&Logins) -> u64| {
-        let of = |logins| count(logins) as f64;
+    let attempts = metrics.node.access().attempts();
+    let mut family = |name, help, count: fn(&Attempted) -> u64| {
+        let of = |protocol| count(&attempts.of(protocol)) as f64;
         let values: [(&[(&str, &str)], f64); 2] = [
-            (&[("protocol", "amqp091")], of(&traffic.amqp_logins)),
-            (&[("protocol", "http")], of(&traffic.http_logins)),
+            (&[("protocol", "amqp091")], of(Protocol::Amqp)),
+            (&[("protocol", "http")], of(Protocol::Http)),
         ];
         page.counters(name, help, &values);
     };
-    family("auth_attempts_total", "Total number of authorization attempts", |logins| {
-        logins.succeeded.get() + logins.failed.get()
+    family("auth_attempts_total", "Total number of authorization attempts", |tried| {
+        tried.succeeded + tried.failed
     });
     let help = "Total number of successful authentication attempts";
-    family("auth_attempts_succeeded_total", help, |logins| logins.succeeded.get());
+    family("auth_attempts_succeeded_total", help, |tried| tried.succeeded);
     let help = "Total number of failed authentication attempts";
-    family("auth_attempts_failed_total", help, |logins| logins.failed.get());
+    family("auth_attempts_failed_total", help, |tried| tried.failed);
 }
 
 /// There is no Raft, but a log that messages are committed to: what its dashboard asks of a log.

@@ -11,7 +11,7 @@ use crate::{descriptors, memory};
 /// What is used now.
 pub(super) fn coarse(page: &mut Page, metrics: &Metrics) {
     let node = &metrics.node;
-    let files = descriptors::open() as f64;
+    let files = descriptors::used() as f64;
     let sockets = node.connection_count() as f64;
     page.gauge("process_open_fds", "Open file descriptors", files);
     page.gauge("process_open_tcp_sockets", "Open TCP sockets", sockets);

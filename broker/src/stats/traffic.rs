@@ -34,10 +34,6 @@ pub struct Traffic {
     pub pauses: Shared,
     /// For how many ms, all together.
     pub paused_ms: Shared,
-    /// Logins over AMQP.
-    pub amqp_logins: Logins,
-    /// Logins over HTTP.
-    pub http_logins: Logins,
     /// Dead letters of classic queues.
     pub dead: Dead,
     /// Dead letters of quorum queues.
@@ -65,22 +61,6 @@ impl Dead {
     }
 }
 
-/// Attempts to log in.
-#[derive(Debug, Default)]
-pub struct Logins {
-    /// That got in.
-    pub succeeded: Shared,
-    /// That did not.
-    pub failed: Shared,
-}
-
-impl Logins {
-    /// An attempt has ended.
-    pub fn note(&self, failed: bool) {
-        if failed { self.failed.add(1) } else { self.succeeded.add(1) }
-    }
-}
-
 impl Default for Traffic {
     fn default() -> Self {
         Self {
@@ -93,8 +73,6 @@ impl Default for Traffic {
             worked: Spread::new(&TIMES),
             pauses: Shared::default(),
             paused_ms: Shared::default(),
-            amqp_logins: Logins::default(),
-            http_logins: Logins::default(),
             dead: Dead::default(),
             dead_of_quorum: Dead::default(),
         }

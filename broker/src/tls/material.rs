@@ -100,7 +100,7 @@ fn hosts(options: &TlsOptions, provider: &CryptoProvider) -> Result<Hosts> {
     Ok(Hosts { default, named: named.collect::<Result<_>>()? })
 }
 
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let place = || format!("cannot read certificates from {}", file.display());
     let found = CertificateDer::pem_file_iter(file).with_context(place)?;
     let found: Vec<_> = found.collect::<Result<_, _>>().with_context(place)?;

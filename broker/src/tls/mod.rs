@@ -1,5 +1,6 @@
 //! TLS for whatever listens: handshakes, and certificates that can be changed while it runs.
 
+mod expiry;
 mod facts;
 mod files;
 mod hosts;
@@ -20,6 +21,7 @@ use tokio::time::{interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+pub use expiry::expiry;
 pub use facts::Facts;
 
 use crate::config::tls::TlsOptions;

@@ -44,10 +44,21 @@ impl Api {
 
     /// A request with its `Authorization` as it is, if there is any.
     pub fn raw(&self, login: Option<&str>, method: &str, path: &str, body: &str) -> Answer {
+        let headers = login.into_iter().map(|login| ("authorization", login));
+        self.ask(&headers.collect::<Vec<_>>(), method, path, body)
+    }
+
+    /// A request of the administrator with one more header.
+    pub fn with_header(&self, header: (&str, &str), method: &str, path: &str) -> Answer {
+        self.ask(&[("authorization", &basic("guest", "guest")), header], method, path, "")
+    }
+
+    /// A request with these headers.
+    pub fn ask(&self, headers: &[(&str, &str)], method: &str, path: &str, body: &str) -> Answer {
         let address = self.broker.http_address();
         let mut request = Request::builder().method(method).uri(format!("http://{address}{path}"));
-        if let Some(login) = login {
-            request = request.header("authorization", login);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let mut response = if body.is_empty() {
             self.agent.run(request.body(()).unwrap()).unwrap()

@@ -23,11 +23,11 @@ fn the_overview_has_what_tools_look_for() {
     let protocols: Vec<_> = overview["listeners"].as_array().unwrap().iter().collect();
     let is = |name: &str| protocols.iter().any(|listener| listener["protocol"] == name);
     assert!(is("amqp") && is("http"), "{protocols:?}");
-    assert_eq!(overview["contexts"][0]["node"], "lepus@localhost");
+    assert_eq!(overview["contexts"][0]["node"], "rabbit@localhost");
     let types = overview["exchange_types"].as_array().unwrap();
     assert!(types.iter().any(|kind| kind["name"] == "topic" && kind["enabled"] == true));
     let part = api.get("/overview?columns=object_totals.queues,node");
-    assert_eq!(part, json!({"object_totals": {"queues": 1}, "node": "lepus@localhost"}));
+    assert_eq!(part, json!({"object_totals": {"queues": 1}, "node": "rabbit@localhost"}));
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn there_is_one_node() {
     assert_eq!(nodes.as_array().unwrap().len(), 1);
     assert_eq!((&nodes[0]["running"], &nodes[0]["mem_alarm"]), (&json!(true), &json!(false)));
     assert!(nodes[0]["mem_used"].as_u64() > Some(0) && nodes[0]["mem_limit"].as_u64() > Some(0));
-    assert_eq!(api.get("/nodes/lepus@localhost")["name"], "lepus@localhost");
+    assert_eq!(api.get("/nodes/rabbit@localhost")["name"], "rabbit@localhost");
     api.missing("GET", "/nodes/other@localhost");
     api.user("reader", "management", [".*", ".*", ".*"]);
     let answer = api.by("reader", "GET", "/nodes", "");
@@ -47,7 +47,7 @@ fn there_is_one_node() {
 #[test]
 fn the_cluster_has_a_name() {
     let api = Api::start();
-    assert_eq!(api.get("/cluster-name"), json!({"name": "lepus@localhost"}));
+    assert_eq!(api.get("/cluster-name"), json!({"name": "rabbit@localhost"}));
     api.change("PUT", "/cluster-name", r#"{"name":"c1"}"#, 204);
     assert_eq!(api.get("/cluster-name"), json!({"name": "c1"}));
     assert_eq!(api.get("/overview")["cluster_name"], "c1");

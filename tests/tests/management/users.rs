@@ -14,7 +14,7 @@ fn virtual_hosts_come_change_and_go() {
     let bar = api.get("/vhosts/bar");
     assert_eq!((&bar["description"], &bar["tags"]), (&json!("d"), &json!(["a", "b"])));
     assert_eq!((&bar["default_queue_type"], &bar["tracing"]), (&json!("quorum"), &json!(false)));
-    assert_eq!(bar["cluster_state"], json!({"lepus@localhost": "running"}));
+    assert_eq!(bar["cluster_state"], json!({"rabbit@localhost": "running"}));
     api.change("PUT", "/vhosts/bar", r#"{"tracing":true}"#, 204);
     let bar = api.get("/vhosts/bar");
     assert_eq!((&bar["description"], &bar["tracing"]), (&json!("d"), &json!(true)));

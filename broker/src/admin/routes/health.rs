@@ -23,13 +23,22 @@ pub(super) fn routes() -> Routes {
         .route("/api/health/checks/node-is-quorum-critical", get(alone))
         .route("/api/health/checks/is-in-service", get(well))
         .route("/api/health/checks/ready-to-serve-clients", get(well))
+        .route("/api/health/checks/below-node-connection-limit", get(below_limit))
+        .route("/api/health/checks/reached-target-cluster-size", get(well))
+        .route("/api/health/checks/metadata-store/initialized", get(well))
+        .route("/api/health/checks/metadata-store/initialized/with-data", get(well))
+        .route(&led("all-vhosts"), get(well))
+        .route(&led("all-vhosts/pattern/{pattern}"), get(well))
+        .route(&led("vhost/{vhost}"), get(well_in))
+        .route(&led("vhost/{vhost}/pattern/{pattern}"), get(well_in_part))
         .route("/api/health/checks/port-listener/{port}", get(port_listener))
         .route("/api/health/checks/protocol-listener/{protocols}", get(protocol_listener))
         .route("/api/healthchecks/node", get(well))
         .route("/api/healthchecks/node/{node}", get(well_of))
 }
 
-fn failed(mut told: Value) -> Reply {
+/// 503, with what is wrong.
+pub(super) fn failed(mut told: Value) -> Reply {
     told["status"] = "failed".into();
     Ok((StatusCode::SERVICE_UNAVAILABLE, Json(told)).into_response())
 }
@@ -37,6 +46,34 @@ fn failed(mut told: Value) -> Reply {
 /// A broker that answers has all its virtual hosts, and serves.
 async fn well(_: Caller) -> Reply {
     ok(json!({"status": "ok"}))
+}
+
+/// Whether quorum queues have leaders.
+fn led(which: &str) -> String {
+    format!("/api/health/checks/quorum-queues-without-elected-leaders/{which}")
+}
+
+async fn well_in(caller: Caller, Path(vhost): Path<String>) -> Reply {
+    caller.vhost(&vhost)?;
+    ok(json!({"status": "ok"}))
+}
+
+async fn well_in_part(caller: Caller, Path((vhost, _)): Path<(String, String)>) -> Reply {
+    caller.vhost(&vhost)?;
+    ok(json!({"status": "ok"}))
+}
+
+async fn below_limit(caller: Caller) -> Reply {
+    let connections = caller.node().connections().len();
+    let limit = caller.node().config().connection_max;
+    let shown = limit.map_or_else(|| json!("infinity"), |limit| json!(limit));
+    let mut told = json!({"connections": connections, "limit": shown});
+    if limit.is_none_or(|limit| connections < limit as usize) {
+        told["status"] = "ok".into();
+        return ok(told);
+    }
+    told["reason"] = "node connection limit is reached".into();
+    failed(told)
 }
 
 async fn well_of(_: Caller, Path(node): Path<String>) -> Reply {

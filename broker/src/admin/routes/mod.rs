@@ -1,13 +1,16 @@
 //! What there is under `/api`, by kind of object.
 
 mod bindings;
+mod certificates;
 mod channels;
 mod connections;
 mod consumers;
 mod definitions;
+mod elsewhere;
 mod exchanges;
 mod health;
 mod limits;
+mod logins;
 mod messages;
 mod nodes;
 mod overview;
@@ -59,6 +62,9 @@ pub(super) fn all() -> Routes {
         .merge(connections::routes())
         .merge(channels::routes())
         .merge(consumers::routes())
+        .merge(logins::routes())
+        .merge(certificates::routes())
+        .merge(elsewhere::routes())
 }
 
 fn ok(value: Value) -> Reply {

@@ -1,7 +1,7 @@
 //! The broker as a whole.
 
-use axum::Router;
 use axum::routing::get;
+use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, done, ok, stats};
@@ -9,7 +9,7 @@ use crate::admin::Port;
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::input::Input;
 use crate::config::management::RatesMode;
-use crate::connection::identity::VERSION;
+use crate::definitions::RABBITMQ_VERSION;
 use crate::node::Node;
 use crate::routing::ExchangeKind;
 
@@ -21,6 +21,7 @@ pub(super) fn routes() -> Routes {
         .route("/api/whoami", get(whoami))
         .route("/api/cluster-name", get(cluster_name).put(set_cluster_name))
         .route("/api/extensions", get(extensions))
+        .route("/api/version", get(version))
 }
 
 async fn whoami(caller: Caller) -> Reply {
@@ -30,6 +31,11 @@ async fn whoami(caller: Caller) -> Reply {
 /// The part of the management pages that RabbitMQ has without further plugins.
 async fn extensions(_: Caller) -> Reply {
     ok(json!([{"javascript": "dispatcher.js"}]))
+}
+
+/// Anybody may know.
+async fn version() -> Json<&'static str> {
+    Json(RABBITMQ_VERSION)
 }
 
 async fn cluster_name(caller: Caller) -> Reply {
@@ -52,8 +58,8 @@ async fn overview(caller: Caller) -> Reply {
     let node = caller.node();
     let management = &node.config().management;
     let mut overview = json!({
-        "management_version": VERSION,
-        "rabbitmq_version": VERSION,
+        "management_version": RABBITMQ_VERSION,
+        "rabbitmq_version": RABBITMQ_VERSION,
         "product_name": "Lepus",
         "product_version": env!("CARGO_PKG_VERSION"),
         "erlang_version": "",
@@ -63,7 +69,7 @@ async fn overview(caller: Caller) -> Reply {
         "sample_retention_policies": {
             "global": [600, 3600, 28800, 86400], "basic": [600, 3600], "detailed": [600],
         },
-        "exchange_types": ExchangeKind::all().map(exchange_type).to_vec(),
+        "exchange_types": exchange_types(),
         "cluster_name": name_of(node),
         "cluster_tags": {},
         "node_tags": {},
@@ -91,17 +97,23 @@ async fn overview(caller: Caller) -> Reply {
     }
     if caller.is(Tag::Monitoring) {
         overview["listeners"] = caller.ports().iter().map(listener).collect();
-        overview["contexts"] = caller.ports().iter().filter_map(context).collect();
+        overview["contexts"] = contexts(&caller);
     }
     ok(caller.view.one(overview))
 }
 
-fn rates_mode(mode: RatesMode) -> &'static str {
+/// RabbitMQ's word for how much of rates is reckoned.
+pub(super) fn rates_mode(mode: RatesMode) -> &'static str {
     match mode {
         RatesMode::Basic => "basic",
         RatesMode::Detailed => "detailed",
         RatesMode::None => "none",
     }
+}
+
+/// The types of exchanges that there are.
+pub(super) fn exchange_types() -> Vec<Value> {
+    ExchangeKind::all().map(exchange_type).to_vec()
 }
 
 fn exchange_type(kind: ExchangeKind) -> Value {
@@ -143,6 +155,11 @@ fn listener(port: &Port) -> Value {
         "socket_opts": {},
         "tls": tls,
     })
+}
+
+/// Where the HTTP API is.
+pub(super) fn contexts(caller: &Caller) -> Value {
+    caller.ports().iter().filter_map(context).collect()
 }
 
 fn context(port: &Port) -> Option<Value> {

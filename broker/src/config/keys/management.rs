@@ -77,7 +77,7 @@ fn api() -> Vec<Key> {
             "octets of the largest request"
             => |c, _, octets| c.management.max_body_size = octets;
         "management.http_log_dir", "", path(),
-            "where requests are written down; without it: nowhere"
+            "where requests were to be written down; they are not, here"
             => |c, _, path| c.management.http_log_dir = Some(path);
         "management.login_session_timeout", "", number(1..=u32::MAX),
             "minutes after which one must log in again"

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use std::sync::Arc;
 
 use super::{Link, Phase, Stop};
+use crate::access::attempts::Protocol;
 use crate::access::password::Secret;
 use crate::access::sasl::Mechanism;
 use crate::access::{Answer, Attempt, Identity, Refused};
@@ -116,7 +117,7 @@ impl Link {
         now: u64,
     ) -> Result<(), Stop> {
         let Login::Asked(who) = std::mem::take(&mut self.login) else { return Ok(()) };
-        self.node.stats().traffic.amqp_logins.note(judged.is_err());
+        self.node.access().attempts().note(Protocol::Amqp, judged.is_err());
         let failures = self.node.access().failures();
         let wait = failures.note(self.from, &who.user, judged.is_err(), now);
         self.login = Login::Held(now + wait, who, judged.map(Box::new));
