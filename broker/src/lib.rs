@@ -26,6 +26,7 @@ pub mod logging;
 pub mod mailbox;
 pub mod memory;
 pub mod message;
+pub mod names;
 pub mod node;
 pub mod out;
 pub mod parameters;

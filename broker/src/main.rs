@@ -102,7 +102,7 @@ fn serve(flags: &Flags) -> Result<()> {
         let node = Node::new(config, stores);
         node.restore(found)?;
         definitions::load(&node, &node.config().definitions)?;
-        node.set_up().context("default_permissions")?;
+        node.set_up().context("the default user")?;
         let listeners = server::listen(&node.config())?;
         let http = admin::listen(&node.config())?;
         let readers = start_readers(&node)?;
