@@ -19,6 +19,8 @@ pub mod durability;
 pub mod envelope;
 pub mod error;
 pub mod events;
+#[cfg(test)]
+mod fuzz;
 pub mod json_table;
 pub mod limits;
 pub mod linger;

@@ -7,6 +7,7 @@ mod certificates;
 mod crash;
 mod deny;
 mod differential;
+mod fuzz;
 mod interop;
 mod soak;
 mod steps;
@@ -38,6 +39,8 @@ enum Task {
     Differential(differential::DifferentialArgs),
     /// A million crashes of a simulated disk, then of real processes, until the time is over
     Soak(soak::SoakArgs),
+    /// Ever new octets for whatever reads octets from outside, until the time is over
+    Fuzz(fuzz::FuzzArgs),
     /// Licences, bans, sources and known vulnerabilities of every dependency
     Deny,
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Crash(args) => crash::run(&args),
         Task::Differential(args) => differential::run(&args),
         Task::Soak(args) => soak::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Deny => deny::run(),
     };
     match outcome {
