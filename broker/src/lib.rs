@@ -19,6 +19,8 @@ pub mod durability;
 pub mod envelope;
 pub mod error;
 pub mod events;
+#[cfg(test)]
+mod fuzz;
 pub mod http;
 pub mod json_table;
 pub mod limits;
@@ -28,6 +30,7 @@ pub mod mailbox;
 pub mod memory;
 pub mod message;
 pub mod metrics;
+pub mod names;
 pub mod node;
 pub mod out;
 pub mod parameters;

@@ -109,7 +109,7 @@ fn serve(flags: &Flags) -> Result<()> {
         let node = Node::new(config, stores);
         node.restore(found)?;
         definitions::load(&node, &node.config().definitions)?;
-        node.set_up().context("default_permissions")?;
+        node.set_up().context("the default user")?;
         let listeners = server::listen(&node.config())?;
         let http = admin::listen(&node.config())?;
         let metrics = metrics::listen(&node.config())?;

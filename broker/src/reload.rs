@@ -25,7 +25,8 @@ impl Reloader {
     pub fn reload(&mut self, node: &Arc<Node>) {
         let Loaded { settings, notes, .. } = match load(&self.sources) {
             Ok(loaded) => loaded,
-            Err(Faults(faults)) => {
+            Err(Faults { faults, notes }) => {
+                notes.iter().for_each(|warning| tracing::warn!("{warning}"));
                 faults.iter().for_each(|fault| tracing::error!("{fault}"));
                 tracing::error!("the configuration is not changed");
                 return;

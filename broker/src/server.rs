@@ -92,7 +92,8 @@ pub async fn run(node: Arc<Node>, listeners: Vec<Listener>, stop: impl Future<Ou
     tasks.spawn(watch::watch(node.clone()));
     // All of them share one acceptor.
     if let Some(acceptor) = listeners.iter().find_map(|listener| listener.acceptor.clone()) {
-        tasks.spawn(acceptor.watch());
+        tasks.spawn(acceptor.clone().watch());
+        tasks.spawn(follow(node.clone(), acceptor));
     }
     let places = Arc::new(Places::new(&node.config()));
     for listener in listeners {
@@ -110,6 +111,23 @@ pub async fn run(node: Arc<Node>, listeners: Vec<Listener>, stop: impl Future<Ou
     };
     if timeout(STOP_TIMEOUT, all_gone).await.is_err() {
         tracing::warn!("{} connections did not take leave in time", node.connection_count());
+    }
+}
+
+/// Gives the acceptor the options that the configuration has when it was read again.
+async fn follow(node: Arc<Node>, acceptor: Arc<Acceptor>) {
+    let mut reloads = node.reloads();
+    while reloads.changed().await.is_ok() {
+        let (acceptor, options) = (acceptor.clone(), node.config().tls.clone());
+        // A file system may be slow.
+        let set = tokio::task::spawn_blocking(move || acceptor.set_options(options)).await;
+        match set {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!("ssl_options not changed, the former ones stay: {error:#}");
+            }
+            Err(error) => tracing::error!("ssl_options could not be looked at: {error}"),
+        }
     }
 }
 

@@ -138,15 +138,7 @@ impl Authority {
     /// A client that trusts it.
     #[must_use]
     pub fn client(&self) -> TlsClient {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).expect("a certificate");
-        TlsClient {
-            roots: Arc::new(roots),
-            versions: rustls::ALL_VERSIONS,
-            certificate: None,
-            host: "localhost",
-            greeting: Vec::new(),
-        }
+        TlsClient::trusting(&self.pem())
     }
 }
 
@@ -165,6 +157,24 @@ pub struct TlsClient {
 }
 
 impl TlsClient {
+    /// One that trusts the authority of a certificate, PEM.
+    ///
+    /// # Panics
+    /// It is none.
+    #[must_use]
+    pub fn trusting(pem: &str) -> Self {
+        let mut roots = RootCertStore::empty();
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
+        roots.add(certificate).expect("a certificate");
+        TlsClient {
+            roots: Arc::new(roots),
+            versions: rustls::ALL_VERSIONS,
+            certificate: None,
+            host: "localhost",
+            greeting: Vec::new(),
+        }
+    }
+
     /// With TLS 1.2 only.
     #[must_use]
     pub fn with_tls_1_2(self) -> Self {

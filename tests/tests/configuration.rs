@@ -74,6 +74,12 @@ fn a_bad_file_is_refused_with_all_its_faults() {
     let (code, _, checked) = files.lepus(&["config", "check", &path], &[]);
     assert_eq!(code, Some(1));
     assert_eq!(checked.lines().count(), 2, "only the file itself: {checked}");
+
+    let files = Files::new(&[("b.conf", "heartbeet = 5\nheartbeat = soon\n")]);
+    let (code, _, checked) = files.lepus(&["config", "check", "b.conf"], &[]);
+    assert_eq!(code, Some(1));
+    assert!(checked.starts_with("warning: b.conf:1: `heartbeet` is not a key"), "{checked}");
+    assert!(checked.contains("error: b.conf:2: heartbeat = soon"), "{checked}");
 }
 
 #[test]

@@ -309,6 +309,14 @@ fn empty_vhost_is_not_the_default_one() {
 }
 
 #[test]
+fn a_vhost_that_is_not_utf_8_is_a_frame_error() {
+    let mut conn = tuned();
+    // connection.open with the virtual host "/\xc3", as a whole frame.
+    conn.send_raw(b"\x01\0\0\0\0\0\x09\0\x0a\0\x28\x02/\xc3\0\0\xce");
+    conn.expect_close(501, "FRAME_ERROR - Malformed UTF-8 in shortstr", (10, 40));
+}
+
+#[test]
 fn channel_open_before_connection_open_is_unexpected() {
     let mut conn = tuned();
     conn.send(1, channel::Open {});

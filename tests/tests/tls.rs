@@ -1,6 +1,9 @@
 //! AMQP over TLS.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "tls/rsa.rs"]
+mod rsa;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -271,6 +274,32 @@ fn new_certificates_are_taken_without_a_restart() {
     site.broker.wait_for_log("TLS certificates read again", read + 1);
     site.connect(&site.client());
     before.channel(2).temp_queue();
+}
+
+#[test]
+fn other_files_can_be_named_without_a_restart() {
+    lepus_only!("no certificates there");
+    let mut site = Site::new("");
+    let (address, file) = (site.address(), site.broker.config_file());
+    let mut before = site.connect(&site.client());
+    let new = Authority::new("New root");
+    site.files.keep("new", &new.issue(&server(&["localhost"])));
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("server.", "new.")).unwrap();
+    site.broker.tell("HUP");
+    site.broker.wait_for_log("ssl_options.certfile has changed", 1);
+    let deadline = Instant::now() + DEADLINE;
+    while new.client().start(&address).is_err() {
+        assert!(Instant::now() < deadline, "the new certificate is not there");
+    }
+    assert!(site.client().start(&address).is_err());
+    exchange_bodies(&mut before);
+
+    // What is broken changes nothing.
+    std::fs::write(&file, text.replace("server.", "none.")).unwrap();
+    site.broker.tell("HUP");
+    site.broker.wait_for_log("ssl_options not changed, the former ones stay", 1);
+    new.client().start(&address).unwrap();
 }
 
 #[test]

@@ -19,7 +19,8 @@ pub(crate) struct CrashArgs {
     /// Repeats the choices of an earlier run
     #[arg(long)]
     seed: Option<u64>,
-    /// Only rounds of this kind: publish, consume, transactions, volume, startup, declare or stop
+    /// Only rounds of this kind: publish, consume, transactions, volume, startup, declare, vhosts or
+    /// stop
     #[arg(long, value_name = "KIND")]
     only: Option<String>,
     /// Size of a segment of the log; small ones are filled, compacted and used again often

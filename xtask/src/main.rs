@@ -7,6 +7,7 @@ mod certificates;
 mod crash;
 mod deny;
 mod differential;
+mod fuzz;
 mod image;
 mod interop;
 mod soak;
@@ -41,6 +42,8 @@ enum Task {
     Soak(soak::SoakArgs),
     /// Builds the container's image, starts it, asks whether it answers, and stops it
     Image(image::ImageArgs),
+    /// Ever new octets for whatever reads octets from outside, until the time is over
+    Fuzz(fuzz::FuzzArgs),
     /// Licences, bans, sources and known vulnerabilities of every dependency
     Deny,
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Task::Differential(args) => differential::run(&args),
         Task::Soak(args) => soak::run(&args),
         Task::Image(args) => image::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Deny => deny::run(),
     };
     match outcome {

@@ -190,8 +190,9 @@ impl Access {
         if self.is_set() {
             return Ok(());
         }
-        if self.users().is_empty() {
-            let config = node.config();
+        let config = node.config();
+        if self.users().iter().all(|user| config.default_users.contains_key(&user.name)) {
+            config.auth.validator.check(&config.default_pass).map_err(SetError::Password)?;
             self.put_user(
                 INTERNAL_USER,
                 node,

@@ -68,6 +68,9 @@ pub enum SetError {
     /// There is no such virtual host.
     #[error("no such virtual host: '{0}'")]
     NoSuchVhost(String),
+    /// A password must not be used.
+    #[error("{0}")]
+    Password(String),
     /// A pattern can't be used.
     #[error("regular expression '{0}' is invalid: {1}")]
     InvalidPattern(String, String),

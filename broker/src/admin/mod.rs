@@ -18,7 +18,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, VARY};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::{from_fn_with_state, map_request_with_state, map_response_with_state};
+use axum::middleware::{Next, from_fn_with_state, map_request_with_state, map_response_with_state};
 use axum::response::{IntoResponse, Response};
 
 use crate::config::Config;
@@ -80,7 +80,18 @@ fn app(admin: Arc<Admin>) -> Router {
         .fallback_service(routes)
         .layer(map_request_with_state(admin.clone(), normalize))
         .layer(from_fn_with_state(admin.clone(), cors::tell))
+        .layer(from_fn_with_state(admin.clone(), settle))
         .layer(map_response_with_state(admin, add_headers))
+}
+
+/// What has been done is told once it would survive a crash.
+async fn settle(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+    let changes = !request.method().is_safe();
+    let response = next.run(request).await;
+    if changes && !admin.node.declared().settled().await {
+        return Fault::unavailable("The broker cannot write to its disk").into_response();
+    }
+    response
 }
 
 async fn other_method(method: Method) -> StatusCode {

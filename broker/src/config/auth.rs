@@ -216,3 +216,25 @@ pub enum CredentialValidator {
     /// `rabbit_credential_validator_password_regexp`.
     Pattern(String),
 }
+
+impl CredentialValidator {
+    /// Whether users may have this password from now on.
+    ///
+    /// # Errors
+    /// What it lacks, in RabbitMQ's words.
+    pub fn check(&self, password: &Secret) -> Result<(), String> {
+        match self {
+            Self::MinLength(least) if password.octets().len() < *least as usize => {
+                Err(format!("minimum required password length is {least}"))
+            }
+            Self::Pattern(pattern) if !matches(pattern, password) => {
+                Err("provided password does not match the validator regular expression".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn matches(pattern: &str, password: &Secret) -> bool {
+    regex::bytes::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(password.octets()))
+}

@@ -98,13 +98,14 @@ pub fn run(args: ConfigArgs) -> ExitCode {
 }
 
 fn report(loaded: Result<Loaded, Faults>, show: impl FnOnce(&Loaded)) -> ExitCode {
+    let (Ok(Loaded { notes, .. }) | Err(Faults { notes, .. })) = &loaded;
+    notes.iter().for_each(|warning| eprintln!("warning: {warning}"));
     match loaded {
         Ok(loaded) => {
-            loaded.notes.iter().for_each(|warning| eprintln!("warning: {warning}"));
             show(&loaded);
             ExitCode::SUCCESS
         }
-        Err(Faults(faults)) => {
+        Err(Faults { faults, .. }) => {
             faults.iter().for_each(|fault| eprintln!("error: {fault}"));
             ExitCode::FAILURE
         }

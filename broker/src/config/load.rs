@@ -34,13 +34,18 @@ pub struct Loaded {
 
 /// Why there is no configuration: all reasons.
 #[derive(Debug)]
-pub struct Faults(pub Vec<String>);
+pub struct Faults {
+    /// The reasons.
+    pub faults: Vec<String>,
+    /// What the operator should know besides.
+    pub notes: Vec<String>,
+}
 
 impl std::error::Error for Faults {}
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
+        f.write_str(&self.faults.join("\n"))
     }
 }
 
@@ -52,15 +57,18 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
 /// The same with one file and nothing else.
 pub fn load_file(path: &Path, environment: &BTreeMap<String, String>) -> Result<Loaded, Faults> {
     let mut found = Found::default();
-    found.file(path, 0);
+    found.file(path);
     make(found, environment)
 }
 
 fn make(found: Found, environment: &BTreeMap<String, String>) -> Result<Loaded, Faults> {
-    let Found { given, mut faults, mut notes } = found;
+    let Found { given, mut faults, mut notes, .. } = found;
     let settings = Settings::of(substituted(merged(given), environment, &mut faults), &mut notes);
     let config = settings.config(&mut faults);
-    if faults.is_empty() { Ok(Loaded { config, settings, notes }) } else { Err(Faults(faults)) }
+    match faults.is_empty() {
+        true => Ok(Loaded { config, settings, notes }),
+        false => Err(Faults { faults, notes }),
+    }
 }
 
 /// One setting for each key: the last one, where the first one stood.
@@ -229,7 +237,10 @@ impl Settings {
         for (key, given) in self.all() {
             let place = format!("{}: {}", given.origin, syntax::written(&given.key));
             if key.secret && given.value.starts_with(ENCRYPTED) {
-                faults.push(format!("{place}: encrypted values cannot be read"));
+                faults.push(format!(
+                    "{place}: encrypted values cannot be read: write it as it is, or take it from the \
+                     environment with $(NAME)"
+                ));
             } else if !key.apply(&mut config, &given.key, &given.value) {
                 let value = shown(key, &given.value);
                 faults.push(format!("{place} = {value}: allowed is {}", key.allowed));

@@ -74,6 +74,8 @@ pub struct Config {
     pub queue_max: Option<u32>,
     /// `default_limits.vhosts.*`: limits of virtual hosts to come, by the name of the rule.
     pub default_limits: BTreeMap<String, DefaultLimits>,
+    /// `default_users.*`: users whom virtual hosts to come let in, by name.
+    pub default_users: BTreeMap<String, DefaultUser>,
     /// `default_policies.operator.*`: operator policies of virtual hosts to come, by name.
     pub default_policies: BTreeMap<String, DefaultPolicy>,
     /// `storage.engine`: where messages are kept.
@@ -139,6 +141,26 @@ pub struct DefaultLimits {
     pub max_queues: Option<u32>,
 }
 
+/// A user for virtual hosts whose name matches, of their making on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DefaultUser {
+    /// `vhost_pattern`: a regular expression; `None`: all.
+    pub vhost_pattern: Option<String>,
+    /// `password`; `None`: no login by password.
+    pub password: Option<Secret>,
+    /// `configure`, `write` and `read`: what the user may do there.
+    pub permissions: [String; 3],
+    /// `tags`.
+    pub tags: Vec<String>,
+}
+
+impl Default for DefaultUser {
+    fn default() -> Self {
+        let permissions = [const { ".*" }; 3].map(str::to_owned);
+        Self { vhost_pattern: None, password: None, permissions, tags: Vec::new() }
+    }
+}
+
 /// An operator policy for virtual hosts whose name matches, of their making on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DefaultPolicy {
@@ -186,6 +208,7 @@ impl Default for Config {
             vhost_max: None,
             queue_max: None,
             default_limits: BTreeMap::new(),
+            default_users: BTreeMap::new(),
             default_policies: BTreeMap::new(),
             storage_engine: StorageEngine::Log,
             segment_bytes: 64 * 1024 * 1024,

@@ -10,7 +10,7 @@ use super::syntax::{self, Line};
 
 mod environment;
 
-/// Files that include each other go no deeper.
+/// Files include others no deeper.
 const DEPTH: usize = 8;
 
 /// The largest file that is read, octets.
@@ -78,6 +78,8 @@ pub struct Found {
     pub faults: Vec<String>,
     /// What was passed over.
     pub notes: Vec<String>,
+    /// The files that are being read, each included by the one before.
+    open: Vec<PathBuf>,
 }
 
 impl Sources {
@@ -95,7 +97,7 @@ impl Sources {
         let mut found = Found::default();
         let (file, more) = self.files();
         if let Some(file) = &file {
-            found.file(file, 0);
+            found.file(file);
         }
         match (more, file) {
             (Some(more), _) => found.directory_or_pattern(&more),
@@ -132,7 +134,7 @@ impl Found {
     }
 
     /// Reads a file, and those that it includes where it does.
-    pub(super) fn file(&mut self, path: &Path, depth: usize) {
+    pub(super) fn file(&mut self, path: &Path) {
         let text = match read(path) {
             Ok(text) => text,
             Err(why) => {
@@ -142,6 +144,8 @@ impl Found {
         };
         let (lines, wrong) = syntax::parse(&text);
         self.faults.extend(wrong.iter().map(|wrong| format!("{}:{wrong}", path.display())));
+        // The same file may have several names.
+        self.open.push(path.canonicalize().unwrap_or_else(|_| path.to_owned()));
         let path: Arc<Path> = path.into();
         for line in lines {
             match line {
@@ -149,18 +153,27 @@ impl Found {
                     let origin = Origin::File(path.clone(), line);
                     self.given.push(Given { key, value, origin });
                 }
-                Line::Include { line, file } if depth < DEPTH => {
-                    let beside = path.parent().unwrap_or(Path::new(""));
-                    let files = matching(&beside.join(&file));
-                    if files.is_empty() && !file.contains('*') {
-                        self.faults.push(format!("{}:{line}: {file} is not there", path.display()));
-                    }
-                    files.iter().for_each(|file| self.file(file, depth + 1));
+                Line::Include { line, file } => {
+                    self.include(&file, &Origin::File(path.clone(), line));
                 }
-                Line::Include { line, .. } => {
-                    let place = Origin::File(path.clone(), line);
-                    self.faults.push(format!("{place}: files include each other {DEPTH} deep"));
-                }
+            }
+        }
+        self.open.pop();
+    }
+
+    fn include(&mut self, name: &str, place: &Origin) {
+        let beside = self.open.last().and_then(|file| file.parent()).unwrap_or(Path::new(""));
+        let files = matching(&beside.join(name));
+        if files.is_empty() && !name.contains('*') {
+            self.faults.push(format!("{place}: {name} is not there"));
+        }
+        for file in files {
+            if self.open.contains(&file.canonicalize().unwrap_or_else(|_| file.clone())) {
+                self.faults.push(format!("{place}: {name} includes itself"));
+            } else if self.open.len() > DEPTH {
+                self.faults.push(format!("{place}: files include others {DEPTH} deep"));
+            } else {
+                self.file(&file);
             }
         }
     }
@@ -168,13 +181,13 @@ impl Found {
     /// `conf.d` beside a file.
     fn beside(&mut self, file: &Path) {
         let directory = file.parent().unwrap_or(Path::new("")).join("conf.d");
-        matching(&directory.join("*.conf")).iter().for_each(|file| self.file(file, 0));
+        matching(&directory.join("*.conf")).iter().for_each(|file| self.file(file));
     }
 
     /// What RABBITMQ_CONFIG_FILES names.
     fn directory_or_pattern(&mut self, path: &Path) {
         let pattern = if path.is_dir() { path.join("*.conf") } else { path.to_owned() };
-        matching(&pattern).iter().for_each(|file| self.file(file, 0));
+        matching(&pattern).iter().for_each(|file| self.file(file));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What files, the environment and flags come to.
 
 mod random;
+mod validator;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -53,7 +54,7 @@ impl Given {
 
     /// What is wrong, without the directory's name.
     fn faults(&self) -> Vec<String> {
-        let Faults(faults) = load(&self.sources).map(|loaded| loaded.config).unwrap_err();
+        let Faults { faults, .. } = load(&self.sources).map(|loaded| loaded.config).unwrap_err();
         self.without_directory(faults)
     }
 
@@ -206,7 +207,8 @@ fn all_faults_are_told_at_once_with_file_line_key_and_what_is_allowed() {
             "a.conf:2: frame_max = 100: allowed is `0` or octets, with a unit (`kB`, `MiB`, `GB`, …) or \
              without, from 4096 to 16777216",
             "conf.d/b.conf:1: storage.engine = mnesia: allowed is `log` or `sled`",
-            "a.conf:5: default_pass: encrypted values cannot be read",
+            "a.conf:5: default_pass: encrypted values cannot be read: write it as it is, or take it \
+             from the environment with $(NAME)",
             "conf.d/b.conf:2: log.file.rotation.date = never: allowed is ``, `$H0`, `$H00`, `$D0` or `$D00`",
         ]
     );
@@ -234,8 +236,13 @@ fn unknown_keys_are_told_with_the_nearest_one() {
 
 #[test]
 fn files_that_include_each_other_end() {
-    let given = Given::new(&[("a.conf", "include b.conf"), ("b.conf", "include a.conf")]);
-    assert!(given.faults()[0].contains("files include each other"), "{:?}", given.faults());
+    let given = Given::new(&[("a.conf", "include b.conf"), ("b.conf", "\ninclude a.conf")]);
+    assert_eq!(given.faults(), ["b.conf:2: a.conf includes itself"]);
+    let given = Given::new(&[("a.conf", "include a.conf\nheartbeat = 1\ninclude *.conf")]);
+    assert_eq!(
+        given.faults(),
+        ["a.conf:1: a.conf includes itself", "a.conf:3: *.conf includes itself"]
+    );
 }
 
 #[test]

@@ -34,7 +34,7 @@ use crate::out::Out;
 use crate::session::{Session, reply_text, short, undecodable};
 use crate::stats::ConnectionStats;
 use login::Login;
-use pieces::{channel_of, out_of_state, unexpected_frame};
+use pieces::{channel_of, check_vhost, out_of_state, unexpected_frame};
 
 /// How far a connection is.
 enum Phase {
@@ -420,6 +420,7 @@ impl Link {
             _ => return Err(silently("a frame out of order")),
         };
         let Ok(Method::Other(class)) = method::decode(payload) else {
+            check_vhost(payload)?;
             return Err(silently("a malformed method"));
         };
         let id = MethodId::of(&class);

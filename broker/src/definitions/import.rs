@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::Refusal;
 use crate::events::INTERNAL_USER;
 use crate::json_table::from_json;
+use crate::names;
 use crate::node::Node;
 use crate::parameters::ParameterId;
 use crate::policy::{Kind, PolicySpec};
@@ -44,6 +45,7 @@ fn rehearse(node: &Arc<Node>, definitions: &Definitions) -> Result<(), Fault> {
         queue_max: None,
         default_limits: Default::default(),
         default_policies: Default::default(),
+        default_users: Default::default(),
         ..config.clone()
     };
     let copy = Node::new(without_limits, Stores::in_memory());
@@ -108,13 +110,17 @@ impl Import<'_> {
         };
         let password = match (user.password_hash.as_str(), &user.password) {
             ("", None) => None,
-            ("", Some(secret)) if secret.octets().is_empty() => None,
             ("", Some(secret)) => {
-                Some(PasswordHash::new(self.node.config().password_hashing, secret))
+                let config = self.node.config();
+                let valid = config.auth.validator.check(secret);
+                valid.map_err(|why| format!("credential_validation_failed: {why}"))?;
+                let hash = || PasswordHash::new(config.password_hashing, secret);
+                (!secret.octets().is_empty()).then(hash)
             }
             (hash, None) => Some(PasswordHash::decode(algorithm, hash)?),
             (_, Some(_)) => return Err("both_password_and_password_hash_are_provided".to_owned()),
         };
+        names::check("user", &user.name)?;
         let limits = user_limits(&user.limits)?;
         let (name, tags) = (user.name.clone(), user.tags.clone());
         self.node.access().put_user(

@@ -3,6 +3,7 @@ use serde_json::json;
 use super::*;
 
 mod importing;
+mod versions;
 
 fn read_json(value: &serde_json::Value) -> Result<Definitions, Fault> {
     read(value.to_string().as_bytes())

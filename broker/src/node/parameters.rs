@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Node;
 use crate::events::{Event, json as shown};
+use crate::names;
 use crate::parameters::{Effect, OPERATOR_POLICY, ParameterError, ParameterId, checked};
 use crate::policy::{Kind, Policy};
 use crate::topology::record::{self, Record};
@@ -33,6 +34,7 @@ impl Node {
         id: &ParameterId,
         value: Value,
     ) -> Result<(), ParameterError> {
+        names::check("parameter", &id.name).map_err(ParameterError::Invalid)?;
         let effect = checked(&id.component, &id.name, &value).map_err(ParameterError::Invalid)?;
         let _changing = self.vhosts.changing();
         let vhost = self.vhost_of(id)?;

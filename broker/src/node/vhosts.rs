@@ -9,6 +9,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use super::Node;
 use crate::config::Config;
 use crate::events::{Event, texts};
+use crate::names;
 use crate::topology::Census;
 use crate::topology::record::{self, Record};
 use crate::vhost::{Vhost, VhostSpec};
@@ -38,8 +39,8 @@ pub enum VhostError {
     #[error("cannot create vhost '{0}': vhost limit of {1} is reached")]
     TooMany(String, u32),
     /// connection.open could not name it.
-    #[error("a virtual host's name has at most 255 octets")]
-    LongName,
+    #[error("{0}")]
+    Name(String),
 }
 
 impl Vhosts {
@@ -185,9 +186,7 @@ impl Node {
 }
 
 fn check(spec: &VhostSpec) -> Result<(), VhostError> {
-    if spec.name.len() > usize::from(u8::MAX) {
-        return Err(VhostError::LongName);
-    }
+    names::check("vhost", &spec.name).map_err(VhostError::Name)?;
     match &spec.default_queue_type {
         Some(name) if !["classic", "quorum"].contains(&name.as_str()) => {
             Err(VhostError::QueueType(name.clone()))

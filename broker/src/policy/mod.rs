@@ -17,7 +17,7 @@ use amq_protocol::types::AMQPValue;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use crate::events;
+use crate::{events, names};
 pub use definition::Definition;
 pub(crate) use erlang::{pairs as terms_of, term as term_of};
 pub use merge::{Applied, Flow};
@@ -147,6 +147,7 @@ impl Policy {
     /// RabbitMQ's text.
     pub fn new(kind: Kind, spec: PolicySpec) -> Result<Self, String> {
         let PolicySpec { name, pattern, apply_to, priority, definition } = spec;
+        names::check("policy", &name)?;
         let checked =
             (definition::check(kind, &definition), ApplyTo::parse(&apply_to), compiled(&pattern));
         match checked {

@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 
 use super::hosts::Hosts;
 use super::verifier::Verifier;
@@ -88,6 +89,7 @@ fn hosts(options: &TlsOptions, provider: &CryptoProvider) -> Result<Hosts> {
         let certfile = certfile.context("no certfile is set")?;
         let keyfile = keyfile.unwrap_or(certfile);
         let chain = certificates(certfile)?;
+        check_version(&chain).with_context(|| certfile.display().to_string())?;
         let key = private_key(keyfile, options.password.as_deref())?;
         let both = || format!("{} with the key {}", certfile.display(), keyfile.display());
         CertifiedKey::from_der(chain, key, provider).map(Arc::new).with_context(both)
@@ -108,6 +110,21 @@ pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> 
         bail!("no certificate in {}", file.display());
     }
     Ok(found)
+}
+
+/// No client takes a certificate without extensions: they say which host it is for.
+fn check_version(chain: &[CertificateDer<'_>]) -> Result<()> {
+    for certificate in chain {
+        let (_, certificate) = X509Certificate::from_der(certificate)
+            .map_err(|error| anyhow!("a certificate that is none: {error}"))?;
+        let version = certificate.version();
+        ensure!(
+            version == X509Version::V3,
+            "a certificate of X.509 version {}, which clients do not take: version 3 is needed",
+            version.0 + 1
+        );
+    }
+    Ok(())
 }
 
 fn private_key(file: &Path, password: Option<&str>) -> Result<PrivateKeyDer<'static>> {

@@ -37,7 +37,7 @@ const HANDSHAKE: u8 = 22;
 
 /// Does the handshakes of a listener.
 pub struct Acceptor {
-    options: TlsOptions,
+    options: RwLock<TlsOptions>,
     /// Protocols above TLS that a client may choose from (ALPN).
     protocols: Vec<Vec<u8>>,
     patience: Duration,
@@ -61,7 +61,7 @@ impl Acceptor {
         let files = Files::of(&options);
         let config = material::load(&options, &protocols)?;
         Ok(Arc::new(Self {
-            options,
+            options: RwLock::new(options),
             protocols,
             patience,
             config: RwLock::new(config),
@@ -151,15 +151,32 @@ impl Acceptor {
         }
     }
 
+    /// Has other options hold for handshakes to come. If they make no sense, the former ones stay.
+    ///
+    /// # Errors
+    /// As of [`Self::new`].
+    pub fn set_options(&self, options: TlsOptions) -> anyhow::Result<()> {
+        if *self.options.read() == options {
+            return Ok(());
+        }
+        let files = Files::of(&options);
+        let config = material::load(&options, &self.protocols)?;
+        *self.files.lock() = files;
+        *self.options.write() = options;
+        *self.config.write() = config;
+        Ok(())
+    }
+
     /// Reads the certificates again if that is asked, or if the files have changed and then stayed so:
     /// a certificate and its key do not change at the same time.
     fn look(&self, asked: bool) {
-        let now = Files::of(&self.options);
+        let options = self.options.read().clone();
+        let now = Files::of(&options);
         let settled = self.files.lock().settle(now);
         if !asked && !settled {
             return;
         }
-        match material::load(&self.options, &self.protocols) {
+        match material::load(&options, &self.protocols) {
             Ok(config) => {
                 *self.config.write() = config;
                 tracing::info!("TLS certificates read again");

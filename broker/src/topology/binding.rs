@@ -3,6 +3,7 @@
 use super::{BindingSpec, Destination, Target, Topology, record, refuse_default};
 use crate::error::Refusal;
 use crate::limits::BINDINGS_MAX;
+use crate::names;
 use crate::routing::{BindingRef, ExchangeId};
 use lepus_protocol::reply::ReplyCode;
 
@@ -11,6 +12,7 @@ impl<H: Clone> Topology<H> {
     /// `true` if it is new.
     pub fn bind(&mut self, spec: BindingSpec<'_>, connection: u64) -> Result<bool, Refusal> {
         let (source, destination) = self.ends(&spec, connection)?;
+        names::check_length("routing_key", spec.key).map_err(Refusal::precondition)?;
         let Some(exchange) = self.exchange.get_mut(&source) else { return Ok(false) };
         let added = exchange.bindings.add(destination, spec.key.as_bytes(), spec.arguments);
         let added = added.map_err(|invalid| Refusal::precondition(invalid.text()))?;

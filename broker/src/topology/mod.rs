@@ -35,6 +35,7 @@ use crate::error::Refusal;
 use crate::events::{self, topology::Happened};
 use crate::limits::{EXCHANGES_MAX, QUEUES_MAX};
 use crate::message::Message;
+use crate::names;
 use crate::policy::{Applied, Flow, Policies, Subject};
 use crate::routing::{
     Bindings, Destination, ExchangeGraph, ExchangeId, ExchangeKind, QueueId, RouteInput, Walk,
@@ -280,6 +281,7 @@ impl<H: Clone> Topology<H> {
             return existing.check_equivalent(&spec, &what).map(|()| false);
         }
         check_name("exchange", &spec.name)?;
+        names::check("exchange", &spec.name).map_err(Refusal::precondition)?;
         if self.exchange.len() >= EXCHANGES_MAX {
             return Err(Refusal::precondition("limit of exchanges reached"));
         }
@@ -404,6 +406,7 @@ impl<H: Clone> Topology<H> {
         if let Some(declared) = self.declared_queue(&spec) {
             return declared.map(|handle| (handle, false));
         }
+        names::check("queue", &spec.name).map_err(Refusal::precondition)?;
         self.check_queue_limits(&spec.name)?;
         let what = self.what("queue", &spec.name);
         arguments::check_queue(&spec, &what)?;

@@ -30,6 +30,7 @@ pub struct Broker {
     setup: Setup,
     child: Option<Child>,
     url: String,
+    http: Option<String>,
 }
 
 impl Setup {
@@ -38,14 +39,14 @@ impl Setup {
         match self {
             Self::Own { .. } => {
                 let (child, lines) = self.spawn()?;
-                let mut broker =
-                    Broker { setup: self.clone(), child: Some(child), url: String::new() };
-                broker.url = broker.wait_until_ready(&lines)?;
+                let (url, http) = (String::new(), None);
+                let mut broker = Broker { setup: self.clone(), child: Some(child), url, http };
+                broker.wait_until_ready(&lines)?;
                 Ok(broker)
             }
             Self::Other { command, url } => {
                 control(command, "start")?;
-                Ok(Broker { setup: self.clone(), child: None, url: url.clone() })
+                Ok(Broker { setup: self.clone(), child: None, url: url.clone(), http: None })
             }
         }
     }
@@ -118,6 +119,11 @@ impl Broker {
         &self.url
     }
 
+    /// For requests over HTTP, if it is known.
+    pub fn http(&self) -> Option<&str> {
+        self.http.as_deref()
+    }
+
     /// SIGKILL. Returns the moment just before it.
     pub fn kill(mut self) -> Result<Instant> {
         let now = Instant::now();
@@ -150,16 +156,19 @@ impl Broker {
         Ok(now)
     }
 
-    fn wait_until_ready(&self, lines: &std::sync::mpsc::Receiver<String>) -> Result<String> {
+    fn wait_until_ready(&mut self, lines: &std::sync::mpsc::Receiver<String>) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         let mut address = None;
         loop {
             match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) if line == "ready" => {
                     let address: String = address.context("no line `listening amqp ADDRESS`")?;
-                    return Ok(format!("amqp://guest:guest@{address}"));
+                    self.url = format!("amqp://guest:guest@{address}");
+                    return Ok(());
                 }
                 Ok(line) => {
+                    let http = line.strip_prefix("listening http ").map(str::to_owned);
+                    self.http = http.or(self.http.take());
                     address = line.strip_prefix("listening amqp ").map(str::to_owned).or(address);
                 }
                 Err(RecvTimeoutError::Timeout) => {

@@ -14,6 +14,7 @@ mod random;
 mod rounds;
 mod topology;
 mod transactions;
+mod vhosts;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -50,7 +51,8 @@ struct Args {
     /// Repeats the choices of an earlier run
     #[arg(long)]
     seed: Option<u64>,
-    /// Only rounds of this kind: publish, consume, transactions, volume, startup, declare or stop
+    /// Only rounds of this kind: publish, consume, transactions, volume, startup, declare, vhosts or
+    /// stop
     #[arg(long, value_name = "KIND", value_parser = kind)]
     only: Option<Kind>,
     /// Another broker instead: a command that is given `start`, `kill` or `stop`
@@ -115,7 +117,7 @@ async fn run(args: &Args, seed: u64) -> Result<()> {
         broker = setup.start().context("starting it again")?;
         let world = World { url: broker.url().to_owned(), ..world };
         topology::check(broker.url()).await.context("the topology after the restart")?;
-        rounds::check_declared(&world, declared).await?;
+        rounds::check_declared(&world, &broker, declared).await?;
         drain::check_counts(&world).await?;
         // Transactions are only compared in full.
         let keep = round < args.rounds && random.below(100) < stays(kind);

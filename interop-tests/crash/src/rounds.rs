@@ -13,6 +13,7 @@ use crate::load::{Consuming, Publishing, World, consume, publish};
 use crate::random::Random;
 use crate::topology::{bye, connect, declare_bound, exists};
 use crate::transactions::shuttle;
+use crate::vhosts::{self, Vhosts, come_and_go};
 
 /// What happens while the broker is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,18 +30,21 @@ pub enum Kind {
     Startup,
     /// Queues and bindings are declared and deleted.
     Declare,
+    /// Virtual hosts and users are made and deleted, beside publishers.
+    Vhosts,
     /// As `Consume`, but it is asked to stop.
     Stop,
 }
 
 /// In this order, over and over.
-pub const KINDS: [Kind; 7] = [
+pub const KINDS: [Kind; 8] = [
     Kind::Publish,
     Kind::Consume,
     Kind::Transactions,
     Kind::Volume,
     Kind::Startup,
     Kind::Declare,
+    Kind::Vhosts,
     Kind::Stop,
 ];
 
@@ -49,8 +53,15 @@ const NOTICE: Duration = Duration::from_secs(30);
 /// More messages than a publisher can send before the end.
 const ENDLESS: u32 = u32::MAX;
 
+/// What was declared, and must be there or not.
+#[derive(Default)]
+pub struct Declared {
+    queues: Queues,
+    vhosts: Vhosts,
+}
+
 /// Names that were declared, with whether they must exist; unknown ones are left out.
-pub type Declared = BTreeMap<String, bool>;
+type Queues = BTreeMap<String, bool>;
 
 /// Runs the clients, ends the broker and waits until the clients have noticed.
 pub async fn run(
@@ -60,9 +71,9 @@ pub async fn run(
     broker: Broker,
     random: &mut Random,
 ) -> Result<Declared> {
-    let mut declared = Declared::new();
+    let mut declared = Declared::default();
     let mut clients = JoinSet::new();
-    let mut declaring = None;
+    let (mut declaring, mut moving) = (None, None);
     match kind {
         Kind::Publish | Kind::Startup => publishers(world, &mut clients, random, 3),
         Kind::Consume | Kind::Stop => {
@@ -81,6 +92,12 @@ pub async fn run(
             let (world, prefix) = (world.clone(), format!("crash.{:x}.", random.any()));
             declaring = Some(tokio::spawn(declare_and_delete(world, prefix)));
         }
+        Kind::Vhosts => {
+            publishers(world, &mut clients, random, 2);
+            let (world, prefix) = (world.clone(), format!("crash-{:x}-", random.any()));
+            let http = broker.http().map(str::to_owned);
+            moving = http.map(|http| tokio::spawn(come_and_go(world, http, prefix)));
+        }
     }
     sleep(life(kind, random)).await;
     let (at, clean) = match kind {
@@ -89,7 +106,10 @@ pub async fn run(
     };
     settle(world, clients, at, clean).await?;
     if let Some(declaring) = declaring {
-        declared = timeout(NOTICE, declaring).await.context("a client hangs")??;
+        declared.queues = timeout(NOTICE, declaring).await.context("a client hangs")??;
+    }
+    if let Some(moving) = moving {
+        declared.vhosts = timeout(NOTICE, moving).await.context("a client hangs")??;
     }
     if kind == Kind::Startup {
         for _ in 0..6 {
@@ -104,6 +124,7 @@ fn life(kind: Kind, random: &mut Random) -> Duration {
     let (least, most) = match kind {
         Kind::Publish | Kind::Startup | Kind::Transactions => (50, 1_500),
         Kind::Declare => (50, 800),
+        Kind::Vhosts => (200, 2_000),
         Kind::Consume | Kind::Stop => (300, 2_500),
         Kind::Volume => (1_500, 4_000),
     };
@@ -182,14 +203,14 @@ fn volume(world: &World, clients: &mut JoinSet<Result<()>>, random: &mut Random)
 }
 
 /// Declares and binds queues, and deletes every third, until the broker is gone.
-async fn declare_and_delete(world: World, prefix: String) -> Declared {
-    let mut declared = Declared::new();
+async fn declare_and_delete(world: World, prefix: String) -> Queues {
+    let mut declared = Queues::new();
     // The error is that the broker is gone.
     drop(declare_until_gone(&world, &prefix, &mut declared).await);
     declared
 }
 
-async fn declare_until_gone(world: &World, prefix: &str, declared: &mut Declared) -> Result<()> {
+async fn declare_until_gone(world: &World, prefix: &str, declared: &mut Queues) -> Result<()> {
     let connection = connect(&world.url).await?;
     let channel = connection.create_channel().await?;
     for number in 0.. {
@@ -207,9 +228,13 @@ async fn declare_until_gone(world: &World, prefix: &str, declared: &mut Declared
 }
 
 /// Compares what was declared and deleted with what is there, and deletes it.
-pub async fn check_declared(world: &World, declared: Declared) -> Result<()> {
+pub async fn check_declared(world: &World, broker: &Broker, declared: Declared) -> Result<()> {
+    let Declared { queues, vhosts: of_round } = declared;
+    if let Some(http) = broker.http() {
+        vhosts::check(world, http, of_round).await.context("virtual hosts")?;
+    }
     let connection = connect(&world.url).await?;
-    for (name, must) in declared {
+    for (name, must) in queues {
         if exists(&connection, &name).await? != must {
             let what = if must { "is gone" } else { "is back" };
             world.ledger.lock().violation(format!("queue {name} {what}"));

@@ -63,6 +63,77 @@ fn users_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn names_that_amqp_could_not_say_are_refused() {
+    let api = Api::start();
+    let long = "n".repeat(256);
+    let refused = |method, path: String, body: &str, what: &str| {
+        let told = format!("{what} should be less than 255 bytes, actually was 256");
+        let answer = api.send(method, &path, body);
+        assert_eq!(answer.status, 400, "{path}");
+        assert!(answer.json()["reason"].as_str().unwrap().contains(&told), "{:?}", answer.json());
+    };
+    refused("PUT", format!("/users/{long}"), r#"{"tags":""}"#, "user");
+    refused("PUT", format!("/vhosts/{long}"), "", "vhost");
+    refused("PUT", format!("/queues/%2F/{long}"), "", "queue");
+    refused("PUT", format!("/exchanges/%2F/{long}"), "", "exchange");
+    let policy = r#"{"pattern":"","definition":{"max-length":1}}"#;
+    refused("PUT", format!("/policies/%2F/{long}"), policy, "policy");
+    let key = json!({"routing_key": long}).to_string();
+    let path = "/bindings/%2F/e/amq.topic/e/amq.fanout";
+    refused("POST", path.to_owned(), &key, "routing_key");
+    for path in ["/users/", "/vhosts/", "/queues/%2F/"] {
+        assert_eq!(api.send("PUT", path, r#"{"tags":""}"#).status, 405, "{path}");
+    }
+}
+
+#[test]
+fn new_passwords_must_please_the_validator() {
+    let api = Api::with_config(
+        "credential_validator.validation_backend = rabbit_credential_validator_min_password_length\n\
+         credential_validator.min_length = 5\n",
+    );
+    let failed = || ("bad_request", json!("credential_validation_failed"));
+    for body in
+        [r#"{"password":"four","tags":""}"#, r#"{"password":"","tags":""}"#, r#"{"tags":""}"#]
+    {
+        api.refused("PUT", "/users/u", body, 400, failed());
+    }
+    api.change("PUT", "/users/u", r#"{"password":"fives","tags":""}"#, 201);
+    api.change("PUT", "/users/h", r#"{"password_hash":"","tags":""}"#, 201);
+    let users = r#"{"users":[{"name":"d","password":"four","tags":""}]}"#;
+    let answer = api.send("POST", "/definitions", users);
+    assert_eq!(answer.status, 400);
+    let told = answer.json()["reason"].to_string();
+    let expected =
+        r#"user \"d\": credential_validation_failed: minimum required password length is 5"#;
+    assert!(told.contains(expected), "{told}");
+    assert!(!told.contains("four"), "{told}");
+}
+
+#[test]
+fn a_new_virtual_host_lets_its_default_users_in() {
+    let api = Api::with_config(
+        "default_users.app.vhost_pattern = ^team-\n\
+         default_users.app.password = app\n\
+         default_users.app.configure = ^app\n\
+         default_users.app.tags = management\n",
+    );
+    assert_eq!(api.get("/users").as_array().unwrap().len(), 1, "the default user is made as ever");
+    api.change("PUT", "/vhosts/other", "", 201);
+    api.missing("GET", "/users/app");
+    api.change("PUT", "/vhosts/team-1", "", 201);
+    let may = json!([{
+        "user": "app", "vhost": "team-1", "configure": "^app", "write": ".*", "read": ".*",
+    }]);
+    assert_eq!(api.get("/users/app/permissions"), may);
+    assert_eq!(api.by("app", "GET", "/whoami", "").json()["tags"], json!(["management"]));
+    api.change("PUT", "/users/app", r#"{"password":"another","tags":""}"#, 204);
+    api.change("PUT", "/vhosts/team-2", "", 201);
+    assert_eq!(api.get("/users/app/permissions").as_array().unwrap().len(), 2);
+    assert_eq!(api.by("app", "GET", "/whoami", "").status, 401, "the password stays");
+}
+
+#[test]
 fn a_hash_from_elsewhere_is_a_password() {
     let api = Api::start();
     let hash = "2O3QZRgpdU58OkNTWKlC0bi1rk9G+i5KORgTwjj8c/IEcZAK";

@@ -154,9 +154,6 @@ async fn bind(caller: Caller, Path(ends): Path<Ends>, input: Input) -> Reply {
         key: input.text("routing_key")?,
         arguments: &arguments,
     };
-    if spec.key.len() > usize::from(u8::MAX) {
-        return Err(Fault::bad_request("routing_key is longer than 255 octets"));
-    }
     permit(&caller, &vhost, &spec)?;
     vhost.apply_by(caller.user(), caller.node(), Command::Bind(spec, NO_CONNECTION))?;
     let key = properties_key(spec.key.as_bytes(), &object);

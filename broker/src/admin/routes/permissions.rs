@@ -152,6 +152,7 @@ impl From<SetError> for Fault {
             SetError::NoSuchUser(_) | SetError::NoSuchVhost(_) => {
                 Self::bad_request("vhost_or_user_not_found")
             }
+            SetError::Password(why) => Self::bad_request(why),
             SetError::InvalidPattern(pattern, why) => {
                 Self::bad_request(json!(["invalid_regexp", pattern, why]))
             }

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::{Reply, Routes, deleted, done, ok, put};
 use crate::access::User;
-use crate::access::password::{Algorithm, PasswordHash};
+use crate::access::password::{Algorithm, PasswordHash, Secret};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
+use crate::names;
 
 pub(super) fn routes() -> Routes {
     Router::new()
@@ -58,6 +59,7 @@ fn show(user: &User) -> Value {
 async fn set(caller: Caller, Path(name): Path<String>, input: Input) -> Reply {
     caller.must_be(Tag::Administrator)?;
     let tags = input.list("tags")?.ok_or_else(|| Fault::bad_request("tags_not_present"))?;
+    names::check("user", &name).map_err(Fault::bad_request)?;
     let password = password(&caller, &input)?;
     let access = caller.node().access();
     let former = access.user(&name);
@@ -77,15 +79,25 @@ fn password(caller: &Caller, input: &Input) -> Result<Option<PasswordHash>, Faul
         (Some(_), None) => {
             let password = input.text("password")?;
             let hashing = caller.node().config().password_hashing;
-            let hash = || PasswordHash::new(hashing, &password.into());
-            Ok((!password.is_empty()).then(hash))
+            let secret = validated(caller, password)?;
+            Ok((!password.is_empty()).then(|| PasswordHash::new(hashing, &secret)))
         }
         (None, Some(_)) => match input.text("password_hash")? {
             "" => Ok(None),
             hash => decode(hash, input.text("hashing_algorithm")?).map(Some),
         },
-        (None, None) => Ok(None),
+        (None, None) => validated(caller, "").map(|_| None),
     }
+}
+
+/// A password that `credential_validator` allows. None at all counts as an empty one, as in RabbitMQ.
+fn validated(caller: &Caller, password: &str) -> Result<Secret, Fault> {
+    let password = Secret::from(password);
+    let checked = caller.node().config().auth.validator.check(&password);
+    checked.map(|()| password).map_err(|why| {
+        tracing::warn!("Credential validation failed: {why}");
+        Fault::bad_request("credential_validation_failed")
+    })
 }
 
 fn decode(hash: &str, algorithm: &str) -> Result<PasswordHash, Fault> {

@@ -2,13 +2,15 @@
 
 use super::{Config, Key, Names, keys, tls};
 use crate::access::password::Algorithm;
+use crate::config::DefaultUser;
 use crate::config::auth::{Backend, BackendKind, CertLogin, CredentialValidator, SanType};
 use crate::config::value::{
-    Reader, milliseconds, number, one_of, only, or_word, pattern, text, truth,
+    Reader, list, milliseconds, number, one_of, only, or_word, pattern, text, truth,
 };
 
 pub(super) fn keys() -> Vec<Key> {
     let mut keys = users();
+    keys.extend(more_users());
     keys.extend(mechanisms());
     keys.extend(backends());
     keys.extend(http());
@@ -45,6 +47,32 @@ fn users() -> Vec<Key> {
         "loopback_users", "", only("none"),
             "all users may log in from anywhere", live
             => |c, _, ()| c.loopback_users.clear();
+    }
+}
+
+fn more_users() -> Vec<Key> {
+    fn of<'a>(config: &'a mut Config, names: &Names<'_>) -> &'a mut DefaultUser {
+        config.default_users.entry(names.concat()).or_default()
+    }
+    keys! {
+        "default_users.$user.vhost_pattern", "", pattern(),
+            "which virtual hosts to come let this user in, who is made if need be; without it: all", live
+            => |c, names, pattern| of(c, names).vhost_pattern = Some(pattern);
+        "default_users.$user.password", "", text(),
+            "that user's password, if the user is made; without it: no login by password", live, secret
+            => |c, names, word| of(c, names).password = Some(word.into());
+        "default_users.$user.configure", ".*", pattern(),
+            "what that user may declare and delete there", live
+            => |c, names, pattern| of(c, names).permissions[0] = pattern;
+        "default_users.$user.write", ".*", pattern(),
+            "what that user may write to there", live
+            => |c, names, pattern| of(c, names).permissions[1] = pattern;
+        "default_users.$user.read", ".*", pattern(),
+            "what that user may read from there", live
+            => |c, names, pattern| of(c, names).permissions[2] = pattern;
+        "default_users.$user.tags", "", list(),
+            "that user's tags, if the user is made", live
+            => |c, names, tags| of(c, names).tags = tags;
     }
 }
 

@@ -19,7 +19,8 @@ pub(super) fn keys() -> Vec<Key> {
     let mut keys = listeners();
     keys.extend(socket());
     keys.extend(handshake());
-    keys.extend(tls::listener("ssl_options", "AMQP over TLS", |c| &mut c.tls));
+    let tls = tls::listener("ssl_options", "AMQP over TLS", |c| &mut c.tls);
+    keys.extend(tls.into_iter().map(Key::live));
     keys
 }
 

@@ -31,6 +31,28 @@ pub(super) fn unexpected_frame(piece: &Piece<'_>) -> Refusal {
     Refusal::new(ReplyCode::UnexpectedFrame, text).without_method()
 }
 
+/// Refuses a connection.open whose virtual host is not UTF-8 as RabbitMQ does, which keeps silent about
+/// all else that is malformed before a connection is open.
+pub(super) fn check_vhost(payload: &[u8]) -> Result<(), Refusal> {
+    let vhost = payload.strip_prefix(&OPEN).and_then(|rest| {
+        let (length, rest) = rest.split_first()?;
+        rest.get(..usize::from(*length))
+    });
+    match vhost.is_some_and(|vhost| str::from_utf8(vhost).is_err()) {
+        true => {
+            let text = "Malformed UTF-8 in shortstr";
+            Err(Refusal::new(ReplyCode::FrameError, text).with_method(OPEN_ID))
+        }
+        false => Ok(()),
+    }
+}
+
+/// connection.open.
+const OPEN_ID: MethodId = MethodId { class: 10, method: 40 };
+
+/// How its payload begins.
+const OPEN: [u8; 4] = [0, 10, 0, 40];
+
 /// What is said of a method that cannot come in that state.
 pub(super) fn out_of_state(state: &str, id: MethodId) -> Refusal {
     let text = format_args!("unexpected method in connection state {state}");

@@ -7,7 +7,7 @@ use super::read_json;
 use crate::config::{Config, DefaultLimits};
 use crate::node::Node;
 
-fn node() -> Arc<Node> {
+pub(super) fn node() -> Arc<Node> {
     let node = Node::in_memory(Config::default());
     node.restore(crate::stores::Found::default()).unwrap();
     node
@@ -97,6 +97,37 @@ fn reserved_names_are_passed_over() {
     )
     .unwrap();
     assert_eq!(added(&before, &node), Vec::<String>::new());
+    node.dismantle();
+}
+
+#[test]
+fn names_that_cannot_be_are_refused_with_the_object() {
+    let node = node();
+    let long = "n".repeat(256);
+    let told = |what: &str| format!("{what} should be less than 255 bytes, actually was 256");
+    for (part, mut object, what) in [
+        ("users", json!({"tags": ""}), "user"),
+        ("vhosts", json!({}), "vhost"),
+        ("queues", json!({"vhost": "/"}), "queue"),
+        ("exchanges", json!({"vhost": "/", "type": "fanout"}), "exchange"),
+        ("policies", json!({"vhost": "/", "pattern": "", "definition": {"expires": 9}}), "policy"),
+    ] {
+        object["name"] = long.as_str().into();
+        let why = refusal(&node, &json!({part: [object]}));
+        assert!(why.starts_with(&format!("{what} \"nnn")), "{why}");
+        assert!(why.contains(&told(what)), "{why}");
+    }
+    let binding = json!({
+        "source": "amq.topic", "vhost": "/", "destination": "amq.fanout",
+        "destination_type": "exchange", "routing_key": long,
+    });
+    let why = refusal(&node, &json!({"bindings": [binding]}));
+    let binding = r#"binding from "amq.topic" to "amq.fanout" in vhost "/": "#;
+    assert_eq!(why, format!("{binding}{}", told("routing_key")));
+    let why = refusal(&node, &json!({"users": [{"name": ""}]}));
+    assert_eq!(why, r#"user "": user cannot be blank"#);
+    let why = refusal(&node, &json!({"vhosts": [{"name": ""}]}));
+    assert_eq!(why, r#"vhost "": vhost cannot be blank"#);
     node.dismantle();
 }
 

@@ -1,38 +1,39 @@
 //! Which method needs which permission on what: the same answers from Lepus and from RabbitMQ.
 //!
 //! Another broker (`LEPUS_TEST_TARGET`) is given its users by `LEPUS_TEST_IMPORT`, a command that imports a
-//! file of definitions; without it nothing is tested there. For Lepus the users are made in this process.
+//! file of definitions; without it nothing is tested there. Lepus is given them over HTTP.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod here;
+#[path = "management/api.rs"]
+#[allow(dead_code, reason = "of the client of the HTTP API some is needed")]
+mod api;
 
 use std::process::Command;
 use std::sync::OnceLock;
 
-use here::{Directory, Here};
-use lepus::access::password::{Algorithm, PasswordHash};
-use lepus::access::{Permission, TopicPermission, User, UserLimits};
-use lepus::node::Node;
+use api::{Api, basic};
 use lepus_tests::*;
 use serde_json::{Value, json};
 
 /// Whoever has a password has this one.
 const PASSWORD: &str = "secret";
 
+/// Its hash, with the salt 1, 2, 3, 4.
+const HASH: &str = "AQIDBDB9kM21iEUzN1lZ+6VReCsdNqS0sERdAQTcY6Xs3PMz";
+
 /// What a name ends with says what `cell` may do with the thing: configure, write, read.
 fn definitions() -> Value {
     let permission = |user: &str, [configure, write, read]: [&str; 3]| json!({"user": user, "vhost": "/", "configure": configure, "write": write, "read": read});
     let user = |name: &str, tags: &[&str]| {
-        let hash = PasswordHash::new(Algorithm::Sha256, &PASSWORD.into()).encode();
-        let algorithm = Algorithm::Sha256.name();
-        json!({"name": name, "password_hash": hash, "hashing_algorithm": algorithm, "tags": tags,
+        let algorithm = "rabbit_password_hashing_sha256";
+        json!({"name": name, "password_hash": HASH, "hashing_algorithm": algorithm, "tags": tags,
             "limits": {}})
     };
     let cell = ["-[cwr]*c[cwr]*$", "-[cwr]*w[cwr]*$", "-[cwr]*r[cwr]*$"];
     json!({
         "users": [
             user("cell", &[]), user("none", &[]), user("nothing", &[]), user("topics", &[]),
-            user("actor", &["impersonator"]),
+            user("actor", &["impersonator"]), user("boss", &["administrator"]),
             {"name": "without", "password_hash": "", "tags": "",
                 "hashing_algorithm": "rabbit_password_hashing_sha256", "limits": {}},
         ],
@@ -56,17 +57,15 @@ fn definitions() -> Value {
 /// A broker with the users.
 struct Scene {
     address: String,
-    _here: Option<(Here, Directory)>,
+    _api: Option<Api>,
 }
 
 impl Scene {
     /// `None`: the other broker can't be given any.
     fn set() -> Option<Self> {
         if !on_target() {
-            let directory = Directory::new();
-            let here = Here::start(&directory.0);
-            make_users(&here.node, &definitions());
-            return Some(Self { address: here.address.clone(), _here: Some((here, directory)) });
+            let api = started();
+            return Some(Self { address: api.broker.address().to_owned(), _api: Some(api) });
         }
         let Ok(command) = std::env::var("LEPUS_TEST_IMPORT") else {
             println!("skipped: LEPUS_TEST_IMPORT does not say how to give the other broker users");
@@ -77,7 +76,7 @@ impl Scene {
         let status = Command::new(&command).arg(&path).status().expect("run LEPUS_TEST_IMPORT");
         std::fs::remove_file(&path).unwrap();
         assert!(status.success(), "{command} failed");
-        Some(Self { address: std::env::var("LEPUS_TEST_TARGET").unwrap(), _here: None })
+        Some(Self { address: std::env::var("LEPUS_TEST_TARGET").unwrap(), _api: None })
     }
 
     fn guest(&self) -> Conn {
@@ -93,25 +92,15 @@ fn login(user: &str, password: &str) -> Login {
     Login { response: format!("\0{user}\0{password}").into_bytes(), ..Login::default() }
 }
 
-/// What an import of definitions will do.
-fn make_users(node: &Node, definitions: &Value) {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let list = |name: &str| definitions[name].as_array().unwrap().clone();
-    for user in list("users") {
-        let hash = PasswordHash::decode(Algorithm::Sha256, user["password_hash"].as_str().unwrap());
-        let tags = user["tags"].as_array().into_iter().flatten().map(text).collect();
-        let (name, limits) = (text(&user["name"]), UserLimits::default());
-        let user = User { name, password: Some(hash.unwrap()), tags, limits };
-        node.access().put_user("test", node, user);
-    }
-    for permission in list("permissions") {
-        let permission: Permission = serde_json::from_value(permission).unwrap();
-        node.access().set_permission("test", node, permission).unwrap();
-    }
-    for permission in list("topic_permissions") {
-        let permission: TopicPermission = serde_json::from_value(permission).unwrap();
-        node.access().set_topic_permission("test", node, permission).unwrap();
-    }
+/// A broker of our own with the users.
+fn started() -> Api {
+    let api = Api::start();
+    give_users(&api);
+    api
+}
+
+fn give_users(api: &Api) {
+    api.change("POST", "/definitions", &definitions().to_string(), 204);
 }
 
 /// A name on which `cell` has these permissions, the same for each call.
@@ -186,35 +175,34 @@ fn users_without_a_password_and_blank_ones_are_refused() {
 #[test]
 fn users_and_what_they_may_do_survive_a_restart() {
     lepus_only!("users of this process");
-    let directory = Directory::new();
-    let mut here = Here::start(&directory.0);
-    make_users(&here.node, &definitions());
-    let access = here.node.access();
-    assert!(access.delete_user("test", &here.node, "guest"));
-    let (users, permissions) = (access.users(), access.permissions());
-    let topics = access.topic_permissions();
-    here.end();
-    drop(here);
-    let copy = directory.copy();
-    let here = Here::start(&copy.0);
-    let access = here.node.access();
+    let mut api = started();
+    api.change("DELETE", "/users/guest", "", 204);
+    let all = |api: &Api| {
+        let boss = basic("boss", PASSWORD);
+        ["users", "permissions", "topic-permissions"].map(|what| {
+            let answer = api.raw(Some(&boss), "GET", &format!("/api/{what}"), "");
+            assert_eq!(answer.status, 200, "{answer:?}");
+            answer.json()
+        })
+    };
+    let before = all(&api);
+    assert_eq!(before[0].as_array().unwrap().len(), 7, "{before:?}");
+    api.broker.restart_by_stop();
     // The default user is made at the first start only.
-    assert_eq!((access.users(), access.permissions()), (users, permissions));
-    assert_eq!(access.topic_permissions(), topics);
-    let vhost = here.vhost.name.to_string();
-    access.forget_vhost("test", &here.node, &vhost);
-    assert!(access.permissions().is_empty() && access.topic_permissions().is_empty());
+    assert_eq!(all(&api), before);
+    let boss = basic("boss", PASSWORD);
+    assert_eq!(api.raw(Some(&boss), "DELETE", "/api/vhosts/%2F", "").status, 204);
+    let [_, permissions, topics] = all(&api);
+    assert_eq!((permissions, topics), (json!([]), json!([])));
 }
 
 #[test]
 fn who_is_deleted_is_sent_away() {
     lepus_only!("users of this process");
-    let directory = Directory::new();
-    let here = Here::start(&directory.0);
-    let (mut gone, mut stays) = (here.connect(), Conn::login(&here.address, &Login::default()));
-    make_users(&here.node, &definitions());
-    let mut other = Conn::login(&here.address, &login("cell", PASSWORD));
-    assert!(here.node.access().delete_user("test", &here.node, "guest"));
+    let api = started();
+    let (mut gone, mut stays) = (api.broker.connect(), api.broker.connect());
+    let mut other = Conn::login(api.broker.address(), &login("cell", PASSWORD));
+    api.change("DELETE", "/users/guest", "", 204);
     for conn in [&mut gone, &mut stays] {
         conn.expect_close(320, "CONNECTION_FORCED - user 'guest' is deleted", (0, 0));
     }
@@ -224,24 +212,18 @@ fn who_is_deleted_is_sent_away() {
 #[test]
 fn users_and_permissions_are_told_as_events() {
     lepus_only!("users of this process");
-    let directory = Directory::new();
-    let here = Here::start(&directory.0);
-    let mut conn = here.connect();
+    let api = Api::start();
+    let mut conn = api.broker.connect();
     let mut ch = conn.channel(1);
     let queue = ch.temp_queue();
     for key in ["user.*", "user.password.*", "user.tags.*", "permission.*", "topic.#"] {
         ch.bind(&queue, "amq.rabbitmq.event", key);
     }
-    let (node, access) = (&here.node, here.node.access());
-    make_users(node, &definitions());
-    access.put_user(
-        "ann",
-        node,
-        User { password: None, ..(*access.user("cell").unwrap()).clone() },
-    );
-    access.clear_permission("ann", node, "cell", "/");
-    access.clear_topic_permissions("ann", node, ("topics", "/"), None);
-    access.delete_user("ann", node, "actor");
+    give_users(&api);
+    api.change("PUT", "/users/cell", r#"{"password_hash":"","tags":""}"#, 204);
+    api.change("DELETE", "/permissions/%2F/cell", "", 204);
+    api.change("DELETE", "/topic-permissions/%2F/topics", "", 204);
+    api.change("DELETE", "/users/actor", "", 204);
     let mut told = Vec::new();
     while let Some(event) = ch.get(&queue, true) {
         let headers = event.properties.headers().clone().unwrap();
@@ -258,14 +240,14 @@ fn users_and_permissions_are_told_as_events() {
         told.push(format!("{} {}", event.method.routing_key, shown.join(" ")));
     }
     for expected in [
-        "user.created actor test",
-        "user.tags.set actor 1 tags test",
-        "permission.created topics / .* test",
-        "topic.permission.created topics amq.topic / ^{username}\\.w test",
-        "user.password.cleared cell ann",
-        "permission.deleted cell / ann",
-        "topic.permission.deleted topics / ann",
-        "user.deleted actor ann",
+        "user.created actor guest",
+        "user.tags.set actor 1 tags guest",
+        "permission.created topics / .* guest",
+        "topic.permission.created topics amq.topic / ^{username}\\.w guest",
+        "user.password.cleared cell guest",
+        "permission.deleted cell / guest",
+        "topic.permission.deleted topics / guest",
+        "user.deleted actor guest",
     ] {
         assert!(told.iter().any(|one| one == expected), "{expected} is not among {told:#?}");
     }
@@ -274,18 +256,14 @@ fn users_and_permissions_are_told_as_events() {
 #[test]
 fn what_is_taken_away_is_gone_with_the_next_method() {
     lepus_only!("RabbitMQ's channels remember what was allowed");
-    let directory = Directory::new();
-    let here = Here::start(&directory.0);
-    make_users(&here.node, &definitions());
-    let mut conn = Conn::login(&here.address, &login("topics", PASSWORD));
+    let api = started();
+    let mut conn = Conn::login(api.broker.address(), &login("topics", PASSWORD));
     let mut ch = conn.channel(1);
     let queue = ch.temp_queue();
     ch.publish("", &queue, "1");
     assert_eq!(ch.got(&queue).text(), "1");
-    let [user, vhost] = ["topics", "/"].map(str::to_owned);
-    let [configure, write, read] = [".*", "^$", ".*"].map(str::to_owned);
-    let permission = Permission { user, vhost, configure, write, read };
-    here.node.access().set_permission("test", &here.node, permission).unwrap();
+    let nothing = r#"{"configure":".*","write":"^$","read":".*"}"#;
+    api.change("PUT", "/permissions/%2F/topics", nothing, 204);
     ch.publish("", &queue, "2");
     let text =
         "ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' refused for user 'topics'";

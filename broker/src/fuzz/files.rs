@@ -1,0 +1,100 @@
+//! What is on the disk: segments, indexes, checkpoints and the catalog of the log.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use lepus_storage::{
+    Batch, Inspection, Op, QueueId, Seq, SeqRange, StoreConfig, StoreError, StoreKind, TxPart, open,
+};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use tempfile::TempDir;
+
+use super::cases;
+use super::octets::{changed, edits};
+
+/// Small, so that there are several.
+const SEGMENT: u32 = 64 << 10;
+
+proptest! {
+    #![proptest_config(cases(8))]
+
+    /// Damaged files are refused, or read as far as they go; looking into them changes nothing.
+    #[test]
+    fn a_data_directory(file in any::<Index>(), edits in edits(6)) {
+        let here = tempfile::tempdir().unwrap();
+        let files = files(SOUND.path());
+        for (name, octets) in &files {
+            let path = here.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, octets).unwrap();
+        }
+        let (name, octets) = file.get(&files);
+        std::fs::write(here.path().join(name), changed(octets, &edits)).unwrap();
+        if let Ok(mut inspection) = Inspection::open(here.path(), StoreKind::Log) {
+            let _ = inspection.verify();
+        }
+        match open(StoreKind::Log, &config(here.path())) {
+            Ok((store, recovered)) => {
+                for (queue, _) in recovered.queues {
+                    let max = lepus_storage::ReadMax { messages: 1000, bytes: 1 << 20 };
+                    let _ = store.read(queue, Seq(0), max, &mut Vec::new());
+                }
+            }
+            Err(StoreError::Full { .. }) => prop_assert!(false, "there is room"),
+            Err(_) => {}
+        }
+    }
+}
+
+/// A directory that a store was closed on.
+static SOUND: LazyLock<TempDir> = LazyLock::new(|| {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(StoreKind::Log, &config(dir.path())).unwrap();
+    for number in 0..60_u64 {
+        let (queue, seq) = (QueueId(number % 3), Seq(number));
+        let payload = Bytes::from(vec![number as u8; 2000 + 40 * number as usize]);
+        let publish = Op::Publish { queue, seq, payload, weight: 1, shared: false };
+        let mut batch = Batch::from(vec![publish]);
+        if number % 10 == 7 {
+            batch.set_part(TxPart { tx: number, last: true });
+        }
+        store.append(batch).unwrap();
+        if number % 4 == 3 {
+            let ranges = vec![SeqRange { first: Seq(number - 3), last: Seq(number - 3) }];
+            let queue = QueueId((number - 3) % 3);
+            store.append(vec![Op::Settle { queue, ranges, weight: 1 }].into()).unwrap();
+        }
+        if number == 30 {
+            let changes = vec![(Bytes::from("k"), Some(Bytes::from("declared")))];
+            store.append(vec![Op::Meta { version: 1, changes }].into()).unwrap();
+            store.checkpoint().unwrap();
+        }
+    }
+    drop(store);
+    dir
+});
+
+fn config(directory: &Path) -> StoreConfig {
+    StoreConfig { segment_bytes: SEGMENT, ..StoreConfig::new(directory) }
+}
+
+/// All files below a directory, by name.
+fn files(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let (mut found, mut folders) = (Vec::new(), vec![directory.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => {
+                    let octets = std::fs::read(&path).unwrap();
+                    found.push((path.strip_prefix(directory).unwrap().to_owned(), octets));
+                }
+            }
+        }
+    }
+    found.sort();
+    found
+}

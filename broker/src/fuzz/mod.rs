@@ -1,0 +1,19 @@
+//! What reads octets from outside, against octets that are almost right: valid ones, changed here and
+//! there. Nothing may panic, run on for ever or answer nonsense, whatever comes.
+//!
+//! `PROPTEST_CASES` says how many cases there are; `cargo xtask fuzz --seconds N` has ever new ones
+//! until the time is over. What has failed is shrunk and printed.
+
+mod files;
+mod octets;
+mod peer;
+mod texts;
+
+use proptest::prelude::ProptestConfig;
+
+/// As many cases as are asked for; `cost` times fewer of those that take long.
+fn cases(cost: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    let cases = (config.cases / cost).max(1);
+    ProptestConfig { cases, failure_persistence: None, max_shrink_time: 60_000, ..config }
+}
