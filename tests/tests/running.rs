@@ -1,5 +1,6 @@
 //! The process among others: `lepus ping`, and what its service manager hears.
 
+use std::io::Result;
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -8,19 +9,19 @@ use std::time::Instant;
 
 use lepus_tests::*;
 
-fn ping(args: &[&str]) -> Output {
-    Command::new(lepus_binary()).arg("ping").args(args).output().unwrap()
+fn ping(args: &[&str]) -> Result<Output> {
+    Command::new(lepus_binary()).arg("ping").args(args).output()
 }
 
 #[test]
 fn ping_says_whether_a_broker_answers() {
     let address = shared().address();
-    let answer = ping(&["--address", address]);
+    let answer = ping(&["--address", address]).unwrap();
     assert!(answer.status.success(), "{answer:?}");
     assert_eq!(String::from_utf8_lossy(&answer.stdout), format!("{address} answers\n"));
     // Where nobody listens.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let answer = ping(&["--address", &free]);
+    let answer = ping(&["--address", &free]).unwrap();
     assert_eq!(answer.status.code(), Some(1));
     let error = String::from_utf8_lossy(&answer.stderr);
     assert!(error.contains(&format!("no broker at {free}")), "{error}");
@@ -32,7 +33,7 @@ fn ping_fails_where_somebody_else_listens() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();
     let server = std::thread::spawn(move || drop(other.accept().unwrap()));
-    let answer = ping(&["--address", &address]);
+    let answer = ping(&["--address", &address]).unwrap();
     server.join().unwrap();
     assert_eq!(answer.status.code(), Some(1));
     let error = String::from_utf8_lossy(&answer.stderr);
@@ -85,7 +86,7 @@ fn the_service_manager_hears_of_start_and_end() {
     let path = directory.join("socket");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
-    let mut broker = start(&directory, &path);
+    let mut broker = start(&directory, &path).unwrap();
     let told = await_word(&socket, "READY=1");
     assert!(told.starts_with("EXTEND_TIMEOUT_USEC="), "{told}");
     let pid = broker.0.id().to_string();
@@ -95,9 +96,9 @@ fn the_service_manager_hears_of_start_and_end() {
     std::fs::remove_dir_all(directory).unwrap();
 }
 
-fn start(directory: &Path, socket: &Path) -> Started {
+fn start(directory: &Path, socket: &Path) -> Result<Started> {
     let mut command = Command::new(lepus_binary());
     command.args(["--amqp-port", "0", "--http-port", "0", "--metrics-port", "0"]);
     command.current_dir(directory).env("NOTIFY_SOCKET", socket);
-    Started(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().map(Started)
 }

@@ -186,7 +186,7 @@ fn hear(link: &mut Link, said: &mut Vec<u8>, now: u64) {
     let before = said.len();
     link.out.write(|slices| slices.iter().for_each(|slice| said.extend_from_slice(slice)));
     link.out.advance(said.len() - before);
-    link.wrote(false, now);
+    link.wrote(0, false, now);
     link.all_written();
 }
 
