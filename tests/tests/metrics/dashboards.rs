@@ -133,7 +133,7 @@ fn all_panels_join_with_one_series_that_says_who_it_is() {
         let infos = page.0.keys().filter(|series| series.starts_with("rabbitmq_identity_info"));
         let infos: Vec<_> = infos.collect();
         let expected = format!(
-            "rabbitmq_identity_info{{rabbitmq_node=\"lepus@localhost\",rabbitmq_cluster=\"hutch\",\
+            "rabbitmq_identity_info{{rabbitmq_node=\"rabbit@localhost\",rabbitmq_cluster=\"hutch\",\
              rabbitmq_cluster_permanent_id=\"hutch\",rabbitmq_endpoint=\"{endpoint}\"}}"
         );
         assert_eq!(infos, [&expected]);

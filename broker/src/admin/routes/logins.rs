@@ -1,6 +1,5 @@
 //! Logging in, and how often that was tried.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Path, State};
@@ -21,6 +20,7 @@ use crate::admin::Admin;
 use crate::admin::auth::{Caller, Tag, log_in};
 use crate::admin::error::Fault;
 use crate::admin::input::Raw;
+use crate::http::Peer;
 
 pub(super) fn routes() -> Routes {
     Router::new()
@@ -34,7 +34,7 @@ pub(super) fn routes() -> Routes {
 /// With a form instead of a header: whoever gets a cookie need not ask the user again.
 async fn login(
     State(admin): State<Arc<Admin>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     Raw(body): Raw,
 ) -> Reply {
     let field = |wanted: &str| {
