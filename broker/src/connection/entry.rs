@@ -49,11 +49,14 @@ pub async fn serve(node: Arc<Node>, mut stream: TcpStream, acceptor: Option<Arc<
             }
         }
     }
-    // What is on the way to a connection is not kept for all of its life: a task is as large as its
-    // largest part.
-    let Some(acceptor) = acceptor else {
-        return Box::pin(driver::serve(node, stream, ends, None)).await;
-    };
+    match acceptor {
+        None => Box::pin(driver::serve(node, stream, ends, None)).await,
+        Some(acceptor) => Box::pin(serve_tls(node, stream, acceptor, ends)).await,
+    }
+}
+
+/// A task is as large as its largest part: what only TLS needs is boxed, so that others do without.
+async fn serve_tls(node: Arc<Node>, stream: TcpStream, acceptor: Arc<Acceptor>, ends: Ends) {
     if let Some(stream) = Box::pin(acceptor.accept(stream, ends.peer)).await {
         let facts = tls::Facts::of(stream.get_ref().1);
         Box::pin(driver::serve(node, Tls::new(stream), ends, Some(facts))).await;

@@ -40,11 +40,7 @@ pub(super) async fn serve(
     ends: Ends,
     tls: Option<tls::Facts>,
 ) {
-    let mut link = Link::new(node, ends.peer.ip(), now_ms());
-    link.facts_mut().set_addresses(ends.peer, ends.local);
-    if let Some(tls) = tls {
-        link.facts_mut().set_tls(tls);
-    }
+    let link = link(node, ends, tls);
     let timer = Box::pin(sleep(Duration::ZERO));
     let mut driver = Driver {
         stream,
@@ -61,7 +57,17 @@ pub(super) async fn serve(
     let _: Result<(), Gone> = poll_fn(|cx| driver.poll(cx)).await;
     let Driver { stream, link, .. } = driver;
     drop(link);
-    leave(stream).await;
+    // Only the end needs room for the end.
+    Box::pin(leave(stream)).await;
+}
+
+fn link(node: Arc<Node>, ends: Ends, tls: Option<tls::Facts>) -> Link {
+    let mut link = Link::new(node, ends.peer.ip(), now_ms());
+    link.facts_mut().set_addresses(ends.peer, ends.local);
+    if let Some(tls) = tls {
+        link.facts_mut().set_tls(tls);
+    }
+    link
 }
 
 /// Says goodbye, as far as the peer lets us.
