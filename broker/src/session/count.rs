@@ -82,9 +82,7 @@ impl Channel {
             }
         }
     }
-}
 
-impl Channel {
     /// Deliveries were made, the first one with this tag: it is worth timing if no other one is.
     pub(super) fn time(&mut self, tag: u64, now: u64) {
         if self.timed.is_none_or(|(timed, _)| !self.unacked.contains(timed)) {

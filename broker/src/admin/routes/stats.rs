@@ -20,21 +20,12 @@ const OCTETS_AT: usize = 15;
 /// Names of the octets of connections.
 const OCTETS: [&str; 2] = ["recv_oct", "send_oct"];
 
-/// What has no meaning for a queue of [`Messages::NAMES`] is without a name.
-const OF_QUEUES: [&str; 12] = [
-    "publish",
-    "",
-    "",
-    "",
-    "deliver",
-    "deliver_no_ack",
-    "get",
-    "get_no_ack",
-    "get_empty",
-    "redeliver",
-    "ack",
-    "deliver_get",
-];
+/// [`Messages::NAMES`]; what has no meaning for a queue is without a name.
+const OF_QUEUES: [&str; 12] = {
+    let mut names = Messages::NAMES;
+    (names[1], names[2], names[3]) = ("", "", "");
+    names
+};
 
 /// A virtual host's numbers.
 pub(super) fn of_vhost(caller: &Caller, vhost: &Vhost) -> Seen<17> {
