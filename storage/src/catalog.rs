@@ -10,11 +10,13 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::disk::embedded::copy_of;
+use crate::log::is_full;
 use crate::{Health, Meta, StoreError};
 
 mod digest;
 mod pending;
 mod records;
+mod reserve;
 #[cfg(any(test, feature = "sim"))]
 mod stepped;
 #[cfg(test)]
@@ -120,7 +122,14 @@ impl Catalog {
         on_version: Option<OnVersion>,
     ) -> Result<(Self, FoundCatalog), StoreError> {
         let folder = directory.join(FOLDER);
-        let (records, found) = Records::open_or_replace(&folder)?;
+        let opened = match Records::open_or_replace(&folder) {
+            Err(StoreError::Io(error)) if is_full(&error) && reserve::give_up(directory)? => {
+                Records::open_or_replace(&folder)
+            }
+            opened => opened,
+        };
+        let (records, found) = opened?;
+        reserve::keep(directory);
         Self::start(folder, records, found, on_version)
     }
 

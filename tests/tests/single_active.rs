@@ -23,6 +23,20 @@ fn important(queue: &str, tag: &str, priority: i32) -> basic::Consume {
 }
 
 #[test]
+fn messages_of_quorum_queues_are_not_got() {
+    let mut conn = shared().connect();
+    let [classic, quorum] = queues(&mut conn.channel(1));
+    assert!(conn.ch(1).get(&classic, false).is_none());
+    let text = format!(
+        "RESOURCE_LOCKED - cannot obtain access to locked queue '{quorum}' in vhost '/'. basic.get \
+         operations are not supported by quorum queues with single active consumer"
+    );
+    conn.ch(1).refused(get(&quorum), 405, &text);
+    conn.ch(1).reopen();
+    [classic, quorum].iter().for_each(|queue| remove(&mut conn.ch(1), queue));
+}
+
+#[test]
 fn one_consumer_gets_all_messages() {
     let mut conn = shared().connect();
     for queue in queues(&mut conn.channel(1)) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use amq_protocol::protocol::{AMQPClass, basic};
-use amq_protocol::types::FieldTable;
+use amq_protocol::types::{AMQPValue, FieldTable};
 use lepus_protocol::encode::{self, Deliver};
 use lepus_protocol::reply::ReplyCode;
 
@@ -219,6 +219,16 @@ impl Session {
         let name = self.queue_name(number, get.queue.as_str())?;
         self.permit(Resource::Queue(&name), Kind::Read)?;
         let queue = self.usable_queue(&name)?;
+        if queue.is_quorum() && has_single_consumer(&queue) {
+            let vhost = &self.peer.vhost.name;
+            return Err(Refusal::new(
+                ReplyCode::ResourceLocked,
+                format_args!(
+                    "cannot obtain access to locked queue '{name}' in vhost '{vhost}'. basic.get \
+                     operations are not supported by quorum queues with single active consumer"
+                ),
+            ));
+        }
         let connection = self.peer.connection;
         match queue.apply(Command::Get { no_ack: get.no_ack, connection }) {
             Outcome::Got(Some(entry), left) => {
@@ -305,4 +315,10 @@ fn timeout(arguments: &FieldTable, queue: &str, vhost: &str) -> Result<Option<u6
         Refusal::precondition(format_args!("invalid arg '{name}' for {what}: {reason}"))
     })?;
     Ok(integer(value).map(i64::unsigned_abs))
+}
+
+/// Whether only one of a queue's consumers is served at a time.
+fn has_single_consumer(queue: &Queue) -> bool {
+    let argument = queue.record.spec.arguments.inner().get("x-single-active-consumer");
+    matches!(argument, Some(AMQPValue::Boolean(true)))
 }

@@ -99,6 +99,10 @@ impl Seen {
         if !caller.leaves_out_stats() {
             exchange["message_stats"] = stats::exchange_messages(stats, &caller.asked());
         }
+        let held_back = vhost.read(|topology| topology.held_back(&spec.name));
+        if let Some(held_back) = held_back {
+            exchange["messages_delayed"] = held_back.counts().scheduled.into();
+        }
         if let Some(policy) = &applied.policy {
             exchange["policy"] = policy.name.clone().into();
         }
