@@ -17,6 +17,7 @@ mod overview;
 mod parameters;
 mod permissions;
 mod policies;
+mod process;
 mod properties;
 mod queues;
 mod stats;
@@ -64,6 +65,7 @@ pub(super) fn all() -> Routes {
         .merge(consumers::routes())
         .merge(logins::routes())
         .merge(certificates::routes())
+        .merge(process::routes())
         .merge(elsewhere::routes())
 }
 
