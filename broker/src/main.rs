@@ -9,11 +9,14 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::{Shell, generate};
 use lepus::admin::{self, Port};
 use lepus::bench::{self, BenchArgs};
-use lepus::config::Config;
-use lepus::config::cli::{self, ConfigArgs, Flags};
+use lepus::cli::rabbitmqctl::{self, Tool};
+use lepus::cli;
+use lepus::config::cli::{ConfigArgs, Flags};
+use lepus::config::{self, Config};
 use lepus::config::load::{Loaded, load};
 use lepus::definitions;
 use lepus::definitions_cli::{self, DefinitionsArgs};
@@ -69,13 +72,37 @@ enum Command {
     Store(StoreArgs),
     /// Export, import or compare what is declared, as RabbitMQ's definitions.
     Definitions(DefinitionsArgs),
+    #[command(flatten)]
+    Running(cli::Verb),
+    /// Answer as RabbitMQ's command line does: `lepus rabbitmqctl list_queues`. A link of the name
+    /// rabbitmqctl, rabbitmq-diagnostics, rabbitmq-queues or rabbitmq-plugins does the same.
+    #[command(name = "rabbitmqctl", disable_help_flag = true)]
+    Rabbitmqctl {
+        /// Its verb and arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+    /// Print what a shell needs to complete commands.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
 }
 
 fn main() -> Result<ExitCode> {
+    if let Some(tool) = Tool::called_as() {
+        return Ok(rabbitmqctl::run(tool, std::env::args().skip(1)));
+    }
     let Cli { command, flags } = Cli::parse();
     let done = match command {
+        Some(Command::Running(verb)) => return Ok(cli::run(&verb)),
+        Some(Command::Rabbitmqctl { words }) => return Ok(rabbitmqctl::run(Tool::Ctl, words)),
+        Some(Command::Completions { shell }) => {
+            generate(shell, &mut Cli::command(), "lepus", &mut std::io::stdout());
+            return Ok(ExitCode::SUCCESS);
+        }
         Some(Command::Definitions(args)) => return Ok(definitions_cli::run(&args)),
-        Some(Command::Config(args)) => return Ok(cli::run(args)),
+        Some(Command::Config(args)) => return Ok(config::cli::run(args)),
         Some(Command::Store(args)) => return Ok(store_cli::run(args)),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Ping(args)) => ping::run(&args),
