@@ -1,5 +1,6 @@
 //! The `lepus` command.
 
+use std::ffi::OsString;
 use std::fs::Permissions;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -13,11 +14,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::{Shell, generate};
 use lepus::admin::{self, Port};
 use lepus::bench::{self, BenchArgs};
-use lepus::cli::rabbitmqctl::{self, Tool};
 use lepus::cli;
+use lepus::cli::rabbitmqctl::{self, Tool};
 use lepus::config::cli::{ConfigArgs, Flags};
-use lepus::config::{self, Config};
 use lepus::config::load::{Loaded, load};
+use lepus::config::{self, Config};
 use lepus::definitions;
 use lepus::definitions_cli::{self, DefinitionsArgs};
 use lepus::descriptors;
@@ -80,7 +81,7 @@ enum Command {
     Rabbitmqctl {
         /// Its verb and arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        words: Vec<String>,
+        words: Vec<OsString>,
     },
     /// Print what a shell needs to complete commands.
     Completions {
@@ -90,13 +91,13 @@ enum Command {
 }
 
 fn main() -> Result<ExitCode> {
-    if let Some(tool) = Tool::called_as() {
-        return Ok(rabbitmqctl::run(tool, std::env::args().skip(1)));
+    if let Some(called) = Tool::called_as() {
+        return Ok(rabbitmqctl::run(called));
     }
     let Cli { command, flags } = Cli::parse();
     let done = match command {
         Some(Command::Running(verb)) => return Ok(cli::run(&verb)),
-        Some(Command::Rabbitmqctl { words }) => return Ok(rabbitmqctl::run(Tool::Ctl, words)),
+        Some(Command::Rabbitmqctl { words }) => return Ok(rabbitmqctl::run((Tool::Ctl, words))),
         Some(Command::Completions { shell }) => {
             generate(shell, &mut Cli::command(), "lepus", &mut std::io::stdout());
             return Ok(ExitCode::SUCCESS);

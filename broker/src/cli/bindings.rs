@@ -90,8 +90,7 @@ pub fn run(BindingsArgs { reach, verb }: &BindingsArgs) -> Done {
 impl Ends {
     fn path(&self, session: &Session, more: &[&str]) -> String {
         let kind = if self.to_exchange { "e" } else { "q" };
-        let mut all =
-            vec!["bindings", session.vhost(), "e", &self.source, kind, &self.destination];
+        let mut all = vec!["bindings", session.vhost(), "e", &self.source, kind, &self.destination];
         all.extend(more);
         path(&all)
     }

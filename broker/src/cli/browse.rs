@@ -233,7 +233,8 @@ pub fn move_all(session: &Session, args: &Move) -> Done {
         ("to_exchange", &args.to_exchange),
         ("to_routing_key", &args.to_key),
     ];
-    let to = to.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value.as_ref()?))));
+    let to =
+        to.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value.as_ref()?))));
     work(session, &args.name, "move", &args.which, to.collect())
 }
 

@@ -68,12 +68,11 @@ pub fn run(ConsumersArgs { reach, verb }: &ConsumersArgs) -> Done {
             consumers.retain(|consumer| {
                 let on = |at: &str| find(consumer, at);
                 text(on("consumer_tag")) == *tag
-                    && connection.as_ref().is_none_or(|name| {
-                        text(on("channel_details.connection_name")) == *name
-                    })
-                    && channel.is_none_or(|number| {
-                        on("channel_details.number").as_u64() == Some(number)
-                    })
+                    && connection
+                        .as_ref()
+                        .is_none_or(|name| text(on("channel_details.connection_name")) == *name)
+                    && channel
+                        .is_none_or(|number| on("channel_details.number").as_u64() == Some(number))
             });
             let consumer = match consumers.as_slice() {
                 [] => return Err(Failure::no("there is no such consumer")),

@@ -36,7 +36,11 @@ pub fn run(args: &DoctorArgs) -> Done {
     let findings = [
         health_check(client, "alarms", &["alarms"])?,
         health_check(client, "virtual hosts", &["virtual-hosts"])?,
-        health_check(client, "certificates for 30 days", &["certificate-expiration", "30", "days"])?,
+        health_check(
+            client,
+            "certificates for 30 days",
+            &["certificate-expiration", "30", "days"],
+        )?,
         near("memory", &node, ["mem_used", "mem_limit"]),
         near("file descriptors", &node, ["fd_used", "fd_total"]),
         near("connections", &node, ["sockets_used", "sockets_total"]),
@@ -75,14 +79,16 @@ fn health_check(client: &Client, what: &'static str, check: &[&str]) -> Done<Fin
 fn near(what: &'static str, node: &Value, [used, most]: [&str; 2]) -> Finding {
     let number = |at| find(node, at).as_f64().unwrap_or_default();
     let part = number(used) / number(most).max(1.0);
-    let near = (part >= NEAR && number(most) > 0.0).then(|| format!("{:.0} % are used", part * 100.0));
+    let near =
+        (part >= NEAR && number(most) > 0.0).then(|| format!("{:.0} % are used", part * 100.0));
     Finding { what, wrong: near }
 }
 
 fn disk(node: &Value) -> Finding {
     let number = |at| find(node, at).as_f64().unwrap_or_default();
     let (free, limit) = (number("disk_free"), number("disk_free_limit"));
-    let near = (free * NEAR < limit).then(|| format!("{free} octets are free, the limit is {limit}"));
+    let near =
+        (free * NEAR < limit).then(|| format!("{free} octets are free, the limit is {limit}"));
     Finding { what: "disk", wrong: near }
 }
 

@@ -52,9 +52,7 @@ pub fn run(CheckArgs { reach, check }: &CheckArgs) -> Done {
     let session = reach.session()?;
     let (port, within);
     let checks: &[&[&str]] = match check {
-        None | Some(Check::All) => {
-            &[&["ready-to-serve-clients"], &["virtual-hosts"], &["alarms"]]
-        }
+        None | Some(Check::All) => &[&["ready-to-serve-clients"], &["virtual-hosts"], &["alarms"]],
         Some(Check::Alarms) => &[&["alarms"]],
         Some(Check::Ready) => &[&["ready-to-serve-clients"]],
         Some(Check::Vhosts) => &[&["virtual-hosts"]],
@@ -101,7 +99,8 @@ pub fn ask(client: &Client, check: &[&str]) -> Done<Option<String>> {
             let alarms = find(&failure.body, "alarms").as_array().cloned().unwrap_or_default();
             let alarms = alarms.iter().map(|alarm| text(find(alarm, "resource")));
             let alarms: Vec<String> = alarms.collect();
-            let of = if alarms.is_empty() { String::new() } else { format!(": {}", alarms.join(", ")) };
+            let of =
+                if alarms.is_empty() { String::new() } else { format!(": {}", alarms.join(", ")) };
             Ok(Some(format!("{}{of}", failure.text)))
         }
         Err(failure) => Err(failure),

@@ -86,8 +86,6 @@ pub fn run(LimitsArgs { reach, user, verb }: &LimitsArgs) -> Done {
 fn single(of: &Value) -> Vec<Value> {
     let kind = if of.get("user").is_some() { "user" } else { "vhost" };
     let limits = find(of, "value").as_object().cloned().unwrap_or_default();
-    let line = |(limit, value)| {
-        json!({"of": kind, "name": text(find(of, kind)), "limit": limit, "value": value})
-    };
+    let line = |(limit, value)| json!({"of": kind, "name": text(find(of, kind)), "limit": limit, "value": value});
     limits.into_iter().map(line).collect()
 }

@@ -89,10 +89,9 @@ pub fn run(PermissionsArgs { reach, verb }: &PermissionsArgs) -> Done {
                     "topic-permissions",
                     json!({"exchange": exchange, "write": configure, "read": write}),
                 ),
-                None => (
-                    "permissions",
-                    json!({"configure": configure, "write": write, "read": read}),
-                ),
+                None => {
+                    ("permissions", json!({"configure": configure, "write": write, "read": read}))
+                }
             };
             session.client.put(&path(&[kind, session.vhost(), user]), &body)?;
             session.say(&format!("user {user} has permissions in {}", session.vhost()))

@@ -195,7 +195,8 @@ fn draw(frame: &mut Frame<'_>, seen: &Seen, sort: Sort) {
     frame.render_widget(Paragraph::new(seen.head.as_str()), head);
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let title = |column: &Column| {
-        let style = if column.at == sort.field() { bold.add_modifier(Modifier::REVERSED) } else { bold };
+        let style =
+            if column.at == sort.field() { bold.add_modifier(Modifier::REVERSED) } else { bold };
         Cell::new(column.title).style(style)
     };
     let rows = seen.queues.iter().map(|queue| {
