@@ -48,5 +48,7 @@ pub fn import(call: &Call) -> Done {
         Some(vhost) => path(&["definitions", vhost]),
         None => path(&["definitions"]),
     };
-    call.client()?.post(&to, &document).map(drop)
+    call.client()?.post(&to, &document)?;
+    // RabbitMQ has only begun it by then.
+    call.banner("Successfully started definition import. It is done.")
 }

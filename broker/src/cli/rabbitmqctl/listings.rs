@@ -477,8 +477,9 @@ fn json_text(names: &[&str], rows: &[Vec<Value>]) -> String {
         let pairs = pairs.map(|(name, value)| format!("{}:{}", json!(name), terms::typed(value)));
         format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
     };
-    let objects: Vec<String> = rows.iter().map(object).collect();
-    format!("[\n{}\n]", objects.join("\n,"))
+    let objects: String = rows.iter().map(object).collect::<Vec<_>>().join("\n,");
+    let end = if objects.is_empty() { "" } else { "\n" };
+    format!("[\n{objects}{end}]")
 }
 
 /// With lines around.

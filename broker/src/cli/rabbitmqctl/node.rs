@@ -80,6 +80,21 @@ pub fn await_startup(call: &Call) -> Done {
     await_answer(call, || true)
 }
 
+/// There is one.
+pub fn await_online_nodes(call: &Call) -> Done {
+    let count = call.word(0);
+    call.banner(&format!(
+        "Will wait for at least {count} nodes to join the cluster of {}. Timeout: {} seconds.",
+        call.node(),
+        call.seconds_or(STARTUP)
+    ))?;
+    await_answer(call, || true)?;
+    match count.parse::<u32>() {
+        Ok(0 | 1) => Ok(()),
+        _ => Err(error(UNAVAILABLE, "Lepus is one node: there will be no more")),
+    }
+}
+
 /// Until the broker answers, as long as it may still do so.
 fn await_answer(call: &Call, may_come: impl Fn() -> bool) -> Done {
     let until = Instant::now() + Duration::from_secs_f64(call.seconds_or(STARTUP));

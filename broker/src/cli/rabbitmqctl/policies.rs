@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::call::{Call, Formatter, UNAVAILABLE, error, part};
 use super::listings;
+use super::terms::quoted;
 use crate::cli::client::path;
-use crate::cli::failure::{Done, Failure};
+use crate::cli::failure::{DATA, Done, Failure};
 use crate::cli::table::{find, rows};
 
 /// JSON of a word.
@@ -37,7 +38,15 @@ fn put(call: &Call, kind: &str, what: &str) -> Done {
         "pattern": pattern, "definition": document(definition)?, "priority": number,
         "apply-to": call.options.apply_to.as_deref().unwrap_or("all"),
     });
-    call.client()?.put(&path(&[kind, vhost, name]), &body).map(drop)
+    let put = call.client()?.put(&path(&[kind, vhost, name]), &body);
+    put.map(drop).map_err(|failure| no_vhost(call, failure))
+}
+
+fn no_vhost(call: &Call, failure: Failure) -> Failure {
+    match failure.is_missing() {
+        true => Failure::new(DATA, format!("Virtual host '{}' does not exist", call.vhost())),
+        false => failure,
+    }
 }
 
 pub fn clear(call: &Call) -> Done {
@@ -95,7 +104,8 @@ pub fn set_vhost_limits(call: &Call) -> Done {
     call.banner(&format!("Setting vhost limits to \"{definition}\" for vhost \"{vhost}\" ..."))?;
     let body = json!({"value": document(definition)?});
     let limits = path(&["parameters", "vhost-limits", vhost, "limits"]);
-    call.client()?.put(&limits, &body).map(drop)
+    let put = call.client()?.put(&limits, &body);
+    put.map(drop).map_err(|failure| no_vhost(call, failure))
 }
 
 pub fn clear_vhost_limits(call: &Call) -> Done {
@@ -126,7 +136,7 @@ pub fn set_user_limits(call: &Call) -> Done {
     let (user, definition) = (call.word(0), call.word(1));
     call.banner(&format!("Setting user limits to \"{definition}\" for user \"{user}\" ..."))?;
     let client = call.client()?;
-    call.user(&client, user)?;
+    client.get(&path(&["users", user])).map_err(|failure| no_user(failure, user))?;
     let limits = document(definition)?;
     let limits = limits.as_object().cloned().unwrap_or_default();
     limits.into_iter().try_for_each(|(limit, value)| {
@@ -142,7 +152,7 @@ pub fn clear_user_limits(call: &Call) -> Done {
     };
     call.banner(&banner)?;
     let client = call.client()?;
-    call.user(&client, user)?;
+    client.get(&path(&["users", user])).map_err(|failure| no_user(failure, user))?;
     let limits = match limit {
         "all" => vec!["max-connections", "max-channels"],
         limit => vec![limit],
@@ -173,7 +183,7 @@ pub fn list_user_limits(call: &Call) -> Done {
 
 fn no_user(failure: Failure, user: &str) -> Failure {
     match failure.is_missing() {
-        true => error(super::call::NO_USER, format!("User \"{user}\" does not exist")),
+        true => error(UNAVAILABLE, format!("{{:no_such_user, {}}}", quoted(user))),
         false => failure,
     }
 }

@@ -39,9 +39,13 @@ fn joined(parts: impl Iterator<Item = String>, between: &str) -> String {
     parts.collect::<Vec<_>>().join(between)
 }
 
-/// A table of AMQP in JSON: its keys with types and values.
+/// A value in JSON: a table of AMQP as its keys with types and values, nothing as an empty text.
 pub fn typed(value: &Value) -> Value {
-    let Value::Object(fields) = value else { return value.clone() };
+    let fields = match value {
+        Value::Object(fields) => fields,
+        Value::Null => return json!(""),
+        other => return other.clone(),
+    };
     let field = |(key, value): (&String, &Value)| match value {
         Value::String(_) => json!([key, "longstr", value]),
         Value::Bool(_) => json!([key, "bool", value]),

@@ -224,7 +224,7 @@ const VERBS: &[Verb] = &[
     verb("export_definitions", "<file_path | \"-\">", [1, 1], definitions::export),
     verb("import_definitions", "<file_path | \"-\">", [0, 1], definitions::import),
     verb("await_startup", "[--timeout <timeout>]", [0, 0], node::await_startup),
-    verb("await_online_nodes", "<count>", [1, 1], node::await_startup),
+    verb("await_online_nodes", "<count>", [1, 1], node::await_online_nodes),
     verb("wait", "[<pidfile>] [--pid|-P <pid>]", [0, 1], node::wait),
     verb("stop", "[<pidfile>]", [0, 1], node::stop),
     verb("shutdown", "", [0, 0], node::stop),

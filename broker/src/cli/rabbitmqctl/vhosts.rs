@@ -36,7 +36,7 @@ pub fn delete(call: &Call) -> Done {
 pub fn set_tags(call: &Call) -> Done {
     let name = call.word(0);
     let tags = call.words.get(1..).unwrap_or_default();
-    call.banner(&format!("Setting tags for vhost \"{name}\" to [{}] ...", tags.join(", ")))?;
+    call.banner(&format!("Setting tags for virtual host \"{name}\" to [{}] ...", tags.join(", ")))?;
     change(call, name, &json!({"tags": tags.join(",")}))
 }
 
