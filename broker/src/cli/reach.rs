@@ -25,7 +25,14 @@ pub struct Reach {
     pub url: Option<String>,
     /// The data directory of the broker on this machine [default: where its environment and its file say,
     /// or ./lepus-data].
-    #[arg(long, global = true, value_name = "PATH", conflicts_with = "url")]
+    // Not `data_dir`, which is the broker's flag: names of global arguments hold for all commands.
+    #[arg(
+        id = "directory",
+        long = "data-dir",
+        global = true,
+        value_name = "PATH",
+        conflicts_with = "url"
+    )]
     pub data_dir: Option<PathBuf>,
     /// The virtual host [default: / to change something, all to list].
     #[arg(long, short = 'p', global = true, value_name = "NAME")]

@@ -158,6 +158,8 @@ fn who_may_do_what_is_set_and_shown() {
             (&users[0]["name"], &users[0]["tags"]),
             (&json!("anna"), &json!(["administrator"]))
         );
+        // Limits of a virtual host are for who may use it.
+        shell.lepus(&["permissions", "set", "-p", "shop", "guest", ".*", ".*", ".*"]);
         shell.lepus(&["limits", "set", "-p", "shop", "max-queues", "9"]);
         shell.lepus(&["limits", "set", "--user", "anna", "max-channels", "8"]);
         let rows = shell.lepus(&["limits", "ls"]).rows();

@@ -157,7 +157,11 @@ pub fn stop(call: &Call) -> Done {
     let client = call.client()?;
     let pid = part(&call.facts(&client)?, "os_pid");
     call.banner(&format!("Stopping and halting node {} ...", call.node()))?;
-    client.post(&path(&["x", "stop"]), &json!({}))?;
+    match client.post(&path(&["x", "stop"]), &json!({})) {
+        // It may be gone before it has answered.
+        Err(failure) if failure.status.is_some() => return Err(failure),
+        _ => {}
+    }
     let Ok(pid) = pid.parse::<u32>() else { return Ok(()) };
     let until = Instant::now() + Duration::from_secs_f64(call.seconds_or(STARTUP));
     while runs(pid) {
