@@ -32,6 +32,12 @@ impl<H: Clone> Topology<H> {
         entries.map(|entry| (&entry.record, &entry.handle))
     }
 
+    /// The queue of that name, whoever may use it.
+    pub fn queue_named(&self, name: &str) -> Option<(&Arc<QueueRecord>, &H)> {
+        let entry = self.queue.get(self.queues.get(name)?)?;
+        Some((&entry.record, &entry.handle))
+    }
+
     /// Whether there is a queue of that name, whoever may use it.
     pub fn has_queue(&self, name: &str) -> bool {
         self.queues.contains_key(name)

@@ -23,6 +23,7 @@ mod queues;
 mod stats;
 mod users;
 mod vhosts;
+mod x;
 
 use std::sync::Arc;
 
@@ -67,6 +68,7 @@ pub(super) fn all() -> Routes {
         .merge(certificates::routes())
         .merge(process::routes())
         .merge(elsewhere::routes())
+        .merge(x::routes())
 }
 
 fn ok(value: Value) -> Reply {

@@ -24,7 +24,7 @@ use crate::policy::{Applied, Flow, Policy};
 use crate::queue::Queue;
 use crate::queue::state::{Command, Outcome};
 use crate::stats::Numbers;
-use crate::topology::{QueueSpec, check_name};
+use crate::topology::{QueueRecord, QueueSpec, check_name};
 use crate::vhost::Vhost;
 
 pub(super) fn routes() -> Routes {
@@ -51,9 +51,10 @@ async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Rep
     let vhost = caller.vhost(&vhost)?;
     let seen = see(&caller, &vhost, Some(&name)).pop().ok_or_else(Fault::unknown)?;
     let consumers = consumers::of_queue(caller.node(), &seen.queue).await;
+    let consumers: Vec<Value> = consumers.into_iter().map(|(_, shown)| shown).collect();
     let owner = owner(caller.node(), &seen.queue);
     let mut queue = seen.show();
-    queue["consumer_details"] = consumers;
+    queue["consumer_details"] = consumers.into();
     if let Some(owner) = owner {
         queue["owner_pid_details"] = owner;
     }
@@ -113,15 +114,14 @@ impl Item for Seen<'_> {
 /// All queues by name, or the one of a name.
 fn see<'a>(caller: &'a Caller, vhost: &Arc<Vhost>, name: Option<&str>) -> Vec<Seen<'a>> {
     let mut seen: Vec<Seen<'_>> = vhost.read(|topology| {
-        let queues = topology.queues().filter(|(record, _)| match name {
-            Some(name) => *record.name == *name,
-            None => true,
-        });
-        let seen = queues.map(|(record, queue)| {
+        let see = |(record, queue): (&Arc<QueueRecord>, &Arc<Queue>)| {
             let (applied, flow) = topology.queue_policies(&record.name).unwrap_or_default();
             Seen { caller, vhost: vhost.clone(), queue: queue.clone(), applied, flow }
-        });
-        seen.collect()
+        };
+        match name {
+            Some(name) => topology.queue_named(name).map(see).into_iter().collect(),
+            None => topology.queues().map(see).collect(),
+        }
     });
     seen.sort_unstable_by(|a, b| a.name().cmp(b.name()));
     seen
@@ -256,6 +256,12 @@ pub(super) fn probe(caller: &Caller, vhost: &Vhost, name: &str) -> Result<Arc<Qu
     let (name, arguments) = (name.to_owned(), FieldTable::default());
     let spec = QueueSpec { name, durable: false, owner: None, auto_delete: false, arguments };
     Ok(vhost.declare_queue_by(caller.user(), caller.node(), &spec)?)
+}
+
+/// A queue of any kind.
+pub(super) fn of_name(vhost: &Vhost, name: &str) -> Result<Arc<Queue>, Fault> {
+    let found = vhost.read(|topology| topology.queue_named(name).map(|(_, queue)| queue.clone()));
+    found.ok_or_else(Fault::unknown)
 }
 
 /// A queue that is not some connection's alone.
