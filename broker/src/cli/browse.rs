@@ -63,9 +63,6 @@ pub struct Peek {
     /// Those that wait, those that consumers have, or those whose time has not come.
     #[arg(long, default_value = "ready")]
     state: State,
-    /// From behind this position on.
-    #[arg(long, value_name = "POSITION")]
-    after: Option<String>,
 }
 
 /// Arguments of `lepus queues search`.
@@ -131,15 +128,13 @@ fn messages(session: &Session, queue: &str) -> String {
 /// Runs `lepus queues peek`.
 pub fn peek(session: &Session, args: &Peek) -> Done {
     let query = [("state", args.state.name())];
-    let after = args.after.clone();
-    let found = pages(session, &args.name, &query, after, args.count)?.0;
-    show(session, found)
+    show(session, pages(session, &args.name, &query, None, args.count)?)
 }
 
 /// Runs `lepus queues search`.
 pub fn search(session: &Session, args: &Find) -> Done {
     let query = [("state", args.state.name()), ("search", args.text.as_str())];
-    let found = pages(session, &args.name, &query, None, args.count)?.0;
+    let found = pages(session, &args.name, &query, None, args.count)?;
     let none = found.is_empty();
     show(session, found)?;
     if none { Err(Failure::no("")) } else { Ok(()) }
@@ -148,48 +143,55 @@ pub fn search(session: &Session, args: &Find) -> Done {
 /// Runs `lepus queues tail`: what comes from now on.
 pub fn tail(session: &Session, queue: &str) -> Done {
     let query = [("state", "ready")];
-    // A message may be delivered between two looks: then it is not seen.
-    let (_, mut after) = pages(session, queue, &query, None, usize::MAX)?;
+    let mut last = None;
     loop {
-        let (found, next) = pages(session, queue, &query, after.clone(), usize::MAX)?;
-        for message in &found {
+        let begun = Instant::now();
+        let found = pages(session, queue, &query, None, usize::MAX)?;
+        let newer = |message: &&Value| last.is_none_or(|last| position(message) > last);
+        // At the first look there is only what was there.
+        let shown = last.is_some().then(|| found.iter().filter(newer));
+        for message in shown.into_iter().flatten() {
             match session.json {
                 true => table::write(&message.to_string())?,
                 false => table::write(&line(message))?,
             }
         }
-        after = next.or(after);
-        sleep(PAUSE);
+        last = found.iter().map(position).max().max(last).or(Some(0));
+        // The whole queue is looked at each time: of a long one the broker is to have some rest.
+        sleep(PAUSE.max(begun.elapsed() * 4));
     }
 }
 
-/// Messages of as many pages as there are or are wanted, and the position of the last one.
+/// Later messages have higher ones.
+fn position(message: &Value) -> u64 {
+    text(find(message, "position")).parse().unwrap_or_default()
+}
+
+/// Messages of as many pages as there are or are wanted.
 fn pages(
     session: &Session,
     queue: &str,
     query: &[(&str, &str)],
     mut after: Option<String>,
     count: usize,
-) -> Done<(Vec<Value>, Option<String>)> {
+) -> Done<Vec<Value>> {
     let mut found = Vec::new();
-    loop {
+    while found.len() < count {
         let size = (count - found.len()).min(PAGE).to_string();
         let mut query = query.to_vec();
         query.push(("page_size", size.as_str()));
-        let cursor = after.clone().unwrap_or_default();
-        if after.is_some() {
-            query.push(("after", cursor.as_str()));
+        if let Some(after) = &after {
+            query.push(("after", after.as_str()));
         }
         let page = session.client.get(&with_query(&messages(session, queue), &query))?;
         found.extend(rows(&page));
-        let next = Some(text(find(&page, "next"))).filter(|next| !next.is_empty());
-        let is_last = next.is_none() || found.len() >= count;
-        let last = found.last().map(|message| text(find(message, "position")));
-        after = next.or(last).or(after);
-        if is_last {
-            return Ok((found, after));
+        // A page may be short, or empty, and not the last.
+        match find(&page, "next") {
+            Value::Null => break,
+            next => after = Some(text(next)),
         }
     }
+    Ok(found)
 }
 
 fn show(session: &Session, found: Vec<Value>) -> Done {
@@ -244,7 +246,7 @@ pub fn retry(session: &Session, args: &Retry) -> Done {
 }
 
 /// Has a part of the messages moved at a time, so that it can be said how far it is, and ended by
-/// Ctrl-C. What comes into the queue meanwhile is not counted in, so that it ends.
+/// Ctrl-C. What comes into the queue meanwhile is not among them.
 fn work(
     session: &Session,
     queue: &str,
@@ -252,35 +254,39 @@ fn work(
     which: &Which,
     mut body: Map<String, Value>,
 ) -> Done {
-    let now = session.client.get(&path(&["queues", session.vhost(), queue]))?;
-    let there = find(&now, "messages_ready").as_u64().unwrap_or_default();
-    let most = which.limit.unwrap_or(u64::MAX).min(there);
+    let most = which.limit.unwrap_or(u64::MAX);
     match &which.search {
         Some(text) => body.insert("search".to_owned(), text.clone().into()),
         None => body.insert("all".to_owned(), true.into()),
     };
-    body.insert("state".to_owned(), "ready".into());
-    let bar = progress::bar(which.search.is_none().then_some(most), action);
+    if let Some(rate) = which.rate {
+        body.insert("rate".to_owned(), rate.into());
+    }
+    let bar = progress::bar(which.search.is_none(), action);
     let route = path(&["x", "queues", session.vhost(), queue, "messages", action]);
-    let mut done = 0;
+    let (mut done, mut skipped) = (0, Map::new());
     while done < most {
-        let batch = which.rate.unwrap_or(BATCH).clamp(1, most - done);
-        body.insert("limit".to_owned(), batch.into());
-        let begun = Instant::now();
+        body.insert("limit".to_owned(), BATCH.min(most - done).into());
         let told = session.client.post(&route, &Value::Object(body.clone()))?;
-        let moved = find(&told, "done").as_u64().unwrap_or_default();
-        done += moved;
-        bar.set_position(done);
-        if moved == 0 || find(&told, "left").as_u64() == Some(0) {
-            break;
+        done += find(&told, "done").as_u64().unwrap_or_default();
+        for (why, count) in find(&told, "skipped").as_object().into_iter().flatten() {
+            let before = skipped.get(why).and_then(Value::as_u64).unwrap_or_default();
+            let count = before + count.as_u64().unwrap_or_default();
+            skipped.insert(why.clone(), count.into());
         }
-        if which.rate.is_some() && done < most {
-            sleep(Duration::from_secs(1).saturating_sub(begun.elapsed()));
+        let left = find(&told, "left").as_u64().unwrap_or_default();
+        bar.set_length((done + left).min(most));
+        bar.set_position(done);
+        match find(&told, "next") {
+            Value::Null => break,
+            next => drop(body.insert("after".to_owned(), next.clone())),
         }
     }
     bar.finish_and_clear();
-    match session.json {
-        true => session.show(&json!({"done": done})),
-        false => table::write(&format!("{done} messages: {action}")),
+    if session.json {
+        return session.show(&json!({"done": done, "skipped": skipped}));
     }
+    let left_out = skipped.iter().filter(|(_, count)| count.as_u64() > Some(0));
+    let left_out = left_out.map(|(why, count)| format!("; {count} {}", why.replace('_', " ")));
+    table::write(&format!("{action}: {done} messages{}", left_out.collect::<String>()))
 }

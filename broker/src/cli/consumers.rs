@@ -17,6 +17,8 @@ const COLUMNS: &[Column] = &[
     Column::text("acks", "ack_required"),
     Column::text("exclusive", "exclusive"),
     Column::text("state", "activity_status"),
+    Column::count("unacked", "messages_unacknowledged"),
+    Column::millis("oldest", "oldest_unacknowledged_age"),
 ];
 
 /// Arguments of `lepus consumers`.
@@ -32,7 +34,7 @@ pub struct ConsumersArgs {
 enum Verb {
     /// List them.
     Ls {
-        /// Only those of this queue.
+        /// Only those of this queue, with what they hold.
         #[arg(long)]
         queue: Option<String>,
     },
@@ -58,11 +60,10 @@ pub fn run(ConsumersArgs { reach, verb }: &ConsumersArgs) -> Done {
     };
     let mut consumers = rows(&session.client.get(&all)?);
     match verb {
-        Verb::Ls { queue } => {
-            if let Some(queue) = queue {
-                consumers.retain(|consumer| text(find(consumer, "queue.name")) == *queue);
-            }
-            session.list(&consumers.into(), COLUMNS)
+        Verb::Ls { queue: None } => session.list(&consumers.into(), COLUMNS),
+        Verb::Ls { queue: Some(queue) } => {
+            let queue = session.client.get(&path(&["x", "queues", session.vhost(), queue]))?;
+            session.list(find(&queue, "consumers"), COLUMNS)
         }
         Verb::Cancel { tag, connection, channel } => {
             consumers.retain(|consumer| {

@@ -5,7 +5,7 @@ use std::io::BufRead;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::client::path;
+use super::client::{path, with_query};
 use super::failure::Done;
 use super::reach::Reach;
 use super::table::{find, text, write};
@@ -15,8 +15,11 @@ use super::table::{find, text, write};
 pub struct LogsArgs {
     #[command(flatten)]
     reach: Reach,
-    /// Put the file of the log aside and begin another one.
+    /// Only lines that matter so much: error, warning, info.
     #[arg(long)]
+    level: Option<String>,
+    /// Put the file of the log aside and begin another one.
+    #[arg(long, conflicts_with = "level")]
     rotate: bool,
 }
 
@@ -37,7 +40,9 @@ pub fn run(args: &LogsArgs) -> Done {
         session.client.post(&path(&["x", "logs", "rotate"]), &json!({}))?;
         return session.say("the log begins a new file");
     }
-    let events = session.client.stream(&path(&["x", "logs"]))?;
+    let level = args.level.as_deref().map(|level| ("level", level));
+    let query: Vec<_> = level.into_iter().collect();
+    let events = session.client.stream(&with_query(&path(&["x", "logs"]), &query))?;
     for line in events.lines() {
         let line = line?;
         let Some(data) = line.strip_prefix("data:") else { continue };
@@ -50,11 +55,14 @@ pub fn run(args: &LogsArgs) -> Done {
     Ok(())
 }
 
-/// A line of the log for people.
+/// A line of the log for people: what all lines have, and then the rest.
 fn shown(event: &Value) -> String {
-    let parts = ["time", "level", "target", "message", "fields"];
-    let parts = parts.map(|part| text(find(event, part)));
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    const HEAD: [&str; 4] = ["time", "level", "module", "msg"];
+    let head = HEAD.map(|part| text(find(event, part)));
+    let rest = event.as_object().into_iter().flatten();
+    let rest = rest.filter(|(name, _)| !HEAD.contains(&name.as_str()));
+    let rest = rest.map(|(name, value)| format!("{name}={}", text(value)));
+    head.into_iter().chain(rest).collect::<Vec<_>>().join(" ")
 }
 
 /// Runs `lepus log-level`.

@@ -36,7 +36,7 @@ const PARTS: &[Column] = &[
     Column::text("operator policy", "operator_policy"),
     Column::count("ready", "messages_ready"),
     Column::count("unacked", "messages_unacknowledged"),
-    Column::count("scheduled", "messages_delayed"),
+    Column::count("scheduled", "x.messages_scheduled"),
     Column::octets("size", "message_bytes"),
     Column::octets("memory", "memory"),
     Column::count("consumers", "consumers"),
@@ -44,7 +44,7 @@ const PARTS: &[Column] = &[
     Column::rate("out/s", "message_stats.deliver_get_details.rate"),
     Column::rate("acks/s", "message_stats.ack_details.rate"),
     Column::millis("oldest ready", "x.oldest_ready_age"),
-    Column::millis("oldest unacked", "x.oldest_unacked_age"),
+    Column::millis("oldest unacked", "x.oldest_unacknowledged_age"),
     Column::text("idle since", "idle_since"),
 ];
 

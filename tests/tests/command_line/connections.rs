@@ -38,16 +38,20 @@ fn connections_are_listed_and_closed() {
 }
 
 #[test]
-fn consumers_are_listed() {
+fn consumers_are_listed_and_sent_away() {
     lepus_only!("it runs Lepus' own command");
     for shell in Shell::both() {
-        let _conn = consumer(&shell);
-        let rows = shell.lepus(&["consumers", "ls", "--queue", "q"]).rows();
+        let mut conn = consumer(&shell);
+        let rows = shell.lepus(&["consumers", "ls"]).rows();
         assert!(rows[1].starts_with("/ q tag1 127.0.0.1:"), "{rows:?}");
-        assert_eq!(
-            shell.lepus(&["consumers", "ls", "--queue", "other", "--json"]).json(),
-            json!([])
-        );
+        shell.lepus(&["messages", "publish", "q", "x"]);
+        conn.ch(1).delivery();
+        let held = shell.lepus(&["consumers", "ls", "--queue", "q", "--json"]).json();
+        assert_eq!(held[0]["messages_unacknowledged"], 1);
+        shell.lepus(&["consumers", "cancel", "tag1"]);
+        conn.ch(1).expect::<basic::Cancel>();
+        assert_eq!(shell.lepus(&["consumers", "ls", "--json"]).json(), json!([]));
+        assert_eq!(shell.run(&["consumers", "ls", "--queue", "other"]).code, 1);
         assert_eq!(shell.run(&["consumers", "cancel", "nosuch"]).code, 1);
     }
 }

@@ -81,6 +81,13 @@ fn queues_come_and_go() {
         assert_eq!((&sorted[0]["name"], &sorted[1]["name"]), (&json!("a b/c"), &json!("other")));
         let one = shell.lepus(&["queues", "show", "a b/c"]).rows();
         assert!(one.contains(&"ready 1".to_owned()), "{one:?}");
+        assert!(one.iter().any(|part| part.starts_with("oldest ready ")), "{one:?}");
+        shell.lepus(&["queues", "pause", "a b/c"]);
+        assert!(
+            shell.lepus(&["queues", "show", "a b/c"]).rows().contains(&"state paused".to_owned())
+        );
+        assert!(shell.run(&["doctor"]).out.contains("paused queues: 1: a b/c"));
+        shell.lepus(&["queues", "resume", "a b/c"]);
         let ran = shell.run(&["queues", "rm", "a b/c", "--if-empty"]);
         assert_eq!(
             (ran.code, ran.err.as_str()),
@@ -245,6 +252,22 @@ fn the_level_of_the_log_is_changed_and_shown() {
         shell.lepus(&["log-level", "warning"]);
         assert_eq!(shell.lepus(&["log-level"]).out, "warn\n");
         assert_eq!(shell.run(&["log-level", "a=b=c"]).code, 1);
+    }
+}
+
+#[test]
+fn the_log_is_followed() {
+    lepus_only!("it runs Lepus' own command");
+    for shell in Shell::both() {
+        let mut follower = shell.start(&["logs", "--level", "info"]);
+        // The first ones may be before it listens.
+        let line = loop {
+            shell.ctl("set_log_level debug");
+            if let Some(line) = follower.line(std::time::Duration::from_millis(200)) {
+                break line;
+            }
+        };
+        assert!(line.contains("has set the level of the log to debug"), "{line}");
     }
 }
 

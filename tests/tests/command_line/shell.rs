@@ -1,7 +1,9 @@
 //! Running commands against a broker.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use lepus_tests::{Broker, lepus_binary};
 use serde_json::Value;
@@ -10,6 +12,26 @@ use serde_json::Value;
 pub struct Shell {
     pub broker: Broker,
     by_url: bool,
+}
+
+/// A command that goes on until it is dropped.
+pub struct Follower {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Follower {
+    /// Its next line, if one comes in time.
+    pub fn line(&mut self, within: Duration) -> Option<String> {
+        self.lines.recv_timeout(within).ok()
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// What a command did.
@@ -57,15 +79,30 @@ impl Shell {
         self.run_with(args, "")
     }
 
-    /// The same, with standard input.
-    pub fn run_with(&self, args: &[&str], input: &str) -> Ran {
+    /// Starts `lepus`, which goes on.
+    pub fn start(&self, args: &[&str]) -> Follower {
+        let mut child = self.command(args).spawn().unwrap();
+        let (sender, lines) = channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            out.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
+        });
+        Follower { child, lines }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(lepus_binary());
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         match self.by_url {
             true => command.env("LEPUS_URL", self.url()),
             false => command.env_remove("LEPUS_URL").env("LEPUS_DATA_DIR", self.broker.data_dir()),
         };
-        let mut child = command.spawn().unwrap();
+        command
+    }
+
+    /// Runs `lepus` with standard input.
+    pub fn run_with(&self, args: &[&str], input: &str) -> Ran {
+        let mut child = self.command(args).spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         let text = |octets| String::from_utf8(octets).unwrap();
