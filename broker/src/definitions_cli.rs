@@ -9,7 +9,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, Subcommand};
 use lepus_storage::StoreKind;
+use serde_json::Value;
 
+use crate::cli::Reach;
+use crate::cli::running::Running;
 use crate::config::{Config, StorageEngine};
 use crate::definitions::{
     self, Definitions, bring, difference, document, export, export_vhost, vhost_document,
@@ -31,29 +34,18 @@ pub struct DefinitionsArgs {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write what the broker of a data directory declares, as RabbitMQ's definitions. It must not run.
+    /// Write what a broker declares, as RabbitMQ's definitions: one that runs, or a data directory.
     Export(ExportArgs),
-    /// Have the broker of a data directory declare what a file says, besides what it does. It must not
-    /// run.
+    /// Have a broker declare what a file says, besides what it does: one that runs, or a data directory.
     Import(ImportArgs),
     /// Say what makes two files of definitions different.
     Diff(DiffArgs),
 }
 
 #[derive(Args)]
-struct Place {
-    /// The data directory.
-    #[arg(long, default_value = "./lepus-data")]
-    data_dir: PathBuf,
-    /// Only this virtual host.
-    #[arg(long)]
-    vhost: Option<String>,
-}
-
-#[derive(Args)]
 struct ExportArgs {
     #[command(flatten)]
-    place: Place,
+    reach: Reach,
     /// Where to write; standard output if not given.
     file: Option<PathBuf>,
 }
@@ -61,7 +53,7 @@ struct ExportArgs {
 #[derive(Args)]
 struct ImportArgs {
     #[command(flatten)]
-    place: Place,
+    reach: Reach,
     /// The definitions, as any RabbitMQ has exported them; `-` is standard input.
     file: PathBuf,
 }
@@ -91,15 +83,11 @@ pub fn run(args: &DefinitionsArgs) -> ExitCode {
 }
 
 fn run_export(args: &ExportArgs) -> Result<()> {
-    let directory = &args.place.data_dir;
-    let document =
-        with_node(directory, StoreKind::of(directory)?, |node| match &args.place.vhost {
-            None => Ok(document(&export(node))),
-            Some(name) => {
-                let vhost = node.vhost(name).ok_or_else(|| anyhow!("no such vhost: {name:?}"))?;
-                Ok(vhost_document(&export_vhost(node, &vhost), name))
-            }
-        })?;
+    let vhost = args.reach.vhost.as_deref();
+    let document = match Running::find(&args.reach)? {
+        Some(running) => running.export(vhost)?,
+        None => export_directory(&args.reach.directory(), vhost)?,
+    };
     let text = serde_json::to_string_pretty(&document)? + "\n";
     match &args.file {
         Some(path) => {
@@ -109,9 +97,24 @@ fn run_export(args: &ExportArgs) -> Result<()> {
     }
 }
 
+fn export_directory(directory: &Path, vhost: Option<&str>) -> Result<Value> {
+    with_node(directory, StoreKind::of(directory)?, |node| match vhost {
+        None => Ok(document(&export(node))),
+        Some(name) => {
+            let vhost = node.vhost(name).ok_or_else(|| anyhow!("no such vhost: {name:?}"))?;
+            Ok(vhost_document(&export_vhost(node, &vhost), name))
+        }
+    })
+}
+
 fn run_import(args: &ImportArgs) -> Result<()> {
-    let definitions = read(&args.file, args.place.vhost.as_deref())?;
-    let directory = &args.place.data_dir;
+    let vhost = args.reach.vhost.as_deref();
+    if let Some(running) = Running::find(&args.reach)? {
+        let document = serde_json::from_slice(&octets(&args.file)?);
+        return running.import(vhost, &document.context("the file is not JSON")?);
+    }
+    let definitions = read(&args.file, vhost)?;
+    let directory = &args.reach.directory();
     let is_new = fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none());
     let kind = if is_new { StoreKind::Log } else { StoreKind::of(directory)? };
     with_node(directory, kind, |node| {
@@ -129,13 +132,18 @@ fn run_diff(args: &DiffArgs) -> Result<ExitCode> {
     Ok(if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
 }
 
-fn read(path: &Path, vhost: Option<&str>) -> Result<Definitions> {
+fn octets(path: &Path) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     let read = match path.to_str() {
         Some("-") => io::stdin().read_to_end(&mut text).map(drop),
         _ => fs::read(path).map(|found| text = found),
     };
     read.with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(text)
+}
+
+fn read(path: &Path, vhost: Option<&str>) -> Result<Definitions> {
+    let text = octets(path)?;
     let definitions = match vhost {
         None => definitions::read(&text),
         Some(vhost) => definitions::read_vhost(&text, vhost),

@@ -7,6 +7,7 @@ pub mod access;
 pub mod admin;
 pub mod alarm;
 pub mod bench;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connection;

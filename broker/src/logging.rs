@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use file_rotate::compression::Compression;
@@ -33,9 +35,12 @@ const ANY_SIZE: usize = usize::MAX;
 type Filter = reload::Handle<EnvFilter, Registry>;
 
 /// A log that is being written.
+#[derive(Clone, Default)]
 pub struct Log {
     console: Option<Filter>,
     file: Option<Filter>,
+    /// The file is to be put aside before the next line.
+    rotate: Arc<AtomicBool>,
 }
 
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
@@ -43,7 +48,7 @@ type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 impl Log {
     /// Starts the log of the whole process. What waits to be written is written when the guards go.
     pub fn start(config: &Logging) -> Result<(Self, Vec<WorkerGuard>)> {
-        let mut log = Self { console: None, file: None };
+        let mut log = Self::default();
         let (mut layers, mut guards) = (Vec::<Boxed>::new(), Vec::new());
         if config.console.enabled {
             let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -55,6 +60,7 @@ impl Log {
         if let Some(path) = config.path() {
             let file = open(&path, config)
                 .with_context(|| format!("cannot write the log to {}", path.display()))?;
+            let file = Rotated { file, asked: log.rotate.clone() };
             let (layer, filter, guard) = layer(file, &config.file, config, false);
             layers.push(layer);
             guards.push(guard);
@@ -65,6 +71,38 @@ impl Log {
         Ok((log, guards))
     }
 
+    /// What passes to the log now, as a filter.
+    pub fn level(&self) -> String {
+        let handle = self.file.as_ref().or(self.console.as_ref());
+        let filter = handle.and_then(|handle| handle.with_current(ToString::to_string).ok());
+        filter.unwrap_or_else(|| "off".to_owned())
+    }
+
+    /// Changes how much is logged, until the configuration is read again.
+    ///
+    /// # Errors
+    /// It is neither a level, RabbitMQ's or ours, nor a filter by module.
+    pub fn set_level(&self, level: &str) -> Result<(), String> {
+        let level = match level {
+            "notice" => "info",
+            "warning" => "warn",
+            "critical" | "alert" | "emergency" => "error",
+            "none" => "off",
+            level => level,
+        };
+        for handle in [&self.console, &self.file].into_iter().flatten() {
+            let filter = EnvFilter::try_new(level).map_err(|error| error.to_string())?;
+            let _ = handle.reload(filter);
+        }
+        Ok(())
+    }
+
+    /// Puts the file aside and begins another one.
+    pub fn rotate(&self) {
+        self.rotate.store(true, Ordering::Relaxed);
+        tracing::info!("the log begins a new file");
+    }
+
     /// Changes how much is logged.
     pub fn set_levels(&self, config: &Logging) {
         for (handle, output) in [(&self.console, &config.console), (&self.file, &config.file)] {
@@ -73,6 +111,25 @@ impl Log {
                 let _ = handle.reload(filter(config, output));
             }
         }
+    }
+}
+
+/// The file, which is put aside when somebody asks for it, too.
+struct Rotated {
+    file: FileRotate<AppendCount>,
+    asked: Arc<AtomicBool>,
+}
+
+impl Write for Rotated {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.asked.swap(false, Ordering::Relaxed) {
+            self.file.rotate()?;
+        }
+        self.file.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -113,7 +170,7 @@ fn filter(config: &Logging, output: &Output) -> EnvFilter {
 }
 
 /// Opens the file so that nobody else may read it.
-fn open(path: &Path, config: &Logging) -> Result<impl Write + Send + 'static> {
+fn open(path: &Path, config: &Logging) -> Result<FileRotate<AppendCount>> {
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
     std::fs::create_dir_all(directory.unwrap_or(Path::new(".")))?;
     let mut options = std::fs::OpenOptions::new();

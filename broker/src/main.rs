@@ -1,5 +1,6 @@
 //! The `lepus` command.
 
+use std::ffi::OsString;
 use std::fs::Permissions;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -9,22 +10,24 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::{Shell, generate};
 use lepus::admin::{self, Port};
 use lepus::bench::{self, BenchArgs};
-use lepus::config::Config;
-use lepus::config::cli::{self, ConfigArgs, Flags};
-use lepus::config::load::{Loaded, Settings, load};
-use lepus::config::sources::Sources;
+use lepus::cli;
+use lepus::cli::rabbitmqctl::{self, Tool};
+use lepus::config::cli::{ConfigArgs, Flags};
+use lepus::config::load::{Loaded, load};
+use lepus::config::{self, Config};
 use lepus::definitions;
 use lepus::definitions_cli::{self, DefinitionsArgs};
 use lepus::descriptors;
-use lepus::http;
+use lepus::http::{self, Local};
 use lepus::logging::Log;
 use lepus::metrics;
 use lepus::node::Node;
 use lepus::ping::{self, PingArgs};
-use lepus::reload::Reloader;
+use lepus::reload::{Reloader, Running};
 use lepus::server::{self, Listener};
 use lepus::service_manager::{self, Starting};
 use lepus::store_cli::{self, StoreArgs};
@@ -70,13 +73,37 @@ enum Command {
     Store(StoreArgs),
     /// Export, import or compare what is declared, as RabbitMQ's definitions.
     Definitions(DefinitionsArgs),
+    #[command(flatten)]
+    Running(cli::Verb),
+    /// Answer as RabbitMQ's command line does: `lepus rabbitmqctl list_queues`. A link of the name
+    /// rabbitmqctl, rabbitmq-diagnostics, rabbitmq-queues or rabbitmq-plugins does the same.
+    #[command(name = "rabbitmqctl", disable_help_flag = true)]
+    Rabbitmqctl {
+        /// Its verb and arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
+    /// Print what a shell needs to complete commands.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
 }
 
 fn main() -> Result<ExitCode> {
+    if let Some(called) = Tool::called_as() {
+        return Ok(rabbitmqctl::run(called));
+    }
     let Cli { command, flags } = Cli::parse();
     let done = match command {
+        Some(Command::Running(verb)) => return Ok(cli::run(&verb)),
+        Some(Command::Rabbitmqctl { words }) => return Ok(rabbitmqctl::run((Tool::Ctl, words))),
+        Some(Command::Completions { shell }) => {
+            generate(shell, &mut Cli::command(), "lepus", &mut std::io::stdout());
+            return Ok(ExitCode::SUCCESS);
+        }
         Some(Command::Definitions(args)) => return Ok(definitions_cli::run(&args)),
-        Some(Command::Config(args)) => return Ok(cli::run(args)),
+        Some(Command::Config(args)) => return Ok(config::cli::run(args)),
         Some(Command::Store(args)) => return Ok(store_cli::run(args)),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Ping(args)) => ping::run(&args),
@@ -121,14 +148,18 @@ fn serve(flags: &Flags) -> Result<()> {
             println!("listening {} {}", listener.protocol(), listener.address()?);
         }
         let ports = ports(&listeners, http.iter().chain(&metrics))?;
-        let http = admin::start(node.clone(), http, ports)?;
+        let running = Arc::new(Running::new(settings, log));
+        let local = open_socket(&data_dir);
+        let http = admin::start(node.clone(), (http, local.as_ref()), ports, running.clone())?;
         let metrics = metrics::start(node.clone(), metrics)?;
         // Before it is said that all is ready, so that the signal never ends it from then on.
-        let reloading = tokio::spawn(reload_at_hangup(node.clone(), sources, settings, log)?);
+        let reloading =
+            tokio::spawn(reload_at_hangup(node.clone(), Reloader::new(sources, running))?);
         println!("ready");
         starting.ready();
         server::run(node.clone(), listeners, stop).await;
         reloading.abort();
+        drop(local);
         http.stop();
         metrics.stop();
         node.loader().stop();
@@ -136,6 +167,12 @@ fn serve(flags: &Flags) -> Result<()> {
         readers.into_iter().for_each(|reader| drop(reader.join()));
         server::close(&node).await
     })
+}
+
+/// Without the socket the broker works as well; only its command line needs a URL then.
+fn open_socket(data_dir: &Path) -> Option<Local> {
+    let local = Local::open(data_dir);
+    local.inspect_err(|error| tracing::warn!("no socket in {}: {error}", data_dir.display())).ok()
 }
 
 /// What the broker listens on, by RabbitMQ's names.
@@ -188,14 +225,8 @@ fn start_readers(node: &Arc<Node>) -> Result<Vec<JoinHandle<()>>> {
 }
 
 /// Reads the configuration again at each SIGHUP.
-fn reload_at_hangup(
-    node: Arc<Node>,
-    sources: Sources,
-    settings: Settings,
-    log: Log,
-) -> Result<impl Future<Output = ()>> {
+fn reload_at_hangup(node: Arc<Node>, mut reloader: Reloader) -> Result<impl Future<Output = ()>> {
     let mut hangup = signal(SignalKind::hangup())?;
-    let mut reloader = Reloader::new(sources, settings, log);
     Ok(async move {
         while hangup.recv().await.is_some() {
             block_in_place(|| reloader.reload(&node));

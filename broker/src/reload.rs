@@ -2,22 +2,46 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::config::load::{Faults, Loaded, Settings, load};
 use crate::config::sources::Sources;
 use crate::logging::Log;
 use crate::node::Node;
 
-/// What the broker was started with, and what holds since.
-pub struct Reloader {
-    sources: Sources,
-    settings: Settings,
+/// What the running configuration is made of, and the log.
+pub struct Running {
+    settings: Mutex<Settings>,
     log: Log,
 }
 
+impl Running {
+    /// With what the broker was started with.
+    pub fn new(settings: Settings, log: Log) -> Self {
+        Self { settings: Mutex::new(settings), log }
+    }
+
+    /// What the running configuration is made of.
+    pub fn settings(&self) -> Settings {
+        self.settings.lock().clone()
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+}
+
+/// Reads what the broker was started with, once more.
+pub struct Reloader {
+    sources: Sources,
+    running: Arc<Running>,
+}
+
 impl Reloader {
-    /// With what the running configuration was made of.
-    pub fn new(sources: Sources, settings: Settings, log: Log) -> Self {
-        Self { sources, settings, log }
+    /// With where the running configuration came from.
+    pub fn new(sources: Sources, running: Arc<Running>) -> Self {
+        Self { sources, running }
     }
 
     /// Reads all sources again. What can change while the broker runs does; of the rest it is said that
@@ -33,7 +57,7 @@ impl Reloader {
             }
         };
         notes.iter().for_each(|warning| tracing::warn!("{warning}"));
-        let (next, changes) = self.settings.changed_to(&settings);
+        let (next, changes) = self.running.settings().changed_to(&settings);
         for change in &changes {
             match change.live {
                 true => tracing::info!("{} has changed", change.key),
@@ -47,9 +71,9 @@ impl Reloader {
             faults.iter().for_each(|fault| tracing::error!("{fault}"));
             return;
         }
-        self.log.set_levels(&config.log);
+        self.running.log.set_levels(&config.log);
         node.reconfigure(config);
-        self.settings = next;
+        *self.running.settings.lock() = next;
         tracing::info!("the configuration was read again");
     }
 }

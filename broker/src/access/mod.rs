@@ -14,6 +14,7 @@ mod internal;
 pub mod limits;
 mod login;
 mod oauth2;
+mod owner;
 pub mod password;
 pub mod peer_certificate;
 pub mod record;

@@ -22,6 +22,7 @@ use crate::access::attempts::Protocol;
 use crate::access::{Answer, Attempt, Identity, Kind, Resource, Topic};
 use crate::http::Peer;
 use crate::node::Node;
+use crate::reload::Running;
 use crate::routing::ExchangeKind;
 use crate::vhost::Vhost;
 
@@ -30,6 +31,7 @@ pub(super) struct Caller {
     admin: Arc<Admin>,
     identity: Identity,
     from: IpAddr,
+    is_owner: bool,
     /// What of the answer is wanted.
     pub view: View,
 }
@@ -79,14 +81,21 @@ impl FromRequestParts<Arc<Admin>> for Caller {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Fault> {
-        let ConnectInfo(Peer(peer)) = ConnectInfo::<Peer>::from_request_parts(parts, admin)
+        let ConnectInfo(peer) = ConnectInfo::<Peer>::from_request_parts(parts, admin)
             .await
             .map_err(|_| Fault::no_login())?;
+        let from = peer.address.ip();
         let attempt = parts.headers.get(AUTHORIZATION).map(|header| attempt(header.as_bytes()));
-        let attempt = attempt.ok_or_else(Fault::no_login)?.ok_or_else(Fault::login_failed)?;
-        let identity = log_in(&admin.node, &attempt, peer.ip()).await?;
+        let identity = match attempt {
+            None if peer.is_owner => Identity::of_owner(),
+            None => return Err(Fault::no_login()),
+            Some(attempt) => {
+                log_in(&admin.node, &attempt.ok_or_else(Fault::login_failed)?, from).await?
+            }
+        };
         let view = View::parse(parts.uri.query().unwrap_or_default())?;
-        let caller = Self { admin: admin.clone(), identity, from: peer.ip(), view };
+        let is_owner = peer.is_owner;
+        let caller = Self { admin: admin.clone(), identity, from, is_owner, view };
         caller.must_be(Tag::Management)?;
         Ok(caller)
     }
@@ -172,6 +181,19 @@ impl Caller {
     /// Where the broker listens.
     pub fn ports(&self) -> &[Port] {
         &self.admin.ports
+    }
+
+    /// What the broker runs with.
+    pub fn running(&self) -> &Running {
+        &self.admin.running
+    }
+
+    /// Refuses who does not run the broker.
+    pub fn must_be_owner(&self) -> Result<(), Fault> {
+        match self.is_owner {
+            true => self.must_be(Tag::Administrator),
+            false => Err(Fault::not_authorised("Only by the socket in the data directory")),
+        }
     }
 
     /// Who it is.

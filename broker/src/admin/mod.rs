@@ -24,8 +24,9 @@ use axum::middleware::{Next, from_fn_with_state, map_request_with_state, map_res
 use axum::response::{IntoResponse, Response};
 
 use crate::config::Config;
-use crate::http::{Listener, Server};
+use crate::http::{Listener, Local, Server};
 use crate::node::Node;
+use crate::reload::Running;
 use crate::stats::sampler;
 pub(crate) use auth::must_monitor;
 use error::Fault;
@@ -49,6 +50,7 @@ pub struct Port {
 struct Admin {
     node: Arc<Node>,
     ports: Vec<Port>,
+    running: Arc<Running>,
     started: Instant,
 }
 
@@ -61,13 +63,22 @@ pub fn listen(config: &Config) -> Result<Vec<Listener>> {
     Listener::open_all(&endpoints, ["http", "https"], config.ssl_handshake_timeout)
 }
 
-/// Answers requests from now on. `ports` are all that the broker listens on.
+/// Answers requests from now on, of those who come by the `local` socket, too. `ports` are all that the
+/// broker listens on.
 ///
 /// # Errors
 /// There can be no more threads.
-pub fn start(node: Arc<Node>, listeners: Vec<Listener>, ports: Vec<Port>) -> Result<Server> {
-    let app = app(Arc::new(Admin { node: node.clone(), ports, started: Instant::now() }));
+pub fn start(
+    node: Arc<Node>,
+    (listeners, local): (Vec<Listener>, Option<&Local>),
+    ports: Vec<Port>,
+    running: Arc<Running>,
+) -> Result<Server> {
+    let app = app(Arc::new(Admin { node: node.clone(), ports, running, started: Instant::now() }));
     let server = Server::start("lepus-http", THREADS, listeners, &app)?;
+    if let Some(local) = local {
+        server.add_local(local, &app)?;
+    }
     server.spawn(sampler::sample(node));
     Ok(server)
 }

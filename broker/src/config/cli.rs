@@ -158,7 +158,8 @@ fn quoted(value: &str) -> String {
     }
 }
 
-fn as_json(settings: &Settings) -> Value {
+/// Each setting that holds, with where it comes from.
+pub fn as_json(settings: &Settings) -> Value {
     let setting = |(key, value, origin): Row| (key, json!({ "value": value, "origin": origin }));
     rows(settings).into_iter().map(setting).collect()
 }

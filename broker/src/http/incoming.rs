@@ -17,11 +17,16 @@ use crate::tls::Acceptor;
 
 /// Who sends requests.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+pub struct Peer {
+    /// From where.
+    pub address: SocketAddr,
+    /// It came by the socket in the data directory, which only who runs the broker can open.
+    pub is_owner: bool,
+}
 
 impl Connected<IncomingStream<'_, Incoming>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Incoming>) -> Self {
-        Self(*stream.remote_addr())
+        Self { address: *stream.remote_addr(), is_owner: false }
     }
 }
 

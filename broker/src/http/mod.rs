@@ -1,6 +1,7 @@
 //! HTTP, with or without TLS, on threads of its own, so that nobody's messages wait for a long list.
 
 mod incoming;
+mod local;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::config::management::Endpoints;
 use crate::tls::Acceptor;
 use incoming::Incoming;
 pub use incoming::Peer;
+pub use local::{Local, socket_in};
 
 /// A port that requests come to.
 pub struct Listener {
@@ -99,6 +101,18 @@ impl Server {
             drop(runtime.spawn(async move { axum::serve(incoming, service).await }));
         }
         Ok(Self(runtime))
+    }
+
+    /// Answers those, too, who come by a socket in the data directory.
+    ///
+    /// # Errors
+    /// The system does not wait for them.
+    pub fn add_local(&self, local: &Local, router: &Router) -> Result<()> {
+        let _entered = self.0.enter();
+        let socket = tokio::net::UnixListener::from_std(local.socket()?)?;
+        let service = router.clone().into_make_service_with_connect_info::<Peer>();
+        self.spawn(async move { drop(axum::serve(socket, service).await) });
+        Ok(())
     }
 
     /// Has its threads do something else beside, until it stops.

@@ -40,7 +40,7 @@ pub(super) fn routes(metrics: &Arc<Metrics>) -> Router<Arc<Metrics>> {
 /// Anybody may ask, unless `prometheus.authentication.enabled` says otherwise.
 async fn let_in(
     State(metrics): Metric,
-    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
+    ConnectInfo(Peer { address: peer, .. }): ConnectInfo<Peer>,
     request: Request,
     next: Next,
 ) -> Response {

@@ -34,7 +34,7 @@ pub(super) fn routes() -> Routes {
 /// With a form instead of a header: whoever gets a cookie need not ask the user again.
 async fn login(
     State(admin): State<Arc<Admin>>,
-    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     Raw(body): Raw,
 ) -> Reply {
     let field = |wanted: &str| {
@@ -45,7 +45,8 @@ async fn login(
         return Err(Fault::login_failed());
     };
     let cookie = STANDARD.encode(format!("{user}:{password}"));
-    log_in(&admin.node, &Attempt { user, password: Some(password.into()) }, peer.ip()).await?;
+    let attempt = Attempt { user, password: Some(password.into()) };
+    log_in(&admin.node, &attempt, peer.address.ip()).await?;
     let lasts = admin.node.config().management.login_session_timeout;
     let lasts = lasts.map(|time| format!("; Max-Age={}", time.as_secs())).unwrap_or_default();
     let mut response = ok(json!("ok"))?;

@@ -17,6 +17,7 @@ mod overview;
 mod parameters;
 mod permissions;
 mod policies;
+mod process;
 mod properties;
 mod queues;
 mod stats;
@@ -71,6 +72,7 @@ fn table() -> Routes {
         .merge(consumers::routes())
         .merge(logins::routes())
         .merge(certificates::routes())
+        .merge(process::routes())
         .merge(elsewhere::routes())
         .merge(x::routes())
 }

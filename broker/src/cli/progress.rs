@@ -1,0 +1,17 @@
+//! How far a long piece of work is.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar on standard error, if that is a terminal; its length comes later, if there will be one.
+pub fn bar(ends: bool, what: &'static str) -> ProgressBar {
+    let shape = match ends {
+        true => "{msg} [{bar:30}] {pos}/{len} {per_sec} {eta}",
+        false => "{msg} {spinner} {pos} {per_sec}",
+    };
+    let bar = ProgressBar::new_spinner();
+    // Without a shape of ours it has one of its own.
+    if let Ok(style) = ProgressStyle::with_template(shape) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.with_message(what)
+}
