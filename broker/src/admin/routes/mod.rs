@@ -22,6 +22,7 @@ mod queues;
 mod stats;
 mod users;
 mod vhosts;
+mod x;
 
 use std::sync::Arc;
 
@@ -64,6 +65,7 @@ pub(super) fn all() -> Routes {
         .merge(consumers::routes())
         .merge(logins::routes())
         .merge(certificates::routes())
+        .merge(x::routes())
         .merge(elsewhere::routes())
 }
 
