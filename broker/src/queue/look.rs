@@ -60,6 +60,12 @@ impl Queue {
         Ok((found, (next != from).then_some(next)))
     }
 
+    /// Has messages that are ready be as they would be handed out.
+    pub fn as_handed_out<'e>(&self, found: impl Iterator<Item = &'e mut Entry>) {
+        let inner = self.inner.lock();
+        found.for_each(|entry| inner.state.as_handed_out(entry));
+    }
+
     /// The message of a position, if it is ready.
     ///
     /// # Errors

@@ -75,13 +75,15 @@ impl State {
         Glance { entries, cold: cold.filter(|cold| *cold < end) }
     }
 
-    /// Leaves those that are ready of messages that were read from the store, as they would be handed out.
+    /// Leaves those that are ready of messages that were read from the store.
     pub fn only_ready(&self, mut found: Vec<Entry>) -> Vec<Entry> {
         found.retain(|entry| self.ready.contains(entry.seq));
-        for entry in &mut found {
-            entry.was_handed_out_before(self.ready.handed_out_before(entry.seq));
-        }
         found
+    }
+
+    /// A message that was read from the store, as it would be handed out.
+    pub fn as_handed_out(&self, entry: &mut Entry) {
+        entry.was_handed_out_before(self.ready.handed_out_before(entry.seq));
     }
 
     /// Messages that were handed out, at most so many, and the consumers that have them (`None`: taken by
@@ -122,11 +124,18 @@ impl State {
         Outcome::Dropped(taken)
     }
 
-    pub(super) fn undo_take(&mut self, entries: Vec<Entry>) {
-        for entry in entries {
+    pub(super) fn undo_take(&mut self, entries: Vec<Entry>, effects: &mut Effects) {
+        let mut came_back = Spans::default();
+        for mut entry in entries {
+            if entry.was_handed_out_before(self.ready.handed_out_before(entry.seq)) {
+                came_back.add(&entry);
+            }
             self.some_expire |= entry.message.expires();
             self.moved(&entry.message, entry.seq);
             self.ready.undo_take(entry);
+        }
+        if let Some(queue) = self.config.durable {
+            came_back.give_back(queue, &mut effects.store);
         }
     }
 }

@@ -245,7 +245,7 @@ impl State {
             }
             Command::Buried(octets) => self.flow.let_go(octets),
             Command::SetRules(rules, version) => self.set_rules(now, rules, version),
-            Command::UndoTake(entries) => self.undo_take(entries),
+            Command::UndoTake(entries) => self.undo_take(entries, effects),
             // They have answers.
             Command::Publish(_)
             | Command::Get { .. }

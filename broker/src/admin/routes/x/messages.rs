@@ -140,7 +140,8 @@ async fn browse(caller: Caller, owner: Owner) -> Reply {
     let queue = owner.queue.clone();
     let page = spawn_blocking(move || wanted.find(&queue)).await;
     let page = page.map_err(|_| Fault::unavailable("interrupted"))?;
-    let (found, next) = page.map_err(unreadable)?;
+    let (mut found, next) = page.map_err(unreadable)?;
+    owner.queue.as_handed_out(found.iter_mut().filter_map(Found::ready));
     let items = show::all(&caller, found, truncate).await;
     ok(json!({"items": items, "next": next.map(|at| Cursor { at, passed: 0 }.to_string())}))
 }

@@ -63,6 +63,14 @@ impl Found {
         }
     }
 
+    /// One that is ready.
+    pub fn ready(&mut self) -> Option<&mut Entry> {
+        match self {
+            Self::Ready(entry) => Some(entry),
+            _ => None,
+        }
+    }
+
     /// Its position.
     pub fn position(&self) -> String {
         match self {
