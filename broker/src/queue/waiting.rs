@@ -35,10 +35,14 @@ impl Queue {
         let buckets = buckets.unwrap_or_default();
         let mut page = Vec::new();
         let (at, mut seq) = from.unwrap_or((buckets.first().copied(), 0));
-        // If its bucket is gone by now it begins anew.
-        let begin = at.map_or(buckets.len(), |at| {
-            buckets.iter().position(|bucket| *bucket == at).unwrap_or_default()
-        });
+        let begin = match at {
+            None => buckets.len(),
+            Some(at) => buckets.iter().position(|bucket| *bucket == at).unwrap_or_else(|| {
+                // It is gone by now: all of it was first, or was taken.
+                seq = 0;
+                0
+            }),
+        };
         let mut octets = 0;
         for bucket in buckets.iter().skip(begin) {
             while page.len() < max && octets < AT_ONCE {

@@ -99,6 +99,8 @@ struct Scan {
     cut: u64,
     /// Messages from this position on came since, and are listed as they come.
     until: Seq,
+    /// What stands before this position was read through.
+    read: Seq,
 }
 
 /// A message in memory.
@@ -313,7 +315,7 @@ impl Schedule {
             && opens <= now
         {
             let from = self.buckets.get(&bucket).map_or(0, |held| held.listed_below);
-            self.scan = Some(Scan { bucket, from, cut: u64::MAX, until: self.next });
+            self.scan = Some(Scan { bucket, from, cut: u64::MAX, until: self.next, read: 0 });
             jobs.push(Job::Scan { round: self.round, bucket, from: 0 });
             self.look_ahead();
         }
@@ -358,6 +360,9 @@ impl Schedule {
             }
         }
         let until = self.scan.as_ref().map_or(0, |scan| scan.until);
+        if let Some(scan) = &mut self.scan {
+            scan.read = next.unwrap_or(until);
+        }
         match next.filter(|next| *next < until) {
             Some(from) => jobs.push(Job::Scan { round: self.round, bucket, from }),
             None => self.end_scan(),

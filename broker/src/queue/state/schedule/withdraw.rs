@@ -40,16 +40,26 @@ impl Schedule {
         waits && !held.cancelled.contains(&pair.seq)
     }
 
-    /// Has a message that was taken out wait again in its bucket, if nothing but that is to be noted.
+    /// Has a message that was taken out wait again in its bucket; `false` if it was not taken out so.
     pub(super) fn is_back(&mut self, pair: Pair, bucket: Bucket) -> bool {
-        let listed = |this: &Self| this.listed_pairs().any(|other| other.seq == pair.seq);
+        let listed = self.listed_pairs().any(|other| other.seq == pair.seq);
         let Some(held) = self.buckets.get_mut(&bucket) else { return false };
-        if !held.cancelled.remove(&pair.seq) || !listed(self) {
+        if !held.cancelled.remove(&pair.seq) {
             return false;
         }
+        held.messages += 1;
         self.count += 1;
-        if let Some(held) = self.buckets.get_mut(&bucket) {
-            held.messages += 1;
+        let due = pair.due();
+        let wanted = match &self.scan {
+            Some(scan) if scan.bucket == bucket && pair.seq >= scan.until => due < scan.cut,
+            // What is still to be read through will be found there.
+            Some(scan) if scan.bucket == bucket && due >= scan.from => {
+                pair.seq < scan.read && due < scan.cut
+            }
+            _ => due < held.listed_below,
+        };
+        if wanted && !listed {
+            self.list(pair);
         }
         self.look_ahead();
         true
