@@ -102,6 +102,16 @@ impl Message {
         self.shared = true;
     }
 
+    /// The same as it arrives elsewhere: exchange and routing key as two short strings.
+    pub fn readdressed(&self, now: u64, route: &[u8]) -> Self {
+        let mut builder = Builder::default();
+        builder.begin(now, route);
+        builder.header(self.properties(), self.body_len() as u64, self.persistent);
+        builder.body(self.body());
+        builder.hide(self.hidden_keys().iter().map(Vec::as_slice));
+        builder.finish()
+    }
+
     /// When it came to its queue, ms since 1970.
     pub fn arrived(&self) -> u64 {
         self.stamp() & STAMP_TIME

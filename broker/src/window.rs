@@ -2,7 +2,7 @@
 //! unacknowledged messages by their position, or by their delivery tag.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 /// Slots of the window that are looked at before it is worth thinning out.
 const THIN_OUT_AT: usize = 1024;
@@ -134,6 +134,23 @@ impl<T> Window<T> {
         self.remove_range(0..=u64::MAX)
     }
 
+    /// The first values whose numbers are in a range, ascending.
+    pub fn range(&self, range: Range<u64>, max: usize) -> Vec<(u64, &T)> {
+        if range.is_empty() {
+            return Vec::new();
+        }
+        let old = self.old.range(range.clone()).map(|(number, value)| (*number, value));
+        let slots = self.base..self.base + self.slots.len() as u64;
+        let (begin, end) = (range.start.max(slots.start), range.end.min(slots.end));
+        let numbered = (begin..end).filter_map(|number| {
+            Some((number, self.slots.get((number - self.base) as usize)?.as_ref()?))
+        });
+        let mut found: Vec<_> = old.take(max).chain(numbered.take(max)).collect();
+        found.sort_unstable_by_key(|(number, _)| *number);
+        found.truncate(max);
+        found
+    }
+
     /// Values and their numbers, ascending within the old ones and within the rest.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         let slots = self.slots.iter().enumerate();
@@ -201,6 +218,9 @@ mod tests {
                 prop_assert_eq!(window.first(), model.keys().next().copied());
                 prop_assert_eq!(window.first_value().map(|(number, _)| number), window.first());
                 prop_assert_eq!(window.contains(next / 2), model.contains_key(&(next / 2)));
+                let span = next / 3..next;
+                let expected: Vec<_> = model.range(span.clone()).take(5).map(|(n, v)| (*n, v)).collect();
+                prop_assert_eq!(window.range(span, 5), expected);
             }
             prop_assert_eq!(window.drain(), model.into_iter().collect::<Vec<_>>());
         }

@@ -8,6 +8,8 @@ mod access;
 mod api;
 #[path = "management/broker.rs"]
 mod broker;
+#[path = "management/browse.rs"]
+mod browse;
 #[path = "management/connections.rs"]
 mod connections;
 #[path = "management/document.rs"]

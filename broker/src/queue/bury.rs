@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lepus_storage::Op;
 
 use super::death::{self, Cover, Letter, Letters};
-use super::receipt::Held;
+use super::receipt::{Held, Leaving};
 use super::state::{Command, Dead, DeadLetterTo, Entry, Reason, Spans};
 use super::targets::{RETRY_MS, Targets};
 use super::{Queue, Transaction};
@@ -31,17 +31,20 @@ struct Way {
 }
 
 impl Queue {
-    /// Sends dead letters on when transactions are whole that may have brought them here: a crash
+    /// Sends messages on when transactions are whole that may have brought them here: a crash
     /// before that would leave them where they go, and where they came from.
-    pub(super) fn send_dead_after(self: &Arc<Self>, dead: Dead, open: Vec<Arc<Transaction>>) {
-        let mut held = Held { queue: self.clone(), dead, open };
+    pub(super) fn send_after(self: &Arc<Self>, leaving: Leaving, open: Vec<Arc<Transaction>>) {
+        let mut held = Held { queue: self.clone(), leaving, open };
         while let Some(tx) = held.open.pop() {
             match tx.hold(held) {
                 Some(back) => held = back,
                 None => return,
             }
         }
-        self.send_dead(held.dead);
+        match held.leaving {
+            Leaving::Dead(dead) => self.send_dead(dead),
+            Leaving::Ordered(ordered) => self.send_ordered(ordered),
+        }
     }
 
     /// Sends dead letters on; in a long chain of queues another thread does.
@@ -140,7 +143,7 @@ impl Queue {
     }
 
     /// What tells the store that messages are gone.
-    fn settlement(&self, entries: &[Entry]) -> Vec<Op> {
+    pub(super) fn settlement(&self, entries: &[Entry]) -> Vec<Op> {
         let mut ops = Vec::new();
         if let Some(queue) = self.stored_as() {
             Spans::of(entries).settle(queue, &mut ops);

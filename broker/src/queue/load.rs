@@ -187,17 +187,24 @@ impl Loader {
     }
 
     fn entry(&self, job: &Job, level: QueueId, stored: Stored) -> Option<Entry> {
-        let Stored { seq, payload, returns } = stored;
-        let seq = from_store(level, seq);
-        let Some(message) = Message::from_stored(payload) else {
+        let seq = from_store(level, stored.seq);
+        let entry = entry_of(level, stored);
+        if entry.is_none() {
             self.complain(job, seq, "what the store has here is not a message".to_owned());
-            return None;
-        };
-        let returns = returns.saturating_add(message.returns_before());
-        Some(Entry { seq, message, redelivered: returns > 0, returns, stored: true })
+        }
+        entry
     }
 
     fn complain(&self, job: &Job, position: Seq, what: String) {
         self.complaints.tell(&job.queue, position, what, now_ms());
     }
+}
+
+/// What the store has of a level of a queue; `None` if it is not a message.
+pub(super) fn entry_of(level: QueueId, stored: Stored) -> Option<Entry> {
+    let Stored { seq, payload, returns } = stored;
+    let seq = from_store(level, seq);
+    let message = Message::from_stored(payload)?;
+    let returns = returns.saturating_add(message.returns_before());
+    Some(Entry { seq, message, redelivered: returns > 0, returns, stored: true })
 }

@@ -8,6 +8,8 @@ mod bury;
 mod complaints;
 mod death;
 pub mod load;
+pub mod look;
+pub mod orders;
 mod postpone;
 mod recall;
 mod receipt;
@@ -31,6 +33,8 @@ use crate::node::Node;
 use crate::stats::{Messages, Numbers, Tick, Totals, Track, numbers};
 use crate::topology::QueueRecord;
 use crate::topology::arguments::is_quorum;
+use orders::Order;
+use receipt::Leaving;
 pub use receipt::{Fate, Receipt, Transaction};
 use state::schedule::Note;
 use state::{
@@ -69,6 +73,8 @@ struct Inner {
     moves: Vec<Arc<Transaction>>,
     /// Transactions that brought something here and may not be whole yet.
     open: Vec<Arc<Transaction>>,
+    /// By their numbers, what somebody wants to leave.
+    orders: Vec<(u64, Arc<Order>)>,
     /// A thread is carrying out effects and will carry out those that come meanwhile.
     busy: bool,
     /// What is among [`Queue::totals`].
@@ -107,6 +113,7 @@ impl Queue {
             writes: Writes::default(),
             moves: Vec::new(),
             open: Vec::new(),
+            orders: Vec::new(),
             busy: false,
             counted: Counts::default(),
             active: node.now_ms(),
@@ -232,8 +239,9 @@ impl Queue {
         while !(inner.effects.is_empty() && inner.writes.is_empty()) {
             let effects = std::mem::take(&mut inner.effects);
             let writes = inner.writes.take();
-            // What is dead now may have come with any of them.
-            let open = if effects.dead.is_empty() { Vec::new() } else { inner.open.clone() };
+            // What leaves now may have come with any of them.
+            let leaves = !(effects.dead.is_empty() && effects.ordered.is_empty());
+            let open = if leaves { inner.open.clone() } else { Vec::new() };
             drop(inner);
             self.carry_out(writes, effects, open);
             inner = self.inner.lock();
@@ -332,7 +340,7 @@ impl Queue {
         !self.has_consumers.load(Ordering::Relaxed)
     }
 
-    /// `open`: transactions that dead letters may have come with.
+    /// `open`: transactions that messages which leave may have come with.
     fn carry_out(
         self: &Arc<Self>,
         writes: Vec<Write>,
@@ -365,10 +373,13 @@ impl Queue {
             }
         }
         for dead in effects.dead {
-            self.send_dead_after(dead, open.clone());
+            self.send_after(Leaving::Dead(dead), open.clone());
+        }
+        for ordered in effects.ordered {
+            self.send_after(Leaving::Ordered(ordered), open.clone());
         }
         for held in transactions.iter().flat_map(|tx| tx.take_held()) {
-            held.queue.send_dead_after(held.dead, held.open);
+            held.queue.send_after(held.leaving, held.open);
         }
         for job in effects.schedule {
             self.do_scheduled(job);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::state::schedule::{Job, Moved, Note, Postponed, settlement};
 use super::state::{Command, Spans};
 use super::targets::{RETRY_MS, Targets};
-use super::{Queue, Transaction};
+use super::{Queue, Receipt, Transaction};
 use crate::envelope;
 use crate::routing::RouteInput;
 
@@ -18,18 +18,20 @@ impl Queue {
                 self.node.loader().scan(self.clone(), round, bucket, from);
             }
             Job::Fetch { round, pairs } => self.node.loader().fetch(self.clone(), round, pairs),
-            Job::Move(moved) => self.move_due(moved),
+            Job::Move(moved) => self.move_due(moved, None),
+            Job::Run(moved, order) => self.run_ordered(moved, order),
             Job::Postpone(postponed) => self.postpone(postponed),
         }
     }
 
-    /// Messages that are due go to this queue, or to those that the exchange leads to.
-    fn move_due(self: &Arc<Self>, moved: Vec<Moved>) {
+    /// Messages that are due go to this queue, or to those that the exchange leads to. A receipt follows that.
+    pub(super) fn move_due(self: &Arc<Self>, moved: Vec<Moved>, receipt: Option<&Arc<Receipt>>) {
         let ops = self.stored_as().map(|owner| settlement(owner, &moved)).unwrap_or_default();
         let targets = self.targets_of_due(&moved);
         let Ok(tx) = self.leave_for(&targets, ops) else {
             let until = self.node.now_ms() + RETRY_MS;
-            return drop(self.apply(Command::Schedule(Note::PutBack(moved, until))));
+            self.apply(Command::Schedule(Note::PutBack(moved, until)));
+            return receipt.into_iter().for_each(|receipt| receipt.refuse());
         };
         drop(moved);
         for (queue, messages) in targets {
@@ -37,7 +39,8 @@ impl Queue {
                 true => Command::Schedule(Note::Arrive(messages)),
                 false => Command::PublishDead(messages),
             };
-            queue.apply_for(command, None, tx.as_ref());
+            receipt.into_iter().for_each(|receipt| receipt.await_one());
+            queue.apply_for(command, receipt, tx.as_ref());
         }
         self.forget_moves(tx);
     }

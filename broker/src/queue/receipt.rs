@@ -7,7 +7,7 @@ use lepus_storage::{Lsn, StoreError, TxPart};
 use parking_lot::Mutex;
 
 use super::Queue;
-use super::state::Dead;
+use super::state::{Dead, Ordered};
 use crate::durability::Durability;
 use crate::mailbox::{Mail, Mailbox};
 
@@ -87,6 +87,11 @@ impl Receipt {
         }
     }
 
+    /// What was to be written will not be.
+    pub fn refuse(&self) {
+        self.refused.store(true, Ordering::SeqCst);
+    }
+
     /// Whether something of it is known to be refused.
     pub fn is_refused(&self) -> bool {
         self.refused.load(Ordering::SeqCst)
@@ -127,15 +132,24 @@ struct Parts {
     held: Vec<Held>,
 }
 
-/// Dead letters of a queue that came with transactions which may not be whole yet.
+/// Messages that are to leave a queue and came with transactions which may not be whole yet.
 #[derive(Debug)]
 pub struct Held {
     /// The queue.
     pub queue: Arc<Queue>,
-    /// The dead letters.
-    pub dead: Dead,
+    /// The messages.
+    pub leaving: Leaving,
     /// Other transactions that they wait for.
     pub open: Vec<Arc<Transaction>>,
+}
+
+/// Messages that leave a queue for others.
+#[derive(Debug)]
+pub enum Leaving {
+    /// They are dead.
+    Dead(Dead),
+    /// Somebody wants them elsewhere.
+    Ordered(Ordered),
 }
 
 impl Transaction {

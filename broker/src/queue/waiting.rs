@@ -1,13 +1,11 @@
 //! Messages that wait, looked through and read on threads that may wait for the disk; and for those
 //! who want to see them.
 
-use std::sync::Arc;
-
 use lepus_storage::{QueueId, ReadMax, Seq as At, StoreError, Stored};
 
 use super::Queue;
-use super::state::schedule::{Bucket, Note, Pair, Scanned};
-use super::state::{Command, Outcome, Seq};
+use super::state::Seq;
+use super::state::schedule::{Bucket, Moved, Note, Pair, Scanned};
 use crate::limits::LOAD_MESSAGES;
 use crate::message::Waiting;
 
@@ -21,20 +19,10 @@ pub type Place = (Option<Bucket>, Seq);
 /// Messages of a bucket with their positions, and where to read on; `None` at its end.
 type Piece = (Vec<(Seq, Waiting)>, Option<Seq>);
 
-/// A message that waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listing {
-    /// Where it is.
-    pub place: Place,
-    /// When its time comes, ms since 1970.
-    pub due: u64,
-    /// Octets of its body.
-    pub octets: u64,
-}
-
 impl Queue {
     /// Messages that wait, window by window of their due times, in each in order of arrival, those in
-    /// memory last: from a place on (`None`: from the beginning), and where the next page begins.
+    /// memory last: from a place on (`None`: from the beginning), and where the next page begins. What cannot
+    /// be read is passed over.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -42,29 +30,38 @@ impl Queue {
         &self,
         from: Option<Place>,
         max: usize,
-    ) -> Result<(Vec<Listing>, Option<Place>), StoreError> {
+    ) -> Result<(Vec<Moved>, Option<Place>), StoreError> {
         let buckets = self.inner.lock().state.waiting().map(|waiting| waiting.buckets());
         let buckets = buckets.unwrap_or_default();
         let mut page = Vec::new();
         let (at, mut seq) = from.unwrap_or((buckets.first().copied(), 0));
-        // If its bucket is gone by now it begins anew.
-        let begin = at.map_or(buckets.len(), |at| {
-            buckets.iter().position(|bucket| *bucket == at).unwrap_or_default()
-        });
+        let begin = match at {
+            None => buckets.len(),
+            Some(at) => buckets.iter().position(|bucket| *bucket == at).unwrap_or_else(|| {
+                // It is gone by now: all of it was first, or was taken.
+                seq = 0;
+                0
+            }),
+        };
+        let mut octets = 0;
         for bucket in buckets.iter().skip(begin) {
-            while page.len() < max {
-                let from = seq;
-                let read = self.read_waiting(*bucket, from, max - page.len(), usize::MAX)?;
-                for (at, waiting) in read.0 {
-                    let octets = waiting.message().map_or(0, |message| message.body_len() as u64);
-                    page.push(Listing { place: (Some(*bucket), at), due: waiting.due(), octets });
+            while page.len() < max && octets < AT_ONCE {
+                let max = max - page.len();
+                let (read, next) = match self.read_waiting(*bucket, seq, max, AT_ONCE - octets) {
+                    Err(StoreError::Unreadable { seq, .. }) => (Vec::new(), Some(seq.0 + 1)),
+                    read => read?,
+                };
+                for (seq, waiting) in read {
+                    octets += waiting.record().len();
+                    let Some(message) = waiting.message() else { continue };
+                    page.push(Moved { pair: Pair::stored(waiting.due(), seq, *bucket), message });
                 }
-                match read.1 {
+                match next {
                     Some(next) => seq = next,
                     None => break,
                 }
             }
-            if page.len() >= max {
+            if page.len() >= max || octets >= AT_ONCE {
                 return Ok((page, Some((Some(*bucket), seq))));
             }
             seq = 0;
@@ -72,35 +69,29 @@ impl Queue {
         let left = max - page.len();
         let kept = self.inner.lock().state.waiting().map(|waiting| waiting.kept(seq, left));
         let kept = kept.unwrap_or_default();
-        let next = kept.last().filter(|_| kept.len() == left).map(|(_, seq, _)| (None, seq + 1));
-        page.extend(kept.into_iter().map(|(due, seq, octets)| Listing {
-            place: (None, seq),
-            due,
-            octets,
-        }));
-        Ok((page, next))
+        let last = kept.last().filter(|_| kept.len() == left).map(|last| last.pair.seq);
+        page.extend(kept);
+        Ok((page, last.map(|seq| (None, seq + 1))))
     }
 
-    /// Drops a message that waits; `false` if it does not any more.
+    /// The message that waits at a place.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn cancel_waiting(self: &Arc<Self>, place: Place) -> Result<bool, StoreError> {
-        let (bucket, seq) = place;
-        let (due, octets) = match bucket {
-            None => (0, 0),
-            Some(bucket) => {
-                let (found, _) = self.read_waiting(bucket, seq, 1, usize::MAX)?;
-                let Some((at, waiting)) = found.first() else { return Ok(false) };
-                if *at != seq {
-                    return Ok(false);
-                }
-                let octets = waiting.message().map_or(0, |message| message.body_len() as u64);
-                (waiting.due(), octets)
-            }
+    pub fn waiting_at(&self, (bucket, seq): Place) -> Result<Option<Moved>, StoreError> {
+        let Some(bucket) = bucket else {
+            let kept = self.inner.lock().state.waiting().map(|waiting| waiting.kept(seq, 1));
+            return Ok(kept.into_iter().flatten().find(|kept| kept.pair.seq == seq));
         };
-        let note = Note::Cancel { bucket, at: (due, seq), octets };
-        Ok(self.apply(Command::Schedule(note)) == Outcome::Dropped(1))
+        let (found, _) = match self.read_waiting(bucket, seq, 1, usize::MAX) {
+            Err(StoreError::Unreadable { .. }) => return Ok(None),
+            read => read?,
+        };
+        let found = found.into_iter().find(|(at, _)| *at == seq);
+        Ok(found.and_then(|(seq, waiting)| {
+            let pair = Pair::stored(waiting.due(), seq, bucket);
+            Some(Moved { pair, message: waiting.message()? })
+        }))
     }
 
     fn bucket_id(&self, bucket: Bucket) -> Option<QueueId> {

@@ -145,10 +145,15 @@ async fn hand_over(
         taken &= !matches!(outcome, Outcome::Rejected(_));
     }
     receipt.complete();
+    stored(node, &receipt).await.map(|()| taken)
+}
+
+/// Waits until what a receipt follows would survive a crash.
+pub(super) async fn stored(node: &Node, receipt: &Receipt) -> Result<(), Fault> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match receipt.fate(node.durability()) {
-            Fate::Durable => return Ok(taken),
+            Fate::Durable => return Ok(()),
             Fate::Open if Instant::now() < deadline => sleep(PAUSE).await,
             Fate::Open | Fate::Refused => {
                 return Err(Fault::unavailable("the message could not be stored"));
@@ -158,7 +163,7 @@ async fn hand_over(
 }
 
 /// What AMQP would close the channel for is told with the code's number and name.
-fn closed(refusal: Refusal) -> Fault {
+pub(super) fn closed(refusal: Refusal) -> Fault {
     match refusal.code {
         ReplyCode::AccessRefused => refusal.into(),
         code => Fault::bad_request(format!("{} {}", code.code(), refusal.reply_text())),
@@ -246,7 +251,12 @@ async fn take_from(
     taken
 }
 
-fn show(entry: &Entry, left: usize, always_base64: bool, truncate: Option<usize>) -> Value {
+pub(super) fn show(
+    entry: &Entry,
+    left: usize,
+    always_base64: bool,
+    truncate: Option<usize>,
+) -> Value {
     let message = &entry.message;
     let body = message.body();
     let part = truncate.and_then(|octets| body.get(..octets)).unwrap_or(body);

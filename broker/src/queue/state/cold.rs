@@ -84,6 +84,28 @@ impl Cold {
         })
     }
 
+    /// Messages that are not in the store, at a position and behind it.
+    pub fn kept_from(&self, seq: Seq) -> impl Iterator<Item = &Entry> {
+        self.kept.range(self.kept.partition_point(|entry| entry.seq < seq)..)
+    }
+
+    /// Takes the message of a position, if it is not in the store.
+    pub fn take_kept(&mut self, seq: Seq) -> Option<Entry> {
+        let at = self.kept.binary_search_by_key(&seq, |entry| entry.seq).ok()?;
+        self.kept.remove(at)
+    }
+
+    /// A message is here again that was taken from here.
+    pub fn put_back(&mut self, entry: Entry) {
+        if entry.stored {
+            self.stored += 1;
+            self.bytes += entry.message.body_len() as u64;
+        } else {
+            let at = self.kept.partition_point(|other| other.seq < entry.seq);
+            self.kept.insert(at, entry);
+        }
+    }
+
     /// One message of the store does not count any more.
     pub fn forget(&mut self, bytes: u64) {
         self.stored = self.stored.saturating_sub(1);

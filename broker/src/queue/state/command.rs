@@ -118,6 +118,11 @@ pub enum Command {
     SetPull(ConsumerKey, bool),
     /// Something of messages that wait for a time.
     Schedule(schedule::Note),
+    /// Takes messages that are ready, wherever they stand; those that are not any more stay where they are.
+    /// What only the store had was read there.
+    Take(Vec<Entry>, Purpose),
+    /// Messages that were taken to go elsewhere could not: they are where they were.
+    UndoTake(Vec<Entry>),
     /// Drops all messages that are ready or wait for a time.
     Purge,
     /// Deletes the queue.
@@ -127,6 +132,15 @@ pub enum Command {
         /// Only without ready messages.
         if_empty: bool,
     },
+}
+
+/// What messages are taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be dropped.
+    Drop,
+    /// To go where the order of this number says.
+    Move(u64),
 }
 
 /// What a command led to.
@@ -155,7 +169,7 @@ pub enum Outcome {
     /// The answer to [`Command::SetPull`], [`Command::Cancel`], [`Command::Leave`] and [`Command::Dismiss`]:
     /// messages that the consumer holds.
     Unacked(u32),
-    /// The answer to [`Command::Purge`] and [`Command::Delete`]: messages dropped.
+    /// The answer to [`Command::Purge`], [`Command::Delete`] and [`Command::Take`]: messages dropped, or taken.
     Dropped(usize),
     /// The queue has consumers.
     InUse,
@@ -202,6 +216,8 @@ pub struct Effects {
     pub schedule: Vec<schedule::Job>,
     /// Messages to be dead-lettered. Only then does the store hear that they are gone.
     pub dead: Vec<Dead>,
+    /// The same of messages that somebody wants to be elsewhere.
+    pub ordered: Vec<Ordered>,
     /// All else.
     pub notices: Vec<Notice>,
 }
@@ -219,6 +235,15 @@ pub struct Dead {
     pub held: bool,
 }
 
+/// Messages that go where an order says.
+#[derive(Debug)]
+pub struct Ordered {
+    /// The order's number.
+    pub order: u64,
+    /// What; in order of their positions.
+    pub entries: Vec<Entry>,
+}
+
 impl Dead {
     /// Octets that they hold in memory.
     pub fn footprint(&self) -> usize {
@@ -233,6 +258,7 @@ impl Effects {
             && self.notices.is_empty()
             && self.store.is_empty()
             && self.dead.is_empty()
+            && self.ordered.is_empty()
             && self.schedule.is_empty()
     }
 
@@ -244,6 +270,9 @@ impl Effects {
         };
         for dead in &mut self.dead {
             dead.entries.retain(stays);
+        }
+        for ordered in &mut self.ordered {
+            ordered.entries.retain(stays);
         }
         for job in &mut self.schedule {
             if let schedule::Job::Postpone(postponed) = job {

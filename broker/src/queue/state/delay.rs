@@ -3,7 +3,9 @@
 use lepus_protocol::method::Verdict;
 
 use super::accept::publish_op;
-use super::schedule::{Job, LONGEST_MS, Note, Postponed, Schedule};
+use super::schedule::{
+    Due, Job, LONGEST_MS, Moved, Note, Postponed, Schedule, is_scheduled, settlement,
+};
 use super::spans::Spans;
 use super::{Effects, Entry, Outcome, Seq, State};
 use crate::envelope;
@@ -74,16 +76,8 @@ impl State {
                 }
                 return Outcome::Done;
             }
-            Note::Cancel { bucket, at, octets } => {
-                let cancelled = self.schedule().cancel(bucket, at, octets);
-                let Some((bucket, spans)) = cancelled else { return Outcome::Dropped(0) };
-                self.forget_waiting(|seq| seq == at.1);
-                if let Some(owner) = self.config.durable {
-                    let queue = bucket.map_or(owner, |bucket| bucket.stored_as(owner));
-                    spans.settle(queue, &mut effects.store);
-                }
-                return Outcome::Dropped(1);
-            }
+            Note::Cancel(wanted) => return self.cancel_waiting(wanted, effects),
+            Note::Run(wanted, order) => return self.run_now(wanted, order, effects),
             Note::Found(found) => {
                 return self.done(|schedule, _| schedule.found(found), effects);
             }
@@ -113,6 +107,28 @@ impl State {
         };
         self.carry_on(due, effects);
         Outcome::Done
+    }
+
+    fn cancel_waiting(&mut self, wanted: Vec<Moved>, effects: &mut Effects) -> Outcome {
+        let Due { moved, in_place } = self.schedule().withdraw(wanted);
+        moved.iter().for_each(|one| self.forget_key(&one.message, is_scheduled));
+        in_place.iter().for_each(|entry| self.forget_key(&entry.message, is_scheduled));
+        if let Some(owner) = self.config.durable {
+            effects.store.extend(settlement(owner, &moved));
+            Spans::of(&in_place).settle(owner, &mut effects.store);
+        }
+        Outcome::Dropped(moved.len() + in_place.len())
+    }
+
+    fn run_now(&mut self, wanted: Vec<Moved>, order: u64, effects: &mut Effects) -> Outcome {
+        let Due { moved, in_place } = self.schedule().withdraw(wanted);
+        let all = moved.len() + in_place.len();
+        for entry in in_place {
+            self.moved(&entry.message, entry.seq);
+            self.put_back(entry);
+        }
+        effects.schedule.push(Job::Run(moved, order));
+        Outcome::Dropped(all)
     }
 
     /// Messages that waited at these positions are not there any more, or cannot be read.

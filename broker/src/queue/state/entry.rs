@@ -19,6 +19,16 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Has what was handed out in a former life, as all before a position was, say so; whether it came back
+    /// by that: whoever held it when that life ended could not give it back.
+    pub fn was_handed_out_before(&mut self, end: Seq) -> bool {
+        let was_handed_out = self.seq < end;
+        let comes_back = was_handed_out && self.returns == 0;
+        self.redelivered |= was_handed_out;
+        self.returns += u32::from(comes_back);
+        comes_back
+    }
+
     /// Octets that it holds in memory, bookkeeping included.
     pub fn footprint(&self) -> usize {
         footprint(&self.message)

@@ -1,6 +1,6 @@
 //! Messages that consumers hold, by position.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use super::Seq;
 use super::place::level_of;
@@ -96,6 +96,15 @@ impl<T: Carries> Held<T> {
             self.forget(removed.message());
         }
         removed
+    }
+
+    /// The first values whose positions are in a range of one level, ascending.
+    pub fn at(&self, range: Range<Seq>, max: usize) -> Vec<(Seq, &T)> {
+        let window = match level_of(range.start).checked_sub(1) {
+            None => Some(&self.lowest),
+            Some(at) => self.others.get(usize::from(at)),
+        };
+        window.map_or_else(Vec::new, |window| window.range(range, max))
     }
 
     /// Whether there is a value under a position.

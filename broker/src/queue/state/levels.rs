@@ -1,5 +1,7 @@
 //! Messages that wait for a consumer, by priority.
 
+use std::ops::Range;
+
 use super::Entry;
 use super::Seq;
 use super::entry::footprint;
@@ -269,6 +271,40 @@ impl Levels {
     /// Puts a message back to its own position.
     pub fn put_back(&mut self, entry: Entry) {
         self.change(level_of(entry.seq), |ready| ready.put_back(entry));
+    }
+
+    /// Takes those of these messages that are here, wherever they stand; `found` is in order of position.
+    /// See [`Ready::take`].
+    pub fn take(&mut self, mut found: Vec<Entry>) -> Vec<Entry> {
+        let mut taken = Vec::new();
+        while let Some(level) = found.last().map(|entry| level_of(entry.seq)) {
+            let of_level =
+                found.split_off(found.partition_point(|entry| level_of(entry.seq) < level));
+            taken.push(self.change(level, |ready| ready.take(of_level)));
+        }
+        taken.into_iter().rev().flatten().collect()
+    }
+
+    /// Has a message that was taken so be where it was.
+    pub fn undo_take(&mut self, entry: Entry) {
+        self.change(level_of(entry.seq), |ready| ready.undo_take(entry));
+    }
+
+    /// The first messages of a level in memory whose positions are in a range, in order.
+    pub fn in_memory_at(&self, range: Range<Seq>, max: usize) -> Vec<Entry> {
+        self.ready(level_of(range.start)).in_memory_at(range, max)
+    }
+
+    /// Where those messages of a level begin that only the store has.
+    pub fn cold_from(&self, level: u8) -> Option<Seq> {
+        self.ready(level).cold_from()
+    }
+
+    /// The highest level below this one that ever had a message.
+    pub fn used_below(&self, end: u16) -> Option<u8> {
+        let used = |level: &u8| self.next_of(*level) != first_of(*level);
+        let levels = 0..end.min(self.others.len() as u16 + 1);
+        levels.rev().filter_map(|level| u8::try_from(level).ok()).find(used)
     }
 
     /// Whether the message of a position is here.

@@ -4,6 +4,7 @@
 //! socket and no hash order in here, so that the same commands lead every replica to the same state.
 
 mod accept;
+mod browse;
 mod cold;
 mod command;
 mod consumers;
@@ -32,9 +33,10 @@ mod tests;
 mod turns;
 mod unique;
 
+pub use browse::{Glance, Spot};
 pub use command::{
     ANY_DELIVERY, Command, ConsumerKey, DELIVERY_COST, Dead, Delivery, Effects, LateDelivery,
-    Notice, Outcome, Seq, SeqRange,
+    Notice, Ordered, Outcome, Purpose, Seq, SeqRange,
 };
 pub use consumers::{Activity, ConsumerSpec, ConsumerStatus};
 pub use entry::Entry;
@@ -212,6 +214,7 @@ impl State {
                 Outcome::Unacked(self.consumers.set_pull(key, pull).unwrap_or_default())
             }
             Command::Schedule(note) => self.note_schedule(now, note, effects),
+            Command::Take(found, purpose) => self.take_out(found, purpose, effects),
             Command::Purge => self.purge(effects),
             Command::Delete { if_unused, if_empty } => self.delete(if_unused, if_empty, effects),
             note => {
@@ -251,6 +254,7 @@ impl State {
             }
             Command::Buried(octets) => self.flow.let_go(octets),
             Command::SetRules(rules, version) => self.set_rules(now, rules, version),
+            Command::UndoTake(entries) => self.undo_take(entries, effects),
             // They have answers.
             Command::Publish(_)
             | Command::Get { .. }
@@ -261,6 +265,7 @@ impl State {
             | Command::Grant(..)
             | Command::SetPull(..)
             | Command::Schedule(_)
+            | Command::Take(..)
             | Command::Purge
             | Command::Delete { .. } => {}
         }
@@ -308,11 +313,7 @@ impl State {
         let handed_out_before = self.ready.handed_out_before(from);
         let mut came_back = Spans::default();
         for entry in &mut found {
-            let was_handed_out = entry.seq < handed_out_before;
-            entry.redelivered |= was_handed_out;
-            if was_handed_out && entry.returns == 0 {
-                // Whoever held it when the former life ended could not give it back.
-                entry.returns = 1;
+            if entry.was_handed_out_before(handed_out_before) {
                 came_back.add(entry);
             }
             self.some_expire |= entry.message.expires();

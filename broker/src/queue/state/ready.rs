@@ -1,5 +1,8 @@
 //! Messages that wait for a consumer, in the order of their positions.
 
+mod look;
+mod take;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use super::cold::Cold;
@@ -21,7 +24,8 @@ pub struct Ready {
     fresh: VecDeque<Message>,
     first_fresh: Seq,
     cold: Option<Box<Cold>>,
-    /// See [`Self::push_returned`]: not among what is cold, though they may stand behind its first.
+    /// See [`Self::push_returned`] and [`Self::take`]: not among what is cold, though they may stand behind
+    /// its first.
     strays: Strays,
     /// The position of the next message.
     next: Seq,
@@ -180,12 +184,23 @@ impl Ready {
             return self.push(vec![entry.message], hot_max);
         }
         self.age_fresh();
-        // Only what stands behind the first of those that can still become cold matters.
-        self.strays.forget_before(self.loaded.front().map_or(self.next, |first| first.seq));
+        self.forget_strays();
         self.strays.add(self.next);
         self.next += 1;
         self.first_fresh = self.next;
         self.put_back(entry);
+    }
+
+    /// The first position of those that have not come back.
+    fn first_in_line(&self) -> Seq {
+        let cold = self.cold.as_ref().map_or(self.next, |cold| cold.from);
+        let fresh = if self.fresh.is_empty() { cold } else { self.first_fresh };
+        self.loaded.front().map_or(fresh, |first| first.seq)
+    }
+
+    /// Only what stands behind the first of those that are cold, or can still become so, matters.
+    fn forget_strays(&mut self) {
+        self.strays.forget_before(self.first_in_line());
     }
 
     /// Whether the message of a position is here.
@@ -193,7 +208,7 @@ impl Ready {
         let fresh = self.first_fresh..self.first_fresh + self.fresh.len() as u64;
         let cold = self.cold.as_ref().map_or(self.next, |cold| cold.from);
         fresh.contains(&seq)
-            || (cold..self.next).contains(&seq)
+            || (cold..self.next).contains(&seq) && !self.strays.has(seq)
             || self.returned.contains_key(&seq)
             || self.loaded.binary_search_by_key(&seq, |entry| entry.seq).is_ok()
     }
@@ -296,6 +311,7 @@ impl Ready {
             self.cold = None;
             self.first_fresh = self.next;
         }
+        self.forget_strays();
     }
 
     /// The message at `from` cannot be read: it stays in the store and counts no more.

@@ -159,6 +159,16 @@ impl State {
         }
     }
 
+    /// A message is taken from where it is: it may come again.
+    pub(super) fn forget_key(&mut self, message: &Message, is_there: impl Fn(Seq) -> bool) {
+        if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut()
+            && let Some((key, _)) = dedup::named(message)
+            && known.get(&key).is_some_and(|at| is_there(*at))
+        {
+            known.remove(&key);
+        }
+    }
+
     /// A message leaves its position, and is to get one where it waits.
     pub(super) fn leaves_to_wait(&mut self, message: &Message) {
         self.moved(message, ABOUT_TO_WAIT);

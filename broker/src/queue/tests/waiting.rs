@@ -6,7 +6,8 @@ use lepus_protocol::properties;
 use super::*;
 use crate::alarm::Alarm;
 use crate::clock::now_ms;
-use crate::queue::waiting::{Listing, Place};
+use crate::queue::state::schedule::Moved;
+use crate::queue::waiting::Place;
 
 const YEAR: i64 = 365 * 86_400_000;
 
@@ -25,8 +26,12 @@ fn late(ms: i64, octets: usize, persistent: bool) -> Message {
     Builder::whole(0, b"\0\x01q", &properties, &vec![b'x'; octets], persistent)
 }
 
+fn octets(moved: &Moved) -> usize {
+    moved.message.body_len()
+}
+
 /// All pages, of so many messages each.
-fn pages(queue: &Arc<Queue>, max: usize) -> Vec<Listing> {
+fn pages(queue: &Arc<Queue>, max: usize) -> Vec<Moved> {
     let (mut all, mut from): (_, Option<Place>) = (Vec::new(), None);
     loop {
         let (page, next) = queue.waiting(from, max).expect("a page");
@@ -43,26 +48,30 @@ fn pages(queue: &Arc<Queue>, max: usize) -> Vec<Listing> {
 fn what_waits_can_be_looked_through_in_pages_and_cancelled() {
     let node = node();
     let queue = delaying(&node);
-    assert_eq!(pages(&queue, 3), []);
+    assert!(pages(&queue, 3).is_empty());
     for number in 1..=10 {
         let ms = [YEAR, 4_000_000, 100_000][number % 3] + number as i64;
         queue.apply(Command::Publish(vec![late(ms, number, number % 5 != 0)]));
     }
     for max in 1..12 {
         let all = pages(&queue, max);
-        let octets: Vec<u64> = all.iter().map(|listing| listing.octets).collect();
+        let octets: Vec<usize> = all.iter().map(octets).collect();
         // Window by window; 5 and 10 are in memory.
         assert_eq!(octets, [2, 8, 1, 4, 7, 3, 6, 9, 5, 10], "{max} a page");
-        assert!(all.iter().all(|listing| listing.due > now_ms()));
+        assert!(all.iter().all(|moved| moved.pair.due() > now_ms()));
     }
     assert_eq!(queue.counts().scheduled, 10);
-    for listing in pages(&queue, 100) {
-        if listing.octets % 2 == 0 {
-            assert!(queue.cancel_waiting(listing.place).expect("an answer"));
-            assert!(!queue.cancel_waiting(listing.place).expect("an answer"));
-        }
+    for _ in 0..2 {
+        let even = pages(&queue, 100).into_iter().filter(|moved| octets(moved) % 2 == 0);
+        let places: Vec<Place> = even.map(|moved| (moved.pair.bucket(), moved.pair.seq)).collect();
+        let found = places.iter().map(|place| queue.waiting_at(*place).expect("an answer"));
+        let found: Vec<Moved> = found.map(|moved| moved.expect("a message")).collect();
+        let again = pages(&queue, 100).into_iter().filter(|moved| octets(moved) % 2 == 0);
+        assert_eq!(queue.cancel_waiting(found).done(), places.len());
+        assert_eq!(queue.cancel_waiting(again.collect()).done(), 0);
+        assert!(places.iter().all(|place| queue.waiting_at(*place).expect("an answer").is_none()));
     }
-    let left: Vec<u64> = pages(&queue, 100).iter().map(|listing| listing.octets).collect();
+    let left: Vec<usize> = pages(&queue, 100).iter().map(octets).collect();
     assert_eq!((left, queue.counts().scheduled), (vec![1, 7, 3, 9, 5], 5));
 }
 

@@ -2,10 +2,15 @@
 
 mod consumers;
 mod live;
+mod messages;
 mod queues;
 
-use super::Routes;
+use super::{Reply, Routes, channels, exchange_name, messages as plain_messages, ok};
 
 pub(super) fn routes() -> Routes {
-    Routes::new().merge(queues::routes()).merge(consumers::routes()).merge(live::routes())
+    Routes::new()
+        .merge(queues::routes())
+        .merge(messages::routes())
+        .merge(consumers::routes())
+        .merge(live::routes())
 }

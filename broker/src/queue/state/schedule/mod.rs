@@ -16,6 +16,7 @@ mod note;
 mod retry;
 #[cfg(test)]
 mod tests;
+mod withdraw;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -98,6 +99,8 @@ struct Scan {
     cut: u64,
     /// Messages from this position on came since, and are listed as they come.
     until: Seq,
+    /// What stands before this position was read through.
+    read: Seq,
 }
 
 /// A message in memory.
@@ -145,10 +148,14 @@ impl Schedule {
         held.into_iter().map(|(bucket, _)| *bucket).collect()
     }
 
-    /// What is in memory, by position from `from` on: due time, position, octets of the body.
-    pub fn kept(&self, from: Seq, max: usize) -> Vec<(u64, Seq, u64)> {
+    /// What is in memory, by position from `from` on.
+    pub fn kept(&self, from: Seq, max: usize) -> Vec<Moved> {
         let kept = self.kept.range(from..).take(max);
-        kept.map(|(seq, (due, kept))| (*due, *seq, kept.message().body_len() as u64)).collect()
+        let shown = kept.map(|(seq, (due, kept))| Moved {
+            pair: Pair::kept(*due, *seq),
+            message: kept.message().clone(),
+        });
+        shown.collect()
     }
 
     fn listed_pairs(&self) -> impl Iterator<Item = Pair> {
@@ -308,7 +315,7 @@ impl Schedule {
             && opens <= now
         {
             let from = self.buckets.get(&bucket).map_or(0, |held| held.listed_below);
-            self.scan = Some(Scan { bucket, from, cut: u64::MAX, until: self.next });
+            self.scan = Some(Scan { bucket, from, cut: u64::MAX, until: self.next, read: 0 });
             jobs.push(Job::Scan { round: self.round, bucket, from: 0 });
             self.look_ahead();
         }
@@ -320,6 +327,7 @@ impl Schedule {
         self.held_until = until;
         for Moved { pair, message } in moved {
             match pair.bucket() {
+                Some(bucket) if self.is_back(pair, bucket) => {}
                 Some(bucket) => self.put(now, pair, bucket),
                 None => {
                     self.count += 1;
@@ -352,6 +360,9 @@ impl Schedule {
             }
         }
         let until = self.scan.as_ref().map_or(0, |scan| scan.until);
+        if let Some(scan) = &mut self.scan {
+            scan.read = next.unwrap_or(until);
+        }
         match next.filter(|next| *next < until) {
             Some(from) => jobs.push(Job::Scan { round: self.round, bucket, from }),
             None => self.end_scan(),
@@ -381,34 +392,6 @@ impl Schedule {
             held.messages = held.messages.saturating_sub(1);
             self.count = self.count.saturating_sub(1);
         }
-    }
-
-    /// Drops one message that waits, of so many octets; whether it still did.
-    pub fn cancel(
-        &mut self,
-        bucket: Option<Bucket>,
-        (due, seq): (u64, Seq),
-        octets: u64,
-    ) -> Option<(Option<Bucket>, Spans)> {
-        let mut spans = Spans::default();
-        let Some(bucket) = bucket else {
-            let (_, kept) = self.kept.remove(&seq)?;
-            self.count = self.count.saturating_sub(1);
-            if let Kept::InPlace(entry) = kept {
-                spans.add(&entry);
-            }
-            return Some((None, spans));
-        };
-        let held = self.buckets.get(&bucket)?;
-        // What is listed may be on its way already; what is not can't be.
-        let waits = due >= held.listed_below
-            || self.listed_pairs().any(|pair| pair.seq == seq && pair.bucket() == Some(bucket));
-        if !waits || held.cancelled.contains(&seq) {
-            return None;
-        }
-        self.forget(bucket, seq);
-        spans.add_range(seq, seq, octets);
-        Some((Some(bucket), spans))
     }
 
     /// Has the store forget buckets that are empty and stay so. Only while nothing is on its way out

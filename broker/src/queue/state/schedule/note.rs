@@ -30,15 +30,10 @@ pub enum Note {
     Arrive(Vec<Message>),
     /// The store has refused messages.
     Refused(Vec<(Bucket, Seq)>),
-    /// A message is to wait no more.
-    Cancel {
-        /// Where it is; `None`: in memory.
-        bucket: Option<Bucket>,
-        /// When it is due, and its position.
-        at: (u64, Seq),
-        /// Octets of its body.
-        octets: u64,
-    },
+    /// Messages are to wait no more, but go.
+    Cancel(Vec<Moved>),
+    /// Messages are due now, by the order of this number.
+    Run(Vec<Moved>, u64),
 }
 
 /// A bucket that the store has from a former life.
@@ -109,6 +104,8 @@ pub enum Job {
     },
     /// Messages are due: they leave their buckets in the same step of the store in which they arrive.
     Move(Vec<Moved>),
+    /// The same by the order of this number, which is to hear of it.
+    Run(Vec<Moved>, u64),
     /// Messages leave the queue in the same step of the store in which they come to wait; then
     /// [`Note::Postpone`].
     Postpone(Vec<Postponed>),

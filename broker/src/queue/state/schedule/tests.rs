@@ -15,7 +15,7 @@ enum Step {
     InPlace { wait: u64 },
     Pass(u64),
     Answer,
-    Cancel(prop::sample::Index),
+    Cancel(prop::sample::Index, bool),
     Refuse { wait: u64 },
     NoRoom { until: u64 },
     Clear,
@@ -39,7 +39,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => any_wait().prop_map(|wait| Step::InPlace { wait }),
         6 => any_wait().prop_map(Step::Pass),
         12 => Just(Step::Answer),
-        1 => any::<prop::sample::Index>().prop_map(Step::Cancel),
+        2 => any::<(prop::sample::Index, bool)>().prop_map(|(at, back)| Step::Cancel(at, back)),
         1 => any_wait().prop_map(|wait| Step::Refuse { wait }),
         1 => (1..100u64).prop_map(|until| Step::NoRoom { until }),
         1 => prop::bool::weighted(0.1).prop_map(|clear| if clear { Step::Clear } else { Step::Answer }),
@@ -77,6 +77,10 @@ fn waiting(due: u64) -> Waiting {
     Waiting::new(&message, due, (due, 0), None)
 }
 
+fn waiting_for(due: u64) -> Message {
+    waiting(due).message().expect("a message")
+}
+
 impl Trial {
     fn new(listed_max: usize) -> Self {
         Self {
@@ -103,7 +107,7 @@ impl Trial {
             }
             Step::Pass(ms) => self.now += ms,
             Step::Answer => return self.answer(),
-            Step::Cancel(index) => self.cancel(index)?,
+            Step::Cancel(index, back) => self.cancel(index, *back)?,
             Step::Refuse { wait } => {
                 let mut ops = Vec::new();
                 self.schedule.add(self.now, &waiting(self.now + wait), true, &mut ops);
@@ -140,7 +144,8 @@ impl Trial {
         self.tell(ops)
     }
 
-    fn cancel(&mut self, index: &prop::sample::Index) -> Result<(), TestCaseError> {
+    /// One leaves before its time; or is `back` at once.
+    fn cancel(&mut self, index: &prop::sample::Index, back: bool) -> Result<(), TestCaseError> {
         let waiting: Vec<_> = self.model.iter().map(|(at, place)| (*at, *place)).collect();
         if waiting.is_empty() {
             return Ok(());
@@ -150,16 +155,22 @@ impl Trial {
             Where::Bucket(bucket) => Some(bucket),
             _ => None,
         };
-        let Some((bucket, spans)) = self.schedule.cancel(bucket, at, 8) else {
-            return Err(TestCaseError::fail(format!("{at:?} does not wait")));
+        let pair = match bucket {
+            Some(bucket) => Pair::stored(at.0, at.1, bucket),
+            None => Pair::kept(at.0, at.1),
         };
-        prop_assert!(self.schedule.cancel(bucket, at, 8).is_none());
-        let mut ops = Vec::new();
-        if let Some(bucket) = bucket {
-            spans.settle(bucket.stored_as(OWNER), &mut ops);
+        let wanted = || vec![Moved { pair, message: waiting_for(at.0) }];
+        let Due { moved, in_place } = self.schedule.withdraw(wanted());
+        prop_assert_eq!(moved.len() + in_place.len(), 1, "{:?} does not wait", at);
+        let again = self.schedule.withdraw(wanted());
+        prop_assert!(again.moved.is_empty() && again.in_place.is_empty());
+        if back && in_place.is_empty() {
+            // There was no room for it elsewhere.
+            self.schedule.put_back(self.now, moved, self.now + 1);
+            return Ok(());
         }
         self.model.remove(&at);
-        self.tell(ops)
+        self.tell(settlement(OWNER, &moved))
     }
 
     /// All that is in memory is gone.

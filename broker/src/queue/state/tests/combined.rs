@@ -33,6 +33,8 @@ enum Step {
     /// A delivery was never sent.
     Undo(Index),
     CancelWaiting(Index),
+    /// Messages that are ready are dropped, or moved elsewhere.
+    Take(Vec<Index>, bool),
     Touch,
     Purge,
     SetRules(Box<Rules>),
@@ -139,12 +141,17 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (index(), any_verdict()).prop_map(|(at, v)| Step::SettleLate(at, v)),
         1 => index().prop_map(Step::Undo),
         1 => index().prop_map(Step::CancelWaiting),
+        2 => (vec(index(), 1..4), any::<bool>()).prop_map(|(at, moves)| Step::Take(at, moves)),
         1 => Just(Step::Touch),
         1 => Just(Step::Purge),
         2 => any_rules().prop_map(|rules| Step::SetRules(Box::new(rules))),
         10 => ms.prop_map(Step::Pass),
         1 => (0usize..6).prop_map(Step::Crash),
     ]
+}
+
+fn known(entry: &Entry) -> (u32, Seq) {
+    (letter::id_of(&entry.message), entry.seq)
 }
 
 struct Trial {
@@ -249,6 +256,20 @@ impl Trial {
                 if let Some(id) = pick(at, &waiting) {
                     self.desk.cancel_waiting(id)?;
                 }
+            }
+            Step::Take(at, moves) => {
+                let mut found: Vec<(u32, Seq)> = self.desk.browse().iter().map(known).collect();
+                let mut expected = self.desk.model.items.clone();
+                expected.retain(|item| item.is_ready());
+                found.sort_unstable();
+                let mut expected: Vec<_> =
+                    expected.iter().map(|item| (item.letter.id, item.seq())).collect();
+                expected.sort_unstable();
+                prop_assert_eq!(&found, &expected, "what is seen");
+                let ids: Vec<u32> =
+                    at.iter().filter_map(|at| pick(at, &found)).map(|(id, _)| id).collect();
+                let purpose = if *moves { Purpose::Move(1) } else { Purpose::Drop };
+                self.desk.take(&ids, purpose)?;
             }
             Step::Touch => drop(self.desk.apply(Command::Touch, Action::Touch)?),
             Step::Purge => drop(self.desk.apply(Command::Purge, Action::Purge)?),

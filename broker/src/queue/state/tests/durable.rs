@@ -28,6 +28,10 @@ enum Step {
     Pass(u64),
     /// What the queue wants to be read is read.
     Load,
+    /// All is looked at, and of it messages of these numbers, counted round, are dropped, or leave.
+    Take(Vec<usize>, bool),
+    /// Messages that left are elsewhere, or are back.
+    Leave(bool),
     Purge,
     Restart,
 }
@@ -42,6 +46,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (0usize..3000).prop_map(Step::Trim),
         2 => (0u64..60).prop_map(Step::Pass),
         6 => Just(Step::Load),
+        4 => (vec(any::<usize>(), 0..8), any::<bool>()).prop_map(|(at, drop)| Step::Take(at, drop)),
+        2 => any::<bool>().prop_map(Step::Leave),
         1 => Just(Step::Purge),
         1 => Just(Step::Restart),
     ]
@@ -73,6 +79,8 @@ struct Trial {
     /// By position; those that are handed out too.
     known: BTreeMap<Seq, Known>,
     held: BTreeSet<Seq>,
+    /// Messages that were taken and are in the store as yet.
+    leaving: Vec<(Entry, Known)>,
     /// By priority.
     next: Vec<Seq>,
     /// Turns of each priority that are left in a round.
@@ -102,6 +110,7 @@ impl Trial {
             next_id: 0,
             known: BTreeMap::new(),
             held: BTreeSet::new(),
+            leaving: Vec::new(),
             next: (0..=priorities.max).map(first_of).collect(),
             left: turns(priorities),
         };
@@ -188,6 +197,8 @@ impl Trial {
             Step::Trim(octets) => drop(self.apply(Command::Trim(*octets))?),
             Step::Pass(ms) => self.pass(*ms)?,
             Step::Load => self.load()?,
+            Step::Take(at, drops) => self.take(at, *drops)?,
+            Step::Leave(goes) => self.leave(*goes)?,
             Step::Purge => {
                 self.known.retain(|seq, _| self.held.contains(seq));
                 self.apply(Command::Purge)?;
@@ -280,8 +291,79 @@ impl Trial {
         self.apply(Command::Loaded { from, next, found }).map(drop)
     }
 
+    /// All that is ready is seen, level by level, in order, each as it would be handed out.
+    fn browse(&self) -> Result<Vec<Entry>, TestCaseError> {
+        let (mut all, mut at) = (Vec::new(), self.state.first_spot());
+        while let Some(spot) = at {
+            let max = 1 + all.len() % 7;
+            let glance = self.state.glance(spot, max);
+            let mut read = (Vec::new(), None);
+            if let Some(cold) = glance.cold {
+                let (queue, at) = in_store(ID, cold);
+                let mut stored = Vec::new();
+                let most = ReadMax { messages: max.min(4), bytes: usize::MAX };
+                let next =
+                    self.store.read(queue, at, most, &mut stored).expect("a store that reads");
+                let found = stored.into_iter().map(|stored| entry(queue, stored)).collect();
+                let next = Some(from_store(queue, next)).filter(|next| *next != cold);
+                read = (self.state.only_ready(found), next);
+            }
+            let (found, next) = glance.with(spot, read, max);
+            prop_assert!(found.len() <= max);
+            all.extend(found);
+            let spot = Spot { next, ..spot };
+            at = if next < spot.until { Some(spot) } else { self.state.spot_after(spot) };
+        }
+        let ready = self.known.iter().filter(|(seq, _)| !self.held.contains(seq));
+        let mut expected: Vec<_> =
+            ready.map(|(seq, known)| (*seq, known.id, known.seen, known.returns)).collect();
+        expected.sort_by_key(|(seq, ..)| (std::cmp::Reverse(level_of(*seq)), *seq));
+        let shown =
+            |entry: &Entry| (entry.seq, id_of(&entry.message), entry.redelivered, entry.returns);
+        prop_assert_eq!(all.iter().map(shown).collect::<Vec<_>>(), expected);
+        Ok(all)
+    }
+
+    fn take(&mut self, at: &[usize], drops: bool) -> Result<(), TestCaseError> {
+        let seen = self.browse()?;
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let wanted: BTreeSet<usize> = at.iter().map(|at| at % seen.len()).collect();
+        let wanted: Vec<Entry> = wanted.iter().map(|at| seen[*at].clone()).collect();
+        let taken: Vec<(Entry, Known)> = wanted
+            .iter()
+            .map(|entry| (entry.clone(), self.known.remove(&entry.seq).expect("it is known")))
+            .collect();
+        let purpose = if drops { Purpose::Drop } else { Purpose::Move(3) };
+        if !drops {
+            self.leaving.extend(taken);
+        }
+        let twice = wanted.clone();
+        let outcome = self.apply(Command::Take(wanted, purpose))?;
+        prop_assert_eq!(outcome, Outcome::Dropped(twice.len()));
+        let outcome = self.apply(Command::Take(twice, purpose))?;
+        prop_assert_eq!(outcome, Outcome::Dropped(0));
+        Ok(())
+    }
+
+    fn leave(&mut self, goes: bool) -> Result<(), TestCaseError> {
+        let leaving = std::mem::take(&mut self.leaving);
+        let (entries, known): (Vec<Entry>, Vec<Known>) = leaving.into_iter().unzip();
+        if goes {
+            let mut ops = Vec::new();
+            Spans::of(&entries).settle(ID, &mut ops);
+            self.store.append(Batch::from(ops)).expect("a store that takes it");
+            return Ok(());
+        }
+        self.known.extend(entries.iter().map(|entry| entry.seq).zip(known));
+        self.apply(Command::UndoTake(entries)).map(drop)
+    }
+
     /// What is not persistent is gone; whatever was handed out counts as redelivered.
     fn restart(&mut self) -> Result<(), TestCaseError> {
+        // They never left.
+        self.known.extend(self.leaving.drain(..).map(|(entry, known)| (entry.seq, known)));
         self.known.retain(|_, known| known.persistent);
         self.held.clear();
         self.loads.clear();
@@ -309,6 +391,8 @@ impl Trial {
     /// Everything comes out in the end, and the store holds no more than is held.
     fn finish(mut self) -> Result<(), TestCaseError> {
         self.apply(Command::Cancel(key(1)))?;
+        self.leave(true)?;
+        self.browse()?;
         for _ in 0..10_000 {
             if self.known.len() == self.held.len() {
                 break;

@@ -159,6 +159,8 @@ impl Model {
             | Command::Recall(_)
             | Command::Forget(_)
             | Command::Schedule(_)
+            | Command::Take(..)
+            | Command::UndoTake(_)
             | Command::Touch
             | Command::Tick
             | Command::Hold(..)

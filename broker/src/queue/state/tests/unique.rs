@@ -114,8 +114,8 @@ fn a_key_goes_with_the_message_that_waits() {
         queue.state.counts().scheduled
     };
     assert_eq!([1, 2, 2].map(|key| publish(&mut queue, key)), [1, 2, 2]);
-    let (_, first, octets) = queue.state.waiting().expect("a schedule").kept(0, 1)[0];
-    let note = schedule::Note::Cancel { bucket: None, at: (0, first), octets };
+    let first = queue.state.waiting().expect("a schedule").kept(0, 1);
+    let note = schedule::Note::Cancel(first);
     assert_eq!(queue.apply(Command::Schedule(note)).0, Outcome::Dropped(1));
     assert_eq!([2, 1, 1].map(|key| publish(&mut queue, key)), [1, 2, 2]);
     assert_eq!(queue.apply(Command::Purge).0, Outcome::Dropped(2));

@@ -80,10 +80,11 @@ impl Desk {
         let mut effects = Effects::default();
         let outcome = self.state.apply(self.now, command, &mut effects);
         self.model.check(self.now, action, &outcome, &effects)?;
-        let Effects { deliveries, store, dead, schedule, notices } = effects;
+        let Effects { deliveries, store, dead, schedule, notices, ordered } = effects;
         self.deliveries.extend(deliveries.into_iter().map(|of| (of.entry.seq, of)));
         self.tell_store(store);
         dead.iter().for_each(|dead| self.settle(&dead.entries));
+        ordered.iter().for_each(|ordered| self.settle(&ordered.entries));
         for job in schedule {
             self.do_scheduled(job)?;
         }
@@ -112,7 +113,7 @@ impl Desk {
                 self.settle(&entries.collect::<Vec<_>>());
                 self.note(Note::Postpone(postponed), Action::Nothing)
             }
-            Job::Move(moved) => {
+            Job::Move(moved) | Job::Run(moved, _) => {
                 let ops = self.config.durable.map(|owner| settlement(owner, &moved));
                 self.tell_store(ops.unwrap_or_default());
                 let ids = moved.iter().map(|moved| id_of(&moved.message)).collect();
@@ -242,9 +243,29 @@ impl Desk {
         let Some((bucket, seq, waiting)) = self.waiting().into_iter().find(is) else {
             return Ok(());
         };
-        let octets = waiting.message().map_or(0, |message| message.body_len() as u64);
-        let note = Note::Cancel { bucket: Some(bucket), at: (waiting.due(), seq), octets };
+        let pair = Pair::stored(waiting.due(), seq, bucket);
+        let message = waiting.message().expect("a message that waits");
+        let note = Note::Cancel(vec![Moved { pair, message }]);
         self.apply(Command::Schedule(note), Action::CancelWaiting(id)).map(drop)
+    }
+
+    /// Messages that are ready go elsewhere, or nowhere.
+    pub fn take(&mut self, ids: &[u32], purpose: Purpose) -> Checked {
+        let ready = self.browse();
+        let found = ready.into_iter().filter(|entry| ids.contains(&id_of(&entry.message)));
+        self.apply(Command::Take(found.collect(), purpose), Action::Take(ids.to_vec())).map(drop)
+    }
+
+    /// All that is ready, looked at a few at a time.
+    pub fn browse(&self) -> Vec<Entry> {
+        let (mut all, mut at) = (Vec::new(), self.state.first_spot());
+        while let Some(spot) = at {
+            let (found, next) = self.state.glance(spot, 3).with(spot, (Vec::new(), None), 3);
+            all.extend(found);
+            let spot = Spot { next, ..spot };
+            at = if next < spot.until { Some(spot) } else { self.state.spot_after(spot) };
+        }
+        all
     }
 
     /// Time passes; the queue is woken when it wants to be, and must not have slept too long. Of a long

@@ -86,6 +86,7 @@ pub enum Action {
     Undo(u32),
     Arrive(Vec<u32>),
     CancelWaiting(u32),
+    Take(Vec<u32>),
     Touch,
     Tick,
     Purge,
@@ -261,6 +262,11 @@ impl Model {
             Action::CancelWaiting(id) => {
                 self.items.retain(|item| item.letter.id != id);
                 return Ok(Outcome::Dropped(1));
+            }
+            Action::Take(ids) => {
+                let before = self.items.len();
+                self.items.retain(|item| !(item.is_ready() && ids.contains(&item.letter.id)));
+                return Ok(Outcome::Dropped(before - self.items.len()));
             }
             Action::Touch => self.last_used = self.now,
             Action::Tick => {
