@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use file_rotate::compression::Compression;
@@ -14,10 +15,15 @@ use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, reload};
 
+mod exchange;
 mod json;
+mod lines;
+mod syslog;
 
 use crate::config::logging::{Formatter, Logging, Output, Rotation};
+use crate::node::Node;
 use json::Json;
+use lines::{Bringer, LastLines, Lines, lines};
 
 /// The modules that RabbitMQ's categories are.
 const CATEGORIES: &[(&str, &str)] = &[
@@ -29,35 +35,63 @@ const CATEGORIES: &[(&str, &str)] = &[
 /// Octets of a line of the log that are waited for before a file is put aside, when any size will do.
 const ANY_SIZE: usize = usize::MAX;
 
+/// One of the places that the log goes to.
+type Of = fn(&Logging) -> &Output;
+
 type Filter = reload::Handle<EnvFilter, Registry>;
 
 /// A log that is being written.
 pub struct Log {
-    console: Option<Filter>,
-    file: Option<Filter>,
+    /// What passes to each of the places that it goes to.
+    filters: Vec<(Of, Filter)>,
+    /// Lines that are to be published.
+    unpublished: Option<(Bringer, Formatter)>,
+}
+
+/// Writes what waits to be written when it goes.
+#[derive(Default)]
+pub struct Guards {
+    written: Vec<WorkerGuard>,
+    sent: Option<LastLines>,
 }
 
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 
 impl Log {
-    /// Starts the log of the whole process. What waits to be written is written when the guards go.
-    pub fn start(config: &Logging) -> Result<(Self, Vec<WorkerGuard>)> {
-        let mut log = Self { console: None, file: None };
-        let (mut layers, mut guards) = (Vec::<Boxed>::new(), Vec::new());
+    /// Starts the log of the whole process.
+    pub fn start(config: &Logging) -> Result<(Self, Guards)> {
+        let mut log = Self { filters: Vec::new(), unpublished: None };
+        let (mut layers, mut guards) = (Vec::<Boxed>::new(), Guards::default());
         if config.console.enabled {
             let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let (layer, filter, guard) = layer(io::stderr(), &config.console, config, colour);
             layers.push(layer);
-            guards.push(guard);
-            log.console = Some(filter);
+            guards.written.push(guard);
+            log.filters.push((|config| &config.console, filter));
         }
         if let Some(path) = config.path() {
             let file = open(&path, config)
                 .with_context(|| format!("cannot write the log to {}", path.display()))?;
             let (layer, filter, guard) = layer(file, &config.file, config, false);
             layers.push(layer);
-            guards.push(guard);
-            log.file = Some(filter);
+            guards.written.push(guard);
+            log.filters.push((|config| &config.file, filter));
+        }
+        if config.exchange.enabled {
+            let (to, from) = lines();
+            let (layer, filter) = lines_layer(to, &config.exchange, config, true);
+            layers.push(layer);
+            log.filters.push((|config| &config.exchange, filter));
+            log.unpublished = Some((from, config.exchange.formatter));
+        }
+        if config.syslog.output.enabled {
+            let (to, from) = lines();
+            guards.sent = Some(to.last());
+            // A syslog server knows time and level besides.
+            let (layer, filter) = lines_layer(to, &config.syslog.output, config, false);
+            layers.push(layer);
+            log.filters.push((|config| &config.syslog.output, filter));
+            syslog::send(from, &config.syslog).context("cannot start the thread for syslog")?;
         }
         tracing_subscriber::registry().with(layers).init();
         Ok((log, guards))
@@ -65,12 +99,22 @@ impl Log {
 
     /// Changes how much is logged.
     pub fn set_levels(&self, config: &Logging) {
-        for (handle, output) in [(&self.console, &config.console), (&self.file, &config.file)] {
-            if let Some(handle) = handle {
-                // The log lives as long as the handle.
-                let _ = handle.reload(filter(config, output));
-            }
+        for (output, handle) in &self.filters {
+            // The log lives as long as the handle.
+            let _ = handle.reload(filter(config, output(config)));
         }
+    }
+
+    /// Publishes lines from now on, if that is configured, those that were written before as well.
+    ///
+    /// # Errors
+    /// There can be no more threads.
+    pub fn publish(&mut self, node: &Arc<Node>) -> Result<()> {
+        if let Some((lines, formatter)) = self.unpublished.take() {
+            let started = exchange::publish(lines, node, formatter);
+            started.context("cannot start the thread for log.exchange")?;
+        }
+        Ok(())
     }
 }
 
@@ -92,6 +136,20 @@ fn layer(
         }
     };
     (layer, handle, guard)
+}
+
+/// Lines with time and level, or without.
+fn lines_layer(to: Lines, output: &Output, config: &Logging, whole: bool) -> (Boxed, Filter) {
+    let (filter, handle) = reload::Layer::new(filter(config, output));
+    let layer = fmt::layer().with_ansi(false).with_writer(to);
+    let layer: Boxed = match (output.formatter, whole) {
+        (Formatter::Json, _) => layer.event_format(Json).with_filter(filter).boxed(),
+        (Formatter::Plaintext, true) => layer.with_filter(filter).boxed(),
+        (Formatter::Plaintext, false) => {
+            layer.without_time().with_level(false).with_filter(filter).boxed()
+        }
+    };
+    (layer, handle)
 }
 
 /// What passes to one of the places that the log goes to.

@@ -39,7 +39,7 @@ where
 }
 
 /// RabbitMQ's word.
-fn level(level: Level) -> &'static str {
+pub(super) fn level(level: Level) -> &'static str {
     match level {
         Level::ERROR => "error",
         Level::WARN => "warning",
