@@ -125,6 +125,8 @@ fn no_name_leads_into_another_virtual_host() {
         let mut ch = conn.channel_confirming(1);
         for queue in queues {
             ch.declare(queue::Declare { durable: true, ..declare(queue) });
+        }
+        for queue in queues {
             let one = props().with_delivery_mode(2);
             ch.publish_with(publish("", queue), &one, format!("{vhost} {queue}"));
         }
