@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use file_rotate::compression::Compression;
 use file_rotate::suffix::AppendCount;
 use file_rotate::{ContentLimit, FileRotate, TimeFrequency};
+use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -16,11 +17,16 @@ use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, reload};
 
+mod exchange;
 mod json;
+mod lines;
 pub mod live;
+mod syslog;
 
 use crate::config::logging::{Formatter, Logging, Output, Rotation};
+use crate::node::Node;
 use json::Json;
+use lines::{Bringer, LastLines, Lines, lines};
 
 /// The modules that RabbitMQ's categories are.
 const CATEGORIES: &[(&str, &str)] = &[
@@ -32,30 +38,42 @@ const CATEGORIES: &[(&str, &str)] = &[
 /// Octets of a line of the log that are waited for before a file is put aside, when any size will do.
 const ANY_SIZE: usize = usize::MAX;
 
+/// One of the places that the log goes to.
+type Of = fn(&Logging) -> &Output;
+
 type Filter = reload::Handle<EnvFilter, Registry>;
 
 /// A log that is being written.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Log {
-    console: Option<Filter>,
-    file: Option<Filter>,
+    /// What passes to each of the places that it goes to.
+    filters: Vec<(Of, Filter)>,
+    /// Lines that are to be published.
+    unpublished: Mutex<Option<(Bringer, Formatter)>>,
     /// The file is to be put aside before the next line.
     rotate: Arc<AtomicBool>,
+}
+
+/// Writes what waits to be written when it goes.
+#[derive(Default)]
+pub struct Guards {
+    written: Vec<WorkerGuard>,
+    sent: Option<LastLines>,
 }
 
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 
 impl Log {
-    /// Starts the log of the whole process. What waits to be written is written when the guards go.
-    pub fn start(config: &Logging) -> Result<(Self, Vec<WorkerGuard>)> {
+    /// Starts the log of the whole process.
+    pub fn start(config: &Logging) -> Result<(Self, Guards)> {
         let mut log = Self::default();
-        let (mut layers, mut guards) = (Vec::<Boxed>::new(), Vec::new());
+        let (mut layers, mut guards) = (Vec::<Boxed>::new(), Guards::default());
         if config.console.enabled {
             let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let (layer, filter, guard) = layer(io::stderr(), &config.console, config, colour);
             layers.push(layer);
-            guards.push(guard);
-            log.console = Some(filter);
+            guards.written.push(guard);
+            log.filters.push((|config| &config.console, filter));
         }
         if let Some(path) = config.path() {
             let file = open(&path, config)
@@ -63,8 +81,24 @@ impl Log {
             let file = Rotated { file, asked: log.rotate.clone() };
             let (layer, filter, guard) = layer(file, &config.file, config, false);
             layers.push(layer);
-            guards.push(guard);
-            log.file = Some(filter);
+            guards.written.push(guard);
+            log.filters.push((|config| &config.file, filter));
+        }
+        if config.exchange.enabled {
+            let (to, from) = lines();
+            let (layer, filter) = lines_layer(to, &config.exchange, config, true);
+            layers.push(layer);
+            log.filters.push((|config| &config.exchange, filter));
+            log.unpublished = Mutex::new(Some((from, config.exchange.formatter)));
+        }
+        if config.syslog.output.enabled {
+            let (to, from) = lines();
+            guards.sent = Some(to.last());
+            // A syslog server knows time and level besides.
+            let (layer, filter) = lines_layer(to, &config.syslog.output, config, false);
+            layers.push(layer);
+            log.filters.push((|config| &config.syslog.output, filter));
+            syslog::send(from, &config.syslog).context("cannot start the thread for syslog")?;
         }
         layers.push(live::Live.with_filter(LevelFilter::INFO).boxed());
         tracing_subscriber::registry().with(layers).init();
@@ -73,8 +107,8 @@ impl Log {
 
     /// What passes to the log now, as a filter.
     pub fn level(&self) -> String {
-        let handle = self.file.as_ref().or(self.console.as_ref());
-        let filter = handle.and_then(|handle| handle.with_current(ToString::to_string).ok());
+        let handle = self.filters.first();
+        let filter = handle.and_then(|(_, handle)| handle.with_current(ToString::to_string).ok());
         filter.unwrap_or_else(|| "off".to_owned())
     }
 
@@ -90,7 +124,7 @@ impl Log {
             "none" => "off",
             level => level,
         };
-        for handle in [&self.console, &self.file].into_iter().flatten() {
+        for (_, handle) in &self.filters {
             let filter = EnvFilter::try_new(level).map_err(|error| error.to_string())?;
             let _ = handle.reload(filter);
         }
@@ -105,12 +139,22 @@ impl Log {
 
     /// Changes how much is logged.
     pub fn set_levels(&self, config: &Logging) {
-        for (handle, output) in [(&self.console, &config.console), (&self.file, &config.file)] {
-            if let Some(handle) = handle {
-                // The log lives as long as the handle.
-                let _ = handle.reload(filter(config, output));
-            }
+        for (output, handle) in &self.filters {
+            // The log lives as long as the handle.
+            let _ = handle.reload(filter(config, output(config)));
         }
+    }
+
+    /// Publishes lines from now on, if that is configured, those that were written before as well.
+    ///
+    /// # Errors
+    /// There can be no more threads.
+    pub fn publish(&mut self, node: &Arc<Node>) -> Result<()> {
+        if let Some((lines, formatter)) = self.unpublished.get_mut().take() {
+            let started = exchange::publish(lines, node, formatter);
+            started.context("cannot start the thread for log.exchange")?;
+        }
+        Ok(())
     }
 }
 
@@ -151,6 +195,20 @@ fn layer(
         }
     };
     (layer, handle, guard)
+}
+
+/// Lines with time and level, or without.
+fn lines_layer(to: Lines, output: &Output, config: &Logging, whole: bool) -> (Boxed, Filter) {
+    let (filter, handle) = reload::Layer::new(filter(config, output));
+    let layer = fmt::layer().with_ansi(false).with_writer(to);
+    let layer: Boxed = match (output.formatter, whole) {
+        (Formatter::Json, _) => layer.event_format(Json).with_filter(filter).boxed(),
+        (Formatter::Plaintext, true) => layer.with_filter(filter).boxed(),
+        (Formatter::Plaintext, false) => {
+            layer.without_time().with_level(false).with_filter(filter).boxed()
+        }
+    };
+    (layer, handle)
 }
 
 /// What passes to one of the places that the log goes to.

@@ -118,7 +118,7 @@ fn serve(flags: &Flags) -> Result<()> {
     let Loaded { mut config, settings, notes } = load(&sources)?;
     let data_dir = config.data_dir.get_or_insert_with(|| PathBuf::from("./lepus-data")).clone();
     let open = keep_private(&data_dir);
-    let (log, _written_at_exit) = Log::start(&config.log)?;
+    let (mut log, _written_at_exit) = Log::start(&config.log)?;
     notes.iter().for_each(|warning| tracing::warn!("{warning}"));
     if let Err(error) = open {
         tracing::warn!("{} is open to others: {error}", data_dir.display());
@@ -137,6 +137,7 @@ fn serve(flags: &Flags) -> Result<()> {
         node.restore(found)?;
         definitions::load(&node, &node.config().definitions)?;
         node.set_up().context("the default user")?;
+        log.publish(&node)?;
         let listeners = server::listen(&node.config())?;
         let http = admin::listen(&node.config())?;
         let metrics = metrics::listen(&node.config())?;

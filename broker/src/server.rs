@@ -76,8 +76,7 @@ pub fn listen(config: &Config) -> Result<Vec<Listener>> {
     let mut listeners = plain.map(|address| open(address, None)).collect::<Result<Vec<_>>>()?;
     let encrypted = config.listeners.tls_addresses();
     if !encrypted.is_empty() {
-        let acceptor = Acceptor::new(config.tls.clone(), &[], config.ssl_handshake_timeout);
-        let acceptor = acceptor.context("ssl_options")?;
+        let acceptor = Acceptor::new(config, ("ssl_options", |config| &config.tls), &[])?;
         for address in encrypted {
             listeners.push(open(address, Some(acceptor.clone()))?);
         }
@@ -92,8 +91,7 @@ pub async fn run(node: Arc<Node>, listeners: Vec<Listener>, stop: impl Future<Ou
     tasks.spawn(watch::watch(node.clone()));
     // All of them share one acceptor.
     if let Some(acceptor) = listeners.iter().find_map(|listener| listener.acceptor.clone()) {
-        tasks.spawn(acceptor.clone().watch());
-        tasks.spawn(follow(node.clone(), acceptor));
+        tasks.spawn(acceptor.watch(node.clone()));
     }
     let places = Arc::new(Places::new(&node.config()));
     for listener in listeners {
@@ -111,23 +109,6 @@ pub async fn run(node: Arc<Node>, listeners: Vec<Listener>, stop: impl Future<Ou
     };
     if timeout(STOP_TIMEOUT, all_gone).await.is_err() {
         tracing::warn!("{} connections did not take leave in time", node.connection_count());
-    }
-}
-
-/// Gives the acceptor the options that the configuration has when it was read again.
-async fn follow(node: Arc<Node>, acceptor: Arc<Acceptor>) {
-    let mut reloads = node.reloads();
-    while reloads.changed().await.is_ok() {
-        let (acceptor, options) = (acceptor.clone(), node.config().tls.clone());
-        // A file system may be slow.
-        let set = tokio::task::spawn_blocking(move || acceptor.set_options(options)).await;
-        match set {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::error!("ssl_options not changed, the former ones stay: {error:#}");
-            }
-            Err(error) => tracing::error!("ssl_options could not be looked at: {error}"),
-        }
     }
 }
 

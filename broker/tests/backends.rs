@@ -6,7 +6,7 @@ mod here;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -14,7 +14,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use here::{Directory, Here};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use lepus::config::Config;
-use lepus::config::auth::{Auth, AuthCache, AuthHttp, Backend, BackendKind, OAuth2};
+use lepus::config::auth::{Auth, AuthCache, AuthHttp, Backend, BackendKind};
+use lepus::config::oauth2::{OAuth2, Provider, ResourceServer};
 use lepus_tests::*;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
@@ -239,7 +240,13 @@ impl Issuer {
         let key = json!({"kty": "EC", "crv": "P-256", "kid": "k", "alg": "ES256",
             "x": part(1..33), "y": part(33..65)});
         let set = json!({ "keys": [key] }).to_string();
-        let web = Web::start(move |_, _| set.clone());
+        let url = Arc::new(OnceLock::new());
+        let own = url.clone();
+        let web = Web::start(move |path, _| match path.ends_with("openid-configuration") {
+            true => json!({"issuer": "i", "jwks_uri": own.wait()}).to_string(),
+            false => set.clone(),
+        });
+        url.set(format!("{}/keys", web.url)).unwrap();
         Self { key: EncodingKey::from_ec_der(document.as_ref()), web }
     }
 
@@ -249,11 +256,13 @@ impl Issuer {
     }
 
     fn broker(&self) -> (Directory, Here) {
-        let oauth2 = OAuth2 {
-            resource_server_id: Some("mq".to_owned()),
-            jwks_url: Some(self.web.url.clone()),
-            ..OAuth2::default()
-        };
+        let provider = Provider { jwks_url: Some(self.web.url.clone()), ..Provider::default() };
+        Self::broker_of(provider)
+    }
+
+    fn broker_of(provider: Provider) -> (Directory, Here) {
+        let server = ResourceServer { id: Some("mq".to_owned()), ..ResourceServer::default() };
+        let oauth2 = OAuth2 { server, provider, ..OAuth2::default() };
         start(Auth { backends: only(BackendKind::OAuth2), oauth2, ..Auth::default() })
     }
 }
@@ -292,6 +301,33 @@ fn a_token_opens_what_its_scopes_say() {
     conn.send(0, Login::default().tune_ok());
     conn.send(0, connection::Open { virtual_host: "/".into() });
     conn.expect_close(530, "NOT_ALLOWED - access to vhost '/' refused for user 'ann'", (10, 40));
+}
+
+#[test]
+fn an_issuer_says_where_its_keys_are() {
+    let issuer = Issuer::start();
+    let asked = |provider: Provider| {
+        let before = issuer.web.asked().len();
+        let (_directory, here) = Issuer::broker_of(provider);
+        let token = issuer.sign(&claims("mq.read:*/*", seconds() + 3600));
+        let _ = Conn::login(&here.address, &login("", &token));
+        issuer.web.asked()[before..].to_vec()
+    };
+    let at = |path: &str| {
+        let issuer = Some(format!("{}/{path}", issuer.web.url));
+        Provider { issuer, ..Provider::default() }
+    };
+    let usual = "/.well-known/openid-configuration?";
+    assert_eq!(asked(at("")), [usual, "/keys?"]);
+    assert_eq!(asked(at("realms/a/")), [&format!("/realms/a{usual}"), "/keys?"]);
+    let discovery_path = Some("/v2/openid-configuration".to_owned());
+    let discovery_params = BTreeMap::from([("app".to_owned(), "a b".to_owned())]);
+    let with_parameters = Provider { discovery_path, discovery_params, ..at("tenant?x=1") };
+    let expected = "/tenant/v2/openid-configuration?x=1&app=a+b";
+    assert_eq!(asked(with_parameters), [expected, "/keys?"]);
+    // Who says where the keys are need not be asked.
+    let jwks_url = Some(format!("{}/own", issuer.web.url));
+    assert_eq!(asked(Provider { jwks_url, ..at("") }), ["/own?"]);
 }
 
 #[test]

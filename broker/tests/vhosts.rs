@@ -110,6 +110,49 @@ fn each_virtual_host_has_its_own_things_also_after_a_restart() {
     }
 }
 
+/// Names are names, whatever is in them: none leads from one virtual host into another, neither now
+/// nor in what is restored.
+#[test]
+fn no_name_leads_into_another_virtual_host() {
+    let directory = Directory::new();
+    let here = Here::start(&directory.0);
+    let vhosts = ["a", "a/b", "a%2Fb", "..", "/a", "a b", "A"];
+    // Of a vhost and a queue, together as one text, there are two halves in several ways.
+    let queues = ["q", "b/q", "/q", "../a/q", "a/q", "%2Fb%2Fq", "a:q", "vhost a", "b", "a"];
+    vhosts.iter().for_each(|vhost| here.create(vhost));
+    for vhost in vhosts {
+        let mut conn = here.connect_to(vhost);
+        let mut ch = conn.channel_confirming(1);
+        for queue in queues {
+            ch.declare(queue::Declare { durable: true, ..declare(queue) });
+        }
+        for queue in queues {
+            let one = props().with_delivery_mode(2);
+            ch.publish_with(publish("", queue), &one, format!("{vhost} {queue}"));
+        }
+        ch.confirmed(1, queues.len() as u64);
+        // What only others have is not there.
+        let text = format!("NOT_FOUND - no queue 'own' in vhost '{vhost}'");
+        let mut ch = conn.channel(2);
+        ch.refused(queue::Declare { passive: true, ..declare("own") }, 404, &text);
+    }
+    here.connect().channel(1).declare(queue::Declare { durable: true, ..declare("own") });
+    let (_directory, here) = here.restart(directory);
+    for vhost in vhosts {
+        let mut conn = here.connect_to(vhost);
+        let mut ch = conn.channel(1);
+        for queue in queues {
+            assert_eq!(ch.got(queue).text(), format!("{vhost} {queue}"));
+            assert!(ch.get(queue, true).is_none());
+        }
+        for name in ["own", "//own", "/own", "../own", "%2Fown", "../../own"] {
+            let text = format!("NOT_FOUND - no queue '{name}' in vhost '{vhost}'");
+            let mut ch = conn.channel(2);
+            ch.refused(get(name), 404, &text);
+        }
+    }
+}
+
 #[test]
 fn what_is_said_of_a_virtual_host_survives() {
     let directory = Directory::new();

@@ -9,6 +9,7 @@ mod properties_key;
 mod query;
 mod routes;
 mod samples;
+mod settle;
 mod table;
 
 use std::net::SocketAddr;
@@ -20,10 +21,11 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, VARY};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::{Next, from_fn_with_state, map_request_with_state, map_response_with_state};
+use axum::middleware::{from_fn_with_state, map_request_with_state, map_response_with_state};
 use axum::response::{IntoResponse, Response};
 
 use crate::config::Config;
+use crate::config::management::API;
 use crate::http::{Listener, Local, Server};
 use crate::node::Node;
 use crate::reload::Running;
@@ -59,8 +61,7 @@ struct Admin {
 /// # Errors
 /// One is taken, or not this machine's, or a certificate is not in order.
 pub fn listen(config: &Config) -> Result<Vec<Listener>> {
-    let endpoints = config.management.endpoints(config.listeners.bind);
-    Listener::open_all(&endpoints, ["http", "https"], config.ssl_handshake_timeout)
+    Listener::open_all(config, &API)
 }
 
 /// Answers requests from now on, of those who come by the `local` socket, too. `ports` are all that the
@@ -75,7 +76,7 @@ pub fn start(
     running: Arc<Running>,
 ) -> Result<Server> {
     let app = app(Arc::new(Admin { node: node.clone(), ports, running, started: Instant::now() }));
-    let server = Server::start("lepus-http", THREADS, listeners, &app)?;
+    let server = Server::start("lepus-http", THREADS, listeners, &app, &node)?;
     if let Some(local) = local {
         server.add_local(local, &app)?;
     }
@@ -93,18 +94,8 @@ fn app(admin: Arc<Admin>) -> Router {
         .fallback_service(routes)
         .layer(map_request_with_state(admin.clone(), normalize))
         .layer(from_fn_with_state(admin.clone(), cors::tell))
-        .layer(from_fn_with_state(admin.clone(), settle))
+        .layer(from_fn_with_state(admin.clone(), settle::settle))
         .layer(map_response_with_state(admin, add_headers))
-}
-
-/// What has been done is told once it would survive a crash.
-async fn settle(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
-    let changes = !request.method().is_safe();
-    let response = next.run(request).await;
-    if changes && !admin.node.declared().settled().await {
-        return Fault::unavailable("The broker cannot write to its disk").into_response();
-    }
-    response
 }
 
 async fn other_method(method: Method) -> StatusCode {

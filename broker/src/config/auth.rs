@@ -1,9 +1,9 @@
 //! What can be set about who may log in and what they may do.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::oauth2::OAuth2;
 use super::tls::TlsOptions;
 use crate::access::password::Secret;
 
@@ -106,57 +106,6 @@ impl Default for AuthHttp {
             topic_path: path("topic"),
             request_timeout: Duration::from_secs(15),
             connection_timeout: Duration::from_secs(15),
-            tls: TlsOptions::default(),
-        }
-    }
-}
-
-/// `auth_oauth2.*`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OAuth2 {
-    /// `resource_server_id`.
-    pub resource_server_id: Option<String>,
-    /// `resource_server_type`.
-    pub resource_server_type: Option<String>,
-    /// `scope_prefix`; `None`: the resource server's id and a dot.
-    pub scope_prefix: Option<String>,
-    /// `additional_scopes_key`: claims with further scopes, in order.
-    pub additional_scopes_keys: Vec<String>,
-    /// `scope_aliases.$alias`: the scopes that an alias stands for.
-    pub scope_aliases: BTreeMap<String, Vec<String>>,
-    /// `preferred_username_claims.N`, in order.
-    pub username_claims: Vec<String>,
-    /// `verify_aud`.
-    pub verify_aud: bool,
-    /// `issuer`.
-    pub issuer: Option<String>,
-    /// `jwks_url`, `jwks_uri`.
-    pub jwks_url: Option<String>,
-    /// `default_key`.
-    pub default_key: Option<String>,
-    /// `signing_keys.$id`: PEM files.
-    pub signing_keys: BTreeMap<String, PathBuf>,
-    /// `algorithms.N`; empty means all.
-    pub algorithms: Vec<String>,
-    /// `https.*`.
-    pub tls: TlsOptions,
-}
-
-impl Default for OAuth2 {
-    fn default() -> Self {
-        Self {
-            resource_server_id: None,
-            resource_server_type: None,
-            scope_prefix: None,
-            additional_scopes_keys: Vec::new(),
-            scope_aliases: BTreeMap::new(),
-            username_claims: Vec::new(),
-            verify_aud: true,
-            issuer: None,
-            jwks_url: None,
-            default_key: None,
-            signing_keys: BTreeMap::new(),
-            algorithms: Vec::new(),
             tls: TlsOptions::default(),
         }
     }

@@ -18,6 +18,10 @@ pub struct Logging {
     pub console: Output,
     /// `log.file.*`.
     pub file: Output,
+    /// `log.exchange`: to `amq.rabbitmq.log`.
+    pub exchange: Output,
+    /// `log.syslog.*`.
+    pub syslog: Syslog,
     /// `log.dir`: where the file is, if its name says nothing of that.
     pub dir: Option<PathBuf>,
     /// `log.file`: its name. `None`: there is one only if [`Self::dir`] is set.
@@ -41,6 +45,58 @@ pub struct Output {
     pub level: Option<LevelFilter>,
     /// `formatter`.
     pub formatter: Formatter,
+}
+
+/// A syslog server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Syslog {
+    /// `log.syslog`, `level` and `formatter`.
+    pub output: Output,
+    /// `host`, or `ip`.
+    pub host: String,
+    /// `port`.
+    pub port: u16,
+    /// `transport`.
+    pub transport: Transport,
+    /// `protocol`.
+    pub protocol: Protocol,
+    /// `identity`: what the process is called.
+    pub identity: String,
+    /// `facility`.
+    pub facility: &'static str,
+}
+
+impl Default for Syslog {
+    fn default() -> Self {
+        let output = Output { enabled: false, level: None, formatter: Formatter::Plaintext };
+        Self {
+            output,
+            host: "localhost".to_owned(),
+            port: 514,
+            transport: Transport::Udp,
+            protocol: Protocol::Rfc3164,
+            identity: "lepus".to_owned(),
+            facility: "daemon",
+        }
+    }
+}
+
+/// How messages come to a syslog server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Each in a datagram.
+    Udp,
+    /// By a connection.
+    Tcp,
+}
+
+/// How messages to a syslog server look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// The old form.
+    Rfc3164,
+    /// The new form.
+    Rfc5424,
 }
 
 /// How a line of the log looks.
@@ -69,6 +125,8 @@ impl Default for Logging {
             level: LevelFilter::INFO,
             categories: BTreeMap::new(),
             console: output.clone(),
+            exchange: Output { enabled: false, ..output.clone() },
+            syslog: Syslog::default(),
             file: output,
             dir: None,
             file_name: None,

@@ -5,16 +5,41 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Config;
 use super::tls::TlsOptions;
 
 /// Where a service listens for HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Endpoints<'a> {
+pub struct Endpoints {
     /// Without TLS.
     pub plain: Option<SocketAddr>,
     /// With TLS.
-    pub encrypted: Option<(SocketAddr, &'a TlsOptions)>,
+    pub encrypted: Option<SocketAddr>,
 }
+
+/// What speaks HTTP.
+pub struct Service {
+    /// Its protocols without and with TLS, by RabbitMQ's names.
+    pub protocols: [&'static str; 2],
+    /// Where it listens.
+    pub endpoints: fn(&Config) -> Endpoints,
+    /// What its options of TLS are called, and which they are.
+    pub tls: (&'static str, fn(&Config) -> &TlsOptions),
+}
+
+/// The HTTP API.
+pub const API: Service = Service {
+    protocols: ["http", "https"],
+    endpoints: |config| config.management.endpoints(config.listeners.bind),
+    tls: ("management.ssl", |config| &config.management.tls),
+};
+
+/// The metrics.
+pub const METRICS: Service = Service {
+    protocols: ["http/prometheus", "https/prometheus"],
+    endpoints: |config| config.prometheus.endpoints(config.listeners.bind),
+    tls: ("prometheus.ssl", |config| &config.prometheus.tls),
+};
 
 /// `management.*`.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +85,7 @@ pub struct Management {
 
 impl Management {
     /// Where the HTTP API is, given the address of ports that come without one.
-    pub fn endpoints(&self, bind: Option<IpAddr>) -> Endpoints<'_> {
+    fn endpoints(&self, bind: Option<IpAddr>) -> Endpoints {
         let plain = (self.port, self.ip, 15672);
         endpoints(plain, (self.tls_port, self.tls_ip, 15671), &self.tls, bind)
     }
@@ -125,7 +150,7 @@ pub struct Prometheus {
 
 impl Prometheus {
     /// Where the metrics are, given the address of ports that come without one.
-    pub fn endpoints(&self, bind: Option<IpAddr>) -> Endpoints<'_> {
+    fn endpoints(&self, bind: Option<IpAddr>) -> Endpoints {
         let plain = (self.port, self.ip, 15692);
         endpoints(plain, (self.tls_port, self.tls_ip, 15691), &self.tls, bind)
     }
@@ -155,7 +180,7 @@ fn endpoints(
     (tls_port, tls_ip, tls_usual): Place,
     tls: &TlsOptions,
     bind: Option<IpAddr>,
-) -> Endpoints<'_> {
+) -> Endpoints {
     let at = |ip: Option<IpAddr>, port| {
         SocketAddr::new(ip.or(bind).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), port)
     };
@@ -163,7 +188,7 @@ fn endpoints(
     let port = port.or(tls_port.is_none().then_some(usual));
     Endpoints {
         plain: port.map(|port| at(ip, port)),
-        encrypted: tls_port.map(|port| (at(tls_ip, port), tls)),
+        encrypted: tls_port.map(|port| at(tls_ip, port)),
     }
 }
 
@@ -177,8 +202,7 @@ mod tests {
             let Endpoints { plain, encrypted } =
                 management.endpoints(bind.map(|ip| ip.parse().unwrap()));
             let shown = |address: Option<SocketAddr>| address.map(|address| address.to_string());
-            [shown(plain), shown(encrypted.map(|(address, _)| address))]
-                .map(Option::unwrap_or_default)
+            [shown(plain), shown(encrypted)].map(Option::unwrap_or_default)
         };
         let mut management = Management::default();
         assert_eq!(shown(&management, None), ["127.0.0.1:15672", ""]);

@@ -11,6 +11,7 @@ pub mod live;
 pub mod load;
 pub mod logging;
 pub mod management;
+pub mod oauth2;
 pub mod sources;
 pub mod syntax;
 pub mod tls;

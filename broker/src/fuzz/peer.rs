@@ -223,3 +223,31 @@ fn the_conversation_itself_is_heard_to_its_end() {
     drop(link);
     node.dismantle();
 }
+
+/// The harness has no thread that loads messages or looks at the time: neither is needed for this.
+#[test]
+fn what_was_published_is_got() {
+    let frames = conversation();
+    let get = client::get("q").bytes(1);
+    let before = frames.iter().position(|frame| *frame == get).unwrap();
+    let node = Node::in_memory(Config { memory_watermark: u64::MAX, ..Config::default() });
+    let now = node.now_ms();
+    let mut link = Link::new(node.clone(), IpAddr::from(Ipv4Addr::LOCALHOST), now);
+    let mut said = Vec::new();
+    feed(&mut link, &mut frames[..=before].concat(), &mut said, now);
+    assert_eq!(methods(&said).last(), Some(&[0, 60, 0, 71].to_vec()), "{}", said.escape_ascii());
+    drop(link);
+    node.dismantle();
+}
+
+/// Classes and methods of what a broker says.
+fn methods(said: &[u8]) -> Vec<Vec<u8>> {
+    let (mut decoder, mut rest, mut found) = (Decoder::new(0), said, Vec::new());
+    while let Some((used, piece)) = decoder.next(rest).expect("frames") {
+        if let Piece::Method { payload, .. } = piece {
+            found.push(payload[..4].to_vec());
+        }
+        rest = &rest[used..];
+    }
+    found
+}

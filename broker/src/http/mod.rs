@@ -5,13 +5,14 @@ mod local;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::config::management::Endpoints;
+use crate::config::Config;
+use crate::config::management::Service;
+use crate::node::Node;
 use crate::tls::Acceptor;
 use incoming::Incoming;
 pub use incoming::Peer;
@@ -26,23 +27,19 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Takes the ports of a service, whose `protocols` are those without and with TLS.
+    /// Takes the ports of a service.
     ///
     /// # Errors
     /// One is taken, or not this machine's, or a certificate is not in order.
-    pub fn open_all(
-        endpoints: &Endpoints<'_>,
-        protocols: [&'static str; 2],
-        patience: Duration,
-    ) -> Result<Vec<Self>> {
-        let [plain, encrypted] = protocols;
+    pub fn open_all(config: &Config, service: &Service) -> Result<Vec<Self>> {
+        let [plain, encrypted] = service.protocols;
+        let endpoints = (service.endpoints)(config);
         let mut listeners = Vec::new();
         if let Some(address) = endpoints.plain {
             listeners.push(Self::open(address, plain, None)?);
         }
-        if let Some((address, options)) = endpoints.encrypted {
-            let acceptor = Acceptor::new(options.clone(), &["http/1.1"], patience);
-            let acceptor = acceptor.with_context(|| format!("TLS of {encrypted}"))?;
+        if let Some(address) = endpoints.encrypted {
+            let acceptor = Acceptor::new(config, service.tls, &["http/1.1"])?;
             listeners.push(Self::open(address, encrypted, Some(acceptor))?);
         }
         Ok(listeners)
@@ -86,6 +83,7 @@ impl Server {
         threads: usize,
         listeners: Vec<Listener>,
         router: &Router,
+        node: &Arc<Node>,
     ) -> Result<Self> {
         let mut builder = Builder::new_multi_thread();
         let runtime = builder.worker_threads(threads).thread_name(name).enable_all().build();
@@ -93,7 +91,7 @@ impl Server {
         for listener in listeners {
             let _entered = runtime.enter();
             if let Some(acceptor) = listener.acceptor.clone() {
-                drop(runtime.spawn(acceptor.watch()));
+                drop(runtime.spawn(acceptor.watch(node.clone())));
             }
             let incoming = Incoming::new(listener.socket, listener.acceptor)?;
             let service = router.clone().into_make_service_with_connect_info::<Peer>();

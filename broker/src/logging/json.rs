@@ -45,7 +45,7 @@ pub(super) fn line(event: &Event<'_>) -> Value {
 }
 
 /// RabbitMQ's word.
-fn level(level: Level) -> &'static str {
+pub(super) fn level(level: Level) -> &'static str {
     match level {
         Level::ERROR => "error",
         Level::WARN => "warning",

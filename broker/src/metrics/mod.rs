@@ -24,6 +24,7 @@ use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
 use crate::config::Config;
+use crate::config::management::METRICS;
 use crate::http::{Listener, Server};
 use crate::node::Node;
 
@@ -41,9 +42,7 @@ struct Metrics {
 /// # Errors
 /// One is taken, or not this machine's, or a certificate is not in order.
 pub fn listen(config: &Config) -> Result<Vec<Listener>> {
-    let endpoints = config.prometheus.endpoints(config.listeners.bind);
-    let protocols = ["http/prometheus", "https/prometheus"];
-    Listener::open_all(&endpoints, protocols, config.ssl_handshake_timeout)
+    Listener::open_all(config, &METRICS)
 }
 
 /// Answers requests from now on.
@@ -55,6 +54,6 @@ pub fn start(node: Arc<Node>, listeners: Vec<Listener>) -> Result<Server> {
     let compress = CompressionLayer::new().quality(CompressionLevel::Fastest);
     let app = Router::new()
         .merge(scrape::routes(&metrics).layer(compress).with_state(metrics))
-        .merge(health::routes().with_state(node));
-    Server::start("lepus-metrics", THREADS, listeners, &app)
+        .merge(health::routes().with_state(node.clone()));
+    Server::start("lepus-metrics", THREADS, listeners, &app, &node)
 }

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use parking_lot::{Mutex, RwLock};
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
@@ -24,9 +25,11 @@ use tokio_rustls::server::TlsStream;
 pub use expiry::expiry;
 pub use facts::Facts;
 
+use crate::config::Config;
 use crate::config::tls::TlsOptions;
 use crate::limits::{CLOSE_TIMEOUT, HANDSHAKES_MAX};
 use crate::linger::linger;
+use crate::node::Node;
 use files::Files;
 
 /// How often the files are looked at.
@@ -35,8 +38,21 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// The first octet of a TLS handshake.
 const HANDSHAKE: u8 = 22;
 
+/// Why certificates are looked at.
+enum Cause {
+    Time,
+    Asked,
+    Options(TlsOptions),
+}
+
+/// Options of TLS within the configuration.
+type Of = fn(&Config) -> &TlsOptions;
+
 /// Does the handshakes of a listener.
 pub struct Acceptor {
+    /// What the options are called.
+    name: &'static str,
+    of: Of,
     options: RwLock<TlsOptions>,
     /// Protocols above TLS that a client may choose from (ALPN).
     protocols: Vec<Vec<u8>>,
@@ -47,24 +63,27 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Reads the certificates. A handshake may take as long as `patience`; `protocols` are those above
-    /// TLS, such as `http/1.1`, that a client may choose from.
+    /// Reads the certificates that the options `name` of the configuration tell of. `protocols` are
+    /// those above TLS, such as `http/1.1`, that a client may choose from.
     ///
     /// # Errors
     /// A file is missing, or is not what it should be.
     pub fn new(
-        options: TlsOptions,
+        config: &Config,
+        (name, of): (&'static str, Of),
         protocols: &[&str],
-        patience: Duration,
     ) -> anyhow::Result<Arc<Self>> {
+        let options = of(config).clone();
         let protocols: Vec<Vec<u8>> = protocols.iter().map(|name| name.as_bytes().into()).collect();
         let files = Files::of(&options);
-        let config = material::load(&options, &protocols)?;
+        let material = material::load(&options, &protocols).context(name)?;
         Ok(Arc::new(Self {
+            name,
+            of,
             options: RwLock::new(options),
             protocols,
-            patience,
-            config: RwLock::new(config),
+            patience: config.ssl_handshake_timeout,
+            config: RwLock::new(material),
             places: Semaphore::new(HANDSHAKES_MAX),
             files: Mutex::new(files),
         }))
@@ -130,32 +149,45 @@ impl Acceptor {
         })
     }
 
-    /// Reads the certificates again whenever a file has changed, or at SIGHUP. What is broken changes
-    /// nothing but the log.
-    pub async fn watch(self: Arc<Self>) {
+    /// Has other options hold for handshakes to come when the configuration was read again, and reads
+    /// the certificates again whenever a file has changed, or at SIGHUP. What is broken changes nothing
+    /// but the log.
+    pub async fn watch(self: Arc<Self>, node: Arc<Node>) {
+        let mut reloads = node.reloads();
         let mut hangup = match signal(SignalKind::hangup()) {
             Ok(hangup) => hangup,
             Err(error) => return tracing::error!("TLS certificates are not watched: {error}"),
         };
         let mut ticks = interval(PERIOD);
         loop {
-            let asked = tokio::select! {
-                _ = ticks.tick() => false,
-                _ = hangup.recv() => true,
+            let cause = tokio::select! {
+                _ = ticks.tick() => Cause::Time,
+                _ = hangup.recv() => Cause::Asked,
+                // Its sender lives as long as the node.
+                _ = reloads.changed() => Cause::Options((self.of)(&node.config()).clone()),
             };
             let acceptor = self.clone();
             // A file system may be slow, or gone.
-            if tokio::task::spawn_blocking(move || acceptor.look(asked)).await.is_err() {
+            if tokio::task::spawn_blocking(move || acceptor.look(cause)).await.is_err() {
                 tracing::error!("TLS certificates could not be looked at");
             }
         }
     }
 
-    /// Has other options hold for handshakes to come. If they make no sense, the former ones stay.
-    ///
-    /// # Errors
-    /// As of [`Self::new`].
-    pub fn set_options(&self, options: TlsOptions) -> anyhow::Result<()> {
+    fn look(&self, cause: Cause) {
+        match cause {
+            Cause::Time => self.reread(false),
+            Cause::Asked => self.reread(true),
+            Cause::Options(options) => {
+                if let Err(error) = self.set_options(options) {
+                    let name = self.name;
+                    tracing::error!("{name} not changed, the former ones stay: {error:#}");
+                }
+            }
+        }
+    }
+
+    fn set_options(&self, options: TlsOptions) -> anyhow::Result<()> {
         if *self.options.read() == options {
             return Ok(());
         }
@@ -169,7 +201,7 @@ impl Acceptor {
 
     /// Reads the certificates again if that is asked, or if the files have changed and then stayed so:
     /// a certificate and its key do not change at the same time.
-    fn look(&self, asked: bool) {
+    fn reread(&self, asked: bool) {
         let options = self.options.read().clone();
         let now = Files::of(&options);
         let settled = self.files.lock().settle(now);

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::error::Refusal;
 
-/// Ids below are those of predeclared exchanges, the same ones in each virtual host: they never have
-/// messages in the store, and bindings of a former life name them.
-const FIRST_ID: u64 = 1000;
+/// Ids up to here are those of predeclared exchanges, the same ones in each virtual host: they never
+/// have messages in the store, and bindings of a former life name them.
+pub(super) const LAST_PREDECLARED: u64 = 1000;
 
 /// The ids of queues and exchanges, which name their messages in the store, and how many queues there
 /// are.
@@ -28,7 +28,7 @@ impl Default for Census {
 impl Census {
     /// Of a broker that may have so many queues.
     pub fn new(queues_max: Option<u32>) -> Self {
-        let (last_id, queues) = (AtomicU64::new(FIRST_ID), AtomicUsize::new(0));
+        let (last_id, queues) = (AtomicU64::new(LAST_PREDECLARED), AtomicUsize::new(0));
         let queues_max = AtomicUsize::new(queues_max.map_or(usize::MAX, |max| max as usize));
         Self { last_id, queues, queues_deleted: AtomicU64::new(0), queues_max }
     }

@@ -13,6 +13,8 @@ use crate::routing::{ExchangeId, QueueId};
 pub enum Command<'a> {
     /// exchange.declare.
     DeclareExchange(ExchangeSpec),
+    /// An exchange that the broker itself needs, unless there is one of that name.
+    ProvideExchange(ExchangeSpec),
     /// exchange.delete.
     DeleteExchange {
         /// Its name.
@@ -74,6 +76,12 @@ impl<H: Clone> Topology<H> {
                 let name = spec.name.clone();
                 if self.declare_exchange(spec)? {
                     self.add_schedule(&name, make);
+                }
+                Ok(Outcome::Done)
+            }
+            Command::ProvideExchange(spec) => {
+                if self.exchange(&spec.name).is_err() {
+                    self.create_exchange(spec)?;
                 }
                 Ok(Outcome::Done)
             }

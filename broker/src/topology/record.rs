@@ -12,6 +12,7 @@ use lepus_protocol::table;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::census::LAST_PREDECLARED;
 use super::{BindingSpec, Exchange, QueueRecord, Target};
 use crate::declared::Change;
 use crate::parameters::ParameterId;
@@ -201,7 +202,7 @@ fn text(arguments: &FieldTable) -> String {
 
 /// Predeclared exchanges are there anyway.
 fn is_recorded(exchange: &Exchange) -> bool {
-    exchange.spec.durable && !exchange.name.starts_with("amq.")
+    exchange.spec.durable && exchange.id.0 > LAST_PREDECLARED
 }
 
 /// An exchange was declared.

@@ -70,3 +70,29 @@ fn certificates_are_read_again() {
         }
     }
 }
+
+/// Other options hold for the next connection once the configuration was read again.
+#[test]
+fn other_files_can_be_named_without_a_restart() {
+    let (authority, files, mut broker) = site("");
+    let renewed = Authority::new("New root");
+    files.keep("new", &renewed.issue(&server(&["localhost"])));
+    let config = broker.config_file();
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("/server.", "/new.")).unwrap();
+    broker.tell("HUP");
+    let deadline = Instant::now() + DEADLINE;
+    for service in ["https", "https/prometheus"] {
+        let address = broker.address_of(service);
+        while let Err(error) = renewed.client().page(&address, "/health/live") {
+            assert!(Instant::now() < deadline, "{service}: {error}");
+        }
+        assert!(authority.client().page(&address, "/health/live").is_err(), "{service}");
+    }
+    std::fs::write(&config, text.replace("/server.", "/none.")).unwrap();
+    broker.tell("HUP");
+    for options in ["management.ssl", "prometheus.ssl"] {
+        broker.wait_for_log(&format!("{options} not changed, the former ones stay"), 1);
+    }
+    renewed.client().page(&broker.address_of("https"), "/health/live").unwrap();
+}

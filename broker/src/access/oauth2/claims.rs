@@ -2,7 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{Settings, texts};
+use super::servers::Server;
+use super::{details, scopes, texts};
+
+/// Where Keycloak has its permissions.
+const KEYCLOAK: &str = "authorization.permissions.scopes";
 
 /// Claims by name.
 pub struct Claims(pub Map<String, Value>);
@@ -35,38 +39,47 @@ impl Claims {
     }
 
     /// The scopes that are meant for this broker, without its prefix.
-    pub fn scopes(&self, settings: &Settings) -> Vec<String> {
-        let server = settings.resource_server_id.as_deref().unwrap_or_default();
+    pub fn scopes(&self, server: &Server) -> Vec<String> {
         let mut all = Vec::new();
-        for key in &settings.additional_scopes_keys {
-            all.extend(self.0.get(key).map(|value| additional(value, server)).unwrap_or_default());
+        for key in server.additional_scopes_keys.iter().map(String::as_str).chain([KEYCLOAK]) {
+            let found = self.at(key);
+            all.extend(found.into_iter().flat_map(|value| additional(value, &server.id)));
         }
-        all.extend(self.keycloak());
         all.extend(self.words("scope"));
-        let aliases =
-            |scope: &String| settings.scope_aliases.get(scope).cloned().unwrap_or_default();
+        let aliases = |scope: &String| server.scope_aliases.get(scope).cloned().unwrap_or_default();
         let meant: Vec<String> = all.iter().flat_map(aliases).collect();
         all.extend(meant);
-        let of_server = (!server.is_empty()).then(|| format!("{server}."));
-        match settings.scope_prefix.clone().or(of_server) {
-            Some(prefix) if !prefix.is_empty() => {
-                let own = all.iter().filter_map(|scope| scope.strip_prefix(&prefix));
-                own.map(str::to_owned).collect()
-            }
-            _ => all,
-        }
+        let requests = self.0.get("authorization_details");
+        all.extend(requests.into_iter().flat_map(|claim| details::scopes(claim, server)));
+        let own = all.iter().filter_map(|scope| scope.strip_prefix(&server.scope_prefix));
+        own.map(|scope| self.filled(scope)).collect()
     }
 
-    /// Keycloak's permissions.
-    fn keycloak(&self) -> Vec<String> {
-        let permissions = self.0.get("authorization").and_then(|claim| claim.get("permissions"));
-        let permissions = permissions.and_then(Value::as_array);
-        let scopes = permissions.into_iter().flatten().filter_map(|one| one.get("scopes"));
-        let list = |scopes: &Value| match scopes {
-            Value::String(scope) => vec![scope.clone()],
-            scopes => texts(scopes),
-        };
-        scopes.flat_map(list).collect()
+    /// The values of a claim, or within claims: those of `a.b` are the `b` of `a`, or of each of its
+    /// elements.
+    fn at(&self, path: &str) -> Vec<&Value> {
+        if let Some(value) = self.0.get(path) {
+            return vec![value];
+        }
+        let Some((name, rest)) = path.split_once('.') else { return Vec::new() };
+        let mut found: Vec<&Value> = self.0.get(name).into_iter().collect();
+        for name in rest.split('.') {
+            let elements = found.into_iter().flat_map(|value| match value {
+                Value::Array(values) => values.as_slice(),
+                value => std::slice::from_ref(value),
+            });
+            found = elements.filter_map(|value| value.get(name)).collect();
+        }
+        found
+    }
+
+    /// A scope with what its variables stand for, but for the virtual host's: `{sub}` is the claim of
+    /// that name, or its own name if there is none. Nothing in a claim is special there.
+    fn filled(&self, scope: &str) -> String {
+        scopes::fill(scope, |name| match name {
+            scopes::VHOST => None,
+            name => Some(self.0.get(name).and_then(Value::as_str).unwrap_or(name)),
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use ureq::Agent;
 
 use crate::access::backend::blocking;
 use crate::access::web;
-use crate::config::auth::OAuth2 as Settings;
+use crate::config::oauth2::Provider;
 
 /// How long to wait for the keys of a URL.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,13 +24,25 @@ const KEY_SET_MAX: u64 = 1 << 20;
 /// How long to leave the URL alone, ms: tokens with unknown keys come from anybody.
 const FETCH_PAUSE: u64 = 10_000;
 
+/// Where a provider tells of itself, below its issuer.
+const DISCOVERY_PATH: &str = ".well-known/openid-configuration";
+
+/// Where keys are asked for.
+enum Source {
+    KeySet(String),
+    /// What is found there says where.
+    Discovery(String),
+}
+
 /// Keys by id.
 pub struct Keys {
     of_files: HashMap<String, DecodingKey>,
     fetched: RwLock<HashMap<String, DecodingKey>>,
     /// When the URL was asked, ms since 1970.
     asked: Mutex<Option<u64>>,
-    url: Option<String>,
+    source: Option<Source>,
+    /// What the settings are called.
+    name: String,
     default: Option<String>,
     /// Those that may be used; none: all.
     algorithms: Vec<Algorithm>,
@@ -40,20 +52,20 @@ pub struct Keys {
 
 impl Keys {
     /// Keys as they are configured. What cannot be read is told of in the log.
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(name: &str, provider: &Provider) -> Self {
         let mut of_files = HashMap::new();
-        for (id, path) in &settings.signing_keys {
+        for (id, path) in &provider.signing_keys {
             match read_file(id, path) {
                 Ok(keys) => of_files.extend(keys),
                 Err(error) => {
-                    tracing::error!("auth_oauth2.signing_keys.{id}: {}: {error:#}", path.display());
+                    tracing::error!("{name}.signing_keys.{id}: {}: {error:#}", path.display());
                 }
             }
         }
-        let known = |name: &String| match name.parse() {
+        let known = |algorithm: &String| match algorithm.parse() {
             Ok(algorithm) => Some(algorithm),
             Err(_) => {
-                tracing::error!("auth_oauth2.algorithms: {name} is not known");
+                tracing::error!("{name}.algorithms: {algorithm} is not known");
                 None
             }
         };
@@ -61,10 +73,11 @@ impl Keys {
             of_files,
             fetched: RwLock::default(),
             asked: Mutex::new(None),
-            url: settings.jwks_url.clone(),
-            default: settings.default_key.clone(),
-            algorithms: settings.algorithms.iter().filter_map(known).collect(),
-            agent: web::agent(FETCH_TIMEOUT, FETCH_TIMEOUT, &settings.tls),
+            source: provider.jwks_url.clone().map(Source::KeySet).or_else(|| discovery(provider)),
+            name: name.to_owned(),
+            default: provider.default_key.clone(),
+            algorithms: provider.algorithms.iter().filter_map(known).collect(),
+            agent: web::agent(FETCH_TIMEOUT, FETCH_TIMEOUT, &provider.tls),
         }
     }
 
@@ -99,29 +112,72 @@ impl Keys {
 
     /// Asks the URL, unless that was done lately. Who comes meanwhile waits for the answer.
     fn fetch(&self, now: u64) {
-        let Some(url) = &self.url else { return };
+        let Some(source) = &self.source else { return };
         blocking(|| {
             let mut asked = self.asked.lock();
             if asked.is_some_and(|asked| now < asked + FETCH_PAUSE) {
                 return;
             }
             *asked = Some(now);
-            match self.ask(url) {
+            match self.ask(source) {
                 Ok(keys) => *self.fetched.write() = keys,
-                Err(error) => tracing::error!("auth_oauth2.jwks_url: {error:#}"),
+                Err(error) => tracing::error!("{}: no keys: {error:#}", self.name),
             }
         });
     }
 
-    fn ask(&self, url: &str) -> Result<HashMap<String, DecodingKey>> {
-        let agent = self.agent.as_ref().map_err(|error| anyhow!("{error:#}"))?;
-        let mut response = agent.get(url).call()?;
-        if !response.status().is_success() {
-            bail!("{}", response.status());
-        }
-        let body = response.body_mut().with_config().limit(KEY_SET_MAX).read_to_vec()?;
-        key_set(&body, "")
+    fn ask(&self, source: &Source) -> Result<HashMap<String, DecodingKey>> {
+        let keys = match source {
+            Source::KeySet(url) => self.get(url)?,
+            Source::Discovery(url) => {
+                let found: Value = serde_json::from_slice(&self.get(url)?).context(url.clone())?;
+                let keys = found.get("jwks_uri").and_then(Value::as_str);
+                let keys = keys.with_context(|| format!("{url} has no jwks_uri"))?;
+                // What was found safely must not be asked for by a way that anybody can change.
+                if url.starts_with("https:") && !keys.starts_with("https:") {
+                    bail!("{url} names keys without TLS: {keys}");
+                }
+                self.get(keys)?
+            }
+        };
+        key_set(&keys, "")
     }
+
+    fn get(&self, url: &str) -> Result<Vec<u8>> {
+        let agent = self.agent.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+        let mut response = agent.get(url).call().with_context(|| url.to_owned())?;
+        if !response.status().is_success() {
+            bail!("{url}: {}", response.status());
+        }
+        Ok(response.body_mut().with_config().limit(KEY_SET_MAX).read_to_vec()?)
+    }
+}
+
+/// Where a provider tells of itself: a path below its issuer, whose own query stays.
+fn discovery(provider: &Provider) -> Option<Source> {
+    let issuer = provider.issuer.as_deref()?;
+    let (base, query) = issuer.split_once('?').unwrap_or((issuer, ""));
+    let path = provider.discovery_path.as_deref().unwrap_or(DISCOVERY_PATH);
+    let mut url = format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/'));
+    let mut own = form_urlencoded::Serializer::new(query.to_owned());
+    let query = own.extend_pairs(&provider.discovery_params).finish();
+    if !query.is_empty() {
+        url = url + "?" + &query;
+    }
+    Some(Source::Discovery(url))
+}
+
+/// What a token claims to whoever believes it unseen: to find out who must have signed it.
+///
+/// # Errors
+/// It is no token.
+pub fn peek(token: &str) -> Result<Map<String, Value>, String> {
+    let mut validation = Validation::default();
+    validation.insecure_disable_signature_validation();
+    validation.required_spec_claims = HashSet::new();
+    (validation.validate_exp, validation.validate_aud) = (false, false);
+    let claims = decode::<Map<String, Value>>(token, &DecodingKey::from_secret(b""), &validation);
+    claims.map(|token| token.claims).map_err(|error| error.to_string())
 }
 
 /// A PEM file with one public key, or a set of keys in JSON.

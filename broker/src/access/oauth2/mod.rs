@@ -2,8 +2,10 @@
 //! RabbitMQ's plugin rabbitmq_auth_backend_oauth2.
 
 mod claims;
+mod details;
 mod keys;
 mod scopes;
+mod servers;
 #[cfg(test)]
 mod tests;
 
@@ -16,10 +18,10 @@ use super::backend::{Backend, Login};
 use super::password::Secret;
 use super::{Answer, Attempt, Authority, Kind, Refused, Renewed, Resource, Topic};
 use crate::clock::now_ms;
-use crate::config::auth::OAuth2 as Settings;
+use crate::config::oauth2::OAuth2 as Settings;
 use claims::Claims;
-use keys::Keys;
 use scopes::Scopes;
+use servers::Servers;
 
 /// The name in error texts.
 const NAME: &str = "rabbit_auth_backend_oauth2";
@@ -29,8 +31,7 @@ const SKEW: u64 = 60;
 
 /// Whose tokens are believed, and how they are read.
 pub struct OAuth2 {
-    settings: Settings,
-    keys: Keys,
+    servers: Servers,
 }
 
 /// What a token says.
@@ -45,13 +46,15 @@ struct Token {
 impl OAuth2 {
     /// Tokens as they are configured. Keys that cannot be read are told of in the log.
     pub fn new(settings: &Settings) -> Self {
-        Self { settings: settings.clone(), keys: Keys::new(settings) }
+        Self { servers: Servers::new(settings) }
     }
 
     /// Reads a token. `user` is its bearer if it does not say so.
     fn read(&self, token: &Secret, user: &str, now: u64) -> Result<Token, String> {
         let token = str::from_utf8(token.octets()).map_err(|_| "the token is no text")?;
-        let claims = Claims(self.keys.verify(token, now)?);
+        // For whom it says that it is says whose keys it must be signed with.
+        let server = self.servers.of(&Claims(keys::peek(token)?).words("aud"))?;
+        let claims = Claims(server.keys.as_ref().map_err(Clone::clone)?.verify(token, now)?);
         let seconds = now / 1000;
         let expires = claims.time("exp")?;
         if let Some(expires) = expires.filter(|expires| *expires <= seconds) {
@@ -60,30 +63,17 @@ impl OAuth2 {
         if claims.time("nbf")?.is_some_and(|from| from > seconds + SKEW) {
             return Err("the token is not valid yet".to_owned());
         }
-        self.check_audience(&claims)?;
-        let scopes = claims.scopes(&self.settings);
+        let scopes = claims.scopes(server);
         let tag = |scope: &String| scope.strip_prefix("tag:").map(str::to_owned);
         let mut tags: Vec<String> = scopes.iter().filter_map(tag).collect();
         tags.sort_unstable();
         tags.dedup();
-        let named = claims.user(&self.settings.username_claims);
+        let named = claims.user(&server.username_claims);
         let user = named.unwrap_or_else(|| user.to_owned());
         if user.is_empty() {
             return Err("the token names no user".to_owned());
         }
         Ok(Token { user, tags, scopes: Scopes::parse(&scopes), expires })
-    }
-
-    fn check_audience(&self, claims: &Claims) -> Result<(), String> {
-        let server = self.settings.resource_server_id.as_deref().unwrap_or_default();
-        if !self.settings.verify_aud || server.is_empty() {
-            return Ok(());
-        }
-        let audience = claims.words("aud");
-        match audience.iter().any(|one| one == server) {
-            true => Ok(()),
-            false => Err(format!("invalid audience: {server} is not in {audience:?}")),
-        }
     }
 }
 

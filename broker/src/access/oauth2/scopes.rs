@@ -1,11 +1,19 @@
-//! Scopes: `read:vhost/name` or `write:vhost/name/routing-key`, each part with `*` for any text and %-codes.
+//! Scopes: `read:vhost/name` or `write:vhost/name/routing-key`, each part with `*` for any text and %-codes;
+//! `{vhost}` stands for the virtual host that somebody is in.
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::access::{Kind, Topic};
 
+/// The variable that is the virtual host.
+pub const VHOST: &str = "vhost";
+
 /// What somebody may do.
-pub struct Scopes(Vec<Scope>);
+pub struct Scopes {
+    fixed: Vec<Scope>,
+    /// Those that say something else in each virtual host.
+    varying: Vec<String>,
+}
 
 struct Scope {
     kind: Kind,
@@ -17,12 +25,21 @@ struct Scope {
 impl Scopes {
     /// Reads scopes; those that say something else count for nothing.
     pub fn parse(scopes: &[String]) -> Self {
-        Self(scopes.iter().filter_map(|scope| Scope::parse(scope)).collect())
+        let varies = |scope: &&String| scope.contains("{vhost}");
+        let (varying, fixed): (Vec<&String>, Vec<&String>) = scopes.iter().partition(varies);
+        let fixed = fixed.into_iter().filter_map(|scope| Scope::parse(scope)).collect();
+        Self { fixed, varying: varying.into_iter().cloned().collect() }
+    }
+
+    fn any(&self, vhost: &str, allows: impl Fn(&Scope) -> bool) -> bool {
+        let here = |scope: &String| Scope::parse(&fill(scope, |_| Some(vhost)));
+        self.fixed.iter().any(&allows)
+            || self.varying.iter().filter_map(here).any(|scope| allows(&scope))
     }
 
     /// Whether anything may be done in a virtual host.
     pub fn vhost(&self, vhost: &str) -> bool {
-        self.0.iter().any(|scope| scope.vhost.matches(vhost))
+        self.any(vhost, |scope| scope.vhost.matches(vhost))
     }
 
     /// Whether something may be done with a queue or an exchange.
@@ -30,7 +47,7 @@ impl Scopes {
         let allows = |scope: &Scope| {
             scope.kind == kind && scope.vhost.matches(vhost) && scope.name.matches(name)
         };
-        self.0.iter().any(allows)
+        self.any(vhost, allows)
     }
 
     /// Whether a topic exchange may be used with a routing key: only by scopes that say with which.
@@ -41,7 +58,7 @@ impl Scopes {
                 && scope.name.matches(topic.exchange)
                 && scope.key.as_ref().is_some_and(|key| key.matches(topic.key))
         };
-        self.0.iter().any(allows)
+        self.any(vhost, allows)
     }
 }
 
@@ -60,17 +77,35 @@ impl Scope {
     }
 }
 
+/// Puts in what variables (`{name}`) stand for, so that nothing in it is special in a scope. `None`: the
+/// variable stays.
+pub fn fill<'a>(scope: &'a str, value: impl Fn(&'a str) -> Option<&'a str>) -> String {
+    let mut filled = String::with_capacity(scope.len());
+    let mut rest = scope;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((name, after)) = after.split_once('}') else { break };
+        filled.push_str(before);
+        match value(name) {
+            Some(value) => filled.extend(utf8_percent_encode(value, NON_ALPHANUMERIC)),
+            None => filled.extend(["{", name, "}"]),
+        }
+        rest = after;
+    }
+    filled + rest
+}
+
 /// A text in which `*` stands for any text.
-struct Wildcard(Vec<Vec<u8>>);
+pub struct Wildcard(Vec<Vec<u8>>);
 
 impl Wildcard {
-    fn parse(text: &str) -> Self {
+    /// Reads one; `%2A` is a `*` that stands for itself.
+    pub fn parse(text: &str) -> Self {
         let part = |part: &str| percent_decode_str(&part.replace('+', " ")).collect();
         Self(text.split('*').map(part).collect())
     }
 
     /// The parts stand in the text in their order, the first and the last one at its ends.
-    fn matches(&self, text: &str) -> bool {
+    pub fn matches(&self, text: &str) -> bool {
         let text = text.as_bytes();
         let [first, between @ .., last] = self.0.as_slice() else {
             return self.0.first().is_some_and(|only| only == text);

@@ -9,7 +9,9 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
 
+use super::servers::Server;
 use super::*;
+use crate::config::oauth2::{Provider, ResourceServer};
 
 /// Seconds since 1970, of the tests.
 const NOW: u64 = 1_800_000_000;
@@ -76,11 +78,16 @@ impl Scene {
 
     fn settings(&self) -> Settings {
         let file = |name: &str| (format!("of {name}"), self.directory.join(name));
-        Settings {
-            resource_server_id: Some("mq".into()),
-            signing_keys: BTreeMap::from(["pem", "set", "odd"].map(file)),
-            ..Settings::default()
-        }
+        let signing_keys = BTreeMap::from(["pem", "set", "odd"].map(file));
+        let provider = Provider { signing_keys, ..Provider::default() };
+        let server = ResourceServer { id: Some("mq".into()), ..ResourceServer::default() };
+        Settings { provider, server, ..Settings::default() }
+    }
+
+    fn with_server(&self, change: impl FnOnce(&mut ResourceServer)) -> Settings {
+        let mut settings = self.settings();
+        change(&mut settings.server);
+        settings
     }
 
     fn read(&self, settings: Settings, claims: &Value) -> Result<Token, String> {
@@ -127,7 +134,8 @@ fn keys_come_from_pem_files_and_from_sets() {
     assert_eq!(read(Some("of set"), &settings), Ok("u".into()));
     assert_eq!(read(Some("of odd"), &settings), Err("the key 'of odd' is not known".into()));
     assert_eq!(read(None, &settings), Err("the token names no key".into()));
-    let settings = Settings { default_key: Some("of pem".into()), ..settings };
+    let mut settings = settings;
+    settings.provider.default_key = Some("of pem".into());
     assert_eq!(read(None, &settings), Ok("u".into()));
 }
 
@@ -149,7 +157,8 @@ fn tokens_of_others_are_not_believed() {
         assert!(!believed(text.into()), "{text}");
     }
     assert!(!believed(b"\xff.\xff.\xff".to_vec().into()));
-    let only = Settings { algorithms: vec!["RS256".into()], ..scene.settings() };
+    let mut only = scene.settings();
+    only.provider.algorithms = vec!["RS256".into()];
     assert!(scene.read(only, &claims()).is_err());
 }
 
@@ -164,7 +173,7 @@ fn times_and_audience_must_be_right() {
     assert!(why(with("aud", json!("other"))).unwrap().contains("audience"));
     assert!(why(with("aud", Value::Null)).unwrap().contains("audience"));
     assert_eq!(why(with("aud", json!("other mq"))), None);
-    let trusting = Settings { verify_aud: false, ..scene.settings() };
+    let trusting = scene.with_server(|server| server.verify_aud = Some(false));
     assert!(scene.read(trusting, &with("aud", json!("other"))).is_ok());
 }
 
@@ -172,8 +181,8 @@ fn times_and_audience_must_be_right() {
 fn the_user_is_the_first_name_that_there_is() {
     let scene = Scene::new();
     let user = |claims: &[&str], value: &Value| {
-        let username_claims = claims.iter().map(|name| (*name).to_owned()).collect();
-        let settings = Settings { username_claims, ..scene.settings() };
+        let names = claims.iter().map(|name| (*name).to_owned()).collect();
+        let settings = scene.with_server(|server| server.username_claims = names);
         scene.read(settings, value).map(|token| token.user)
     };
     assert_eq!(user(&["email", "name"], &with("name", json!("n"))), Ok("n".into()));
@@ -185,34 +194,138 @@ fn the_user_is_the_first_name_that_there_is() {
     assert_eq!(user(&[], &nameless), Ok("c".into()));
 }
 
+/// The scopes that claims are for the only resource server.
+fn scopes(claims: Value, settings: &Settings) -> Vec<String> {
+    let Value::Object(claims) = claims else { panic!("an object") };
+    let servers = Servers::new(settings);
+    let server: &Server = servers.of(&["mq".to_owned()]).unwrap();
+    Claims(claims).scopes(server)
+}
+
 #[test]
 fn scopes_come_from_several_places() {
     let scene = Scene::new();
-    let settings = Settings {
-        additional_scopes_keys: vec!["roles".into(), "extra".into()],
-        scope_aliases: BTreeMap::from([(
-            "admin".to_owned(),
-            vec!["mq.tag:administrator".to_owned()],
-        )]),
-        ..scene.settings()
-    };
-    let scopes = |claims: Value, settings: &Settings| {
-        let Value::Object(claims) = claims else { panic!("an object") };
-        Claims(claims).scopes(settings)
-    };
+    let settings = scene.with_server(|server| {
+        server.additional_scopes_keys = ["roles", "extra", "realm.roles"].map(str::to_owned).into();
+        let to_admin = vec!["mq.tag:administrator".to_owned()];
+        server.scope_aliases.insert("admin".to_owned(), to_admin);
+        let odd = ("api://odd one".to_owned(), vec!["mq.read:o/*".to_owned()]);
+        server.numbered_aliases.insert("1".to_owned(), odd);
+    });
     let claims = json!({
-        "scope": ["mq.read:a/b", "admin"],
+        "scope": ["mq.read:a/b", "admin", "api://odd one"],
         "extra": {"mq": ["write:a/b"], "other": ["read:x/y"]},
         "roles": "mq.configure:a/b nothing",
+        "realm": {"roles": ["mq.read:r/*"]},
         "authorization": {"permissions": [{"scopes": ["mq.tag:management"]}, {"rsid": 1}]},
     });
-    let expected =
-        ["configure:a/b", "write:a/b", "tag:management", "read:a/b", "tag:administrator"];
+    let expected = [
+        "configure:a/b",
+        "write:a/b",
+        "read:r/*",
+        "tag:management",
+        "read:a/b",
+        "tag:administrator",
+        "read:o/*",
+    ];
     assert_eq!(scopes(claims, &settings), expected);
-    let prefixed = Settings { scope_prefix: Some("api://".into()), ..settings.clone() };
-    assert_eq!(scopes(json!({"scope": "api://read:a/b mq.read:c/d"}), &prefixed), ["read:a/b"]);
-    let bare = Settings { scope_prefix: Some(String::new()), ..settings };
-    assert_eq!(scopes(json!({"scope": "read:a/b"}), &bare), ["read:a/b"]);
+    let prefixed = |prefix: &str| scene.with_server(|s| s.scope_prefix = Some(prefix.into()));
+    let claims = json!({"scope": "api://read:a/b mq.read:c/d"});
+    assert_eq!(scopes(claims, &prefixed("api://")), ["read:a/b"]);
+    assert_eq!(scopes(json!({"scope": "read:a/b"}), &prefixed("")), ["read:a/b"]);
+}
+
+#[test]
+fn rich_authorization_requests_are_scopes() {
+    let scene = Scene::new();
+    let settings = scene.with_server(|server| server.kind = Some("rabbitmq".into()));
+    let one = |request: Value| scopes(json!({"authorization_details": [request]}), &settings);
+    let request = |actions: Value, locations: Value| json!({"type": "rabbitmq", "actions": actions, "locations": locations});
+    let places = json!([
+        "cluster:m*/vhost:v/queue:q",
+        "cluster:mq/exchange:e/routing-key:a.*",
+        "cluster:no"
+    ]);
+    let expected = ["read:v/q/*", "read:*/e/a.*", "tag:monitoring"];
+    assert_eq!(one(request(json!(["read", "monitoring", "fly"]), places)), expected);
+    assert_eq!(one(request(json!("write"), json!("cluster:mq"))), ["write:*/*/*"]);
+    for locations in [json!([]), json!("vhost:v"), json!("cluster:mq/queue:a/exchange:b")] {
+        assert_eq!(one(request(json!("write"), locations)), [""; 0]);
+    }
+    let mut other = request(json!("write"), json!("cluster:mq"));
+    other["type"] = json!("else");
+    assert_eq!(one(other.clone()), [""; 0]);
+    // Without a type none is meant for the broker.
+    let claims = json!({"authorization_details": [other]});
+    assert_eq!(scopes(claims, &scene.settings()), [""; 0]);
+}
+
+#[test]
+fn variables_of_scopes_stand_for_claims_and_the_virtual_host() {
+    let scene = Scene::new();
+    let scope = |scope: &str| json!({"scope": scope, "sub": "a*/b", "aud": "mq"});
+    let filled = scopes(scope("mq.read:{vhost}/{sub}-* mq.read:v/{none}"), &scene.settings());
+    assert_eq!(filled, ["read:{vhost}/a%2A%2Fb-*", "read:v/none"]);
+    let allowed = Scopes::parse(&filled);
+    assert!(allowed.resource("x/*", "a*/b-1", Kind::Read));
+    assert!(!allowed.resource("x", "ax/b-1", Kind::Read));
+    let own = Scopes::parse(&["read:v/{vhost}.*".to_owned()]);
+    assert!(own.resource("v", "v.q", Kind::Read) && !own.resource("v", "w.q", Kind::Read));
+    assert!(own.vhost("v") && !own.vhost("w"));
+    for broken in ["read:{vhost", "read:}/{", "{}"] {
+        assert!(!Scopes::parse(&[broken.to_owned()]).vhost("v"));
+    }
+}
+
+#[test]
+fn the_audience_says_which_resource_server_is_meant() {
+    let scene = Scene::new();
+    let other = Signer::new();
+    let file = scene.directory.join("other");
+    std::fs::write(&file, other.pem()).unwrap();
+    let mut settings = scene.settings();
+    settings.server.username_claims = vec!["name".into()];
+    let named = ResourceServer {
+        id: Some("prod".into()),
+        scope_prefix: Some("p:".into()),
+        provider: Some("idp".into()),
+        ..ResourceServer::default()
+    };
+    settings.servers.insert("1".into(), named);
+    settings.servers.insert(
+        "lost".into(),
+        ResourceServer { provider: Some("none".into()), ..ResourceServer::default() },
+    );
+    let signing_keys = BTreeMap::from([("k".to_owned(), file)]);
+    settings.providers.insert("idp".into(), Provider { signing_keys, ..Provider::default() });
+    let oauth2 = OAuth2::new(&settings);
+    let claims = |aud: Value| json!({"aud": aud, "name": "n", "exp": NOW + 60, "scope": "mq.read:*/m p:read:*/p"});
+    let read = |token: Secret| oauth2.read(&token, "", NOW * 1000);
+    let may = |token: &Token, name| token.scopes.resource("/", name, Kind::Read);
+
+    let token = read(scene.signer.sign(Some("of pem"), &claims(json!("mq")))).unwrap();
+    assert!(may(&token, "m") && !may(&token, "p"));
+    let token = read(other.sign(Some("k"), &claims(json!(["x", "prod"])))).unwrap();
+    assert!(may(&token, "p") && !may(&token, "m"));
+    assert_eq!(token.user, "n");
+    // Keys of one provider are good for its resource servers only.
+    assert!(read(scene.signer.sign(Some("of pem"), &claims(json!("prod")))).is_err());
+    assert!(read(other.sign(Some("k"), &claims(json!("mq")))).is_err());
+    let why = |aud: Value| read(other.sign(Some("k"), &claims(aud))).err().unwrap();
+    assert!(why(json!("lost")).contains("the provider 'none' is not configured"));
+    assert!(why(json!(["mq", "prod"])).contains("more than one resource server"));
+    assert!(why(json!("1")).contains("no resource server"));
+    assert!(why(Value::Null).contains("no resource server"));
+
+    // Those that do not look at it take what is left, if there is one only.
+    settings.servers.get_mut("1").unwrap().verify_aud = Some(false);
+    let read = |settings: &Settings| {
+        let token = other.sign(Some("k"), &claims(Value::Null));
+        OAuth2::new(settings).read(&token, "", NOW * 1000).map(|token| token.user)
+    };
+    assert_eq!(read(&settings), Ok("n".into()));
+    settings.server.verify_aud = Some(false);
+    assert!(read(&settings).unwrap_err().contains("does not say which"));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::access::{Kind, Resource, Topic};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
+use crate::admin::settle::PATIENCE;
 use crate::admin::table::{get, post};
 use crate::envelope;
 use crate::error::Refusal;
@@ -29,8 +30,9 @@ use crate::stats::Messages;
 use crate::topology::Route;
 use crate::vhost::Vhost;
 
-/// How long the disk may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Its queues may give it to consumers.
+const LATE: &str =
+    "the disk takes longer than usual: whether the message is stored is not known yet";
 
 /// How long to wait before asking again.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -155,9 +157,8 @@ pub(super) async fn stored(node: &Node, receipt: &Receipt) -> Result<(), Fault> 
         match receipt.fate(node.durability()) {
             Fate::Durable => return Ok(()),
             Fate::Open if Instant::now() < deadline => sleep(PAUSE).await,
-            Fate::Open | Fate::Refused => {
-                return Err(Fault::unavailable("the message could not be stored"));
-            }
+            Fate::Open => return Err(Fault::unavailable(LATE)),
+            Fate::Refused => return Err(Fault::unavailable("the message could not be stored")),
         }
     }
 }

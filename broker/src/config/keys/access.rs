@@ -14,7 +14,9 @@ pub(super) fn keys() -> Vec<Key> {
     keys.extend(mechanisms());
     keys.extend(backends());
     keys.extend(http());
-    keys.extend(tls::client("auth_http.ssl_options", "requests to it", |c| &mut c.auth.http.tls));
+    keys.extend(tls::client("auth_http.ssl_options", "requests to it", |c, _| {
+        &mut c.auth.http.tls
+    }));
     keys
 }
 

@@ -33,6 +33,8 @@ pub(super) fn keys() -> Vec<Key> {
             "milliseconds between two looks at what is counted: rates are of the time between the last two", live
             => |c, _, time| c.statistics_interval = time;
     };
-    keys.extend(tls::client("definitions.tls", "fetching definitions", |c| &mut c.definitions.tls));
+    keys.extend(tls::client("definitions.tls", "fetching definitions", |c, _| {
+        &mut c.definitions.tls
+    }));
     keys
 }

@@ -6,6 +6,8 @@ const ERLANG: &str = "it is about Erlang's runtime";
 const CLUSTER: &str = "there is one node";
 const OTHER_PROTOCOL: &str = "this protocol is not spoken here";
 const NOT_YET: &str = "not there yet";
+/// Nobody is asked for tokens here: clients bring them.
+const ONLY_KEYS: &str = "clients bring their tokens; only the keys are asked for";
 const OWN_STORE: &str = "messages are stored in another way here";
 const TLS: &str = "what is safe is chosen for you";
 const HTTP: &str = "the HTTP listener has no such option";
@@ -103,14 +105,13 @@ const IGNORED: &[(&str, &str)] = &[
     ("auth_http.ssl_options.**", TLS),
     ("auth_cache.cache_module", "there is one kind of cache"),
     ("auth_oauth2.https.**", TLS),
-    ("auth_oauth2.oauth_providers.**", NOT_YET),
-    ("auth_oauth2.resource_servers.**", NOT_YET),
-    ("auth_oauth2.default_oauth_provider", NOT_YET),
-    ("auth_oauth2.discovery_endpoint_path", NOT_YET),
-    ("auth_oauth2.discovery_endpoint_params.**", NOT_YET),
-    ("auth_oauth2.token_endpoint", NOT_YET),
-    ("auth_oauth2.authorization_endpoint", NOT_YET),
-    ("auth_oauth2.end_session_endpoint", NOT_YET),
+    ("auth_oauth2.oauth_providers.$provider.https.**", TLS),
+    ("auth_oauth2.oauth_providers.$provider.token_endpoint", ONLY_KEYS),
+    ("auth_oauth2.oauth_providers.$provider.authorization_endpoint", ONLY_KEYS),
+    ("auth_oauth2.oauth_providers.$provider.end_session_endpoint", ONLY_KEYS),
+    ("auth_oauth2.token_endpoint", ONLY_KEYS),
+    ("auth_oauth2.authorization_endpoint", ONLY_KEYS),
+    ("auth_oauth2.end_session_endpoint", ONLY_KEYS),
     ("auth_ldap.**", "there is no such backend here"),
     ("definitions.import_backend", "`definitions.local.path` or `definitions.https.url` says from where"),
     ("definitions.hashing.algorithm", "nobody sees it"),
@@ -144,10 +145,10 @@ const IGNORED: &[(&str, &str)] = &[
     ("log.console.stdio", "the log goes to standard error"),
     ("log.console.**", LOG),
     ("log.file.formatter.**", LOG),
-    ("log.exchange", NOT_YET),
-    ("log.exchange.**", NOT_YET),
-    ("log.syslog", NOT_YET),
-    ("log.syslog.**", NOT_YET),
+    ("log.exchange.formatter.**", LOG),
+    ("log.syslog.formatter.**", LOG),
+    ("log.syslog.multiline_mode", "an entry of the log is one line"),
+    ("log.syslog.ssl_options.**", "TLS is not spoken there yet"),
     ("log.journald", NOT_YET),
     ("log.journald.**", NOT_YET),
     ("log.$category.level", "this part of RabbitMQ has no counterpart here"),

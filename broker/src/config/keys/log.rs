@@ -3,13 +3,15 @@
 use tracing::level_filters::LevelFilter;
 
 use super::{Key, keys};
-use crate::config::logging::{Formatter, Rotation};
-use crate::config::value::{Reader, number, one_of, or_word, path, text, truth};
+use crate::config::logging::{Formatter, Protocol, Rotation, Transport};
+use crate::config::value::{Reader, ip, number, one_of, or_word, path, text, truth};
 
 pub(super) fn keys() -> Vec<Key> {
     let mut keys = levels();
     keys.extend(console());
     keys.extend(file());
+    keys.extend(exchange());
+    keys.extend(syslog());
     keys
 }
 
@@ -110,4 +112,83 @@ fn file() -> Vec<Key> {
             "old ones are compressed"
             => |c, _, yes| c.log.rotation_compress = yes;
     }
+}
+
+fn exchange() -> Vec<Key> {
+    keys! {
+        "log.exchange", "false", truth(),
+            "the log is published to the exchange `amq.rabbitmq.log` of the default virtual host"
+            => |c, _, yes| c.log.exchange.enabled = yes;
+        "log.exchange.level", "", level(),
+            "how much of it, at most", live
+            => |c, _, level| c.log.exchange.level = Some(level);
+        "log.exchange.formatter", "plaintext", formatter(),
+            "lines for people, or JSON objects"
+            => |c, _, formatter| c.log.exchange.formatter = formatter;
+    }
+}
+
+fn syslog() -> Vec<Key> {
+    let transport = one_of(&[("udp", Transport::Udp), ("tcp", Transport::Tcp)]);
+    let protocol = one_of(&[("rfc3164", Protocol::Rfc3164), ("rfc5424", Protocol::Rfc5424)]);
+    keys! {
+        "log.syslog", "false", truth(),
+            "the log is sent to a syslog server"
+            => |c, _, yes| c.log.syslog.output.enabled = yes;
+        "log.syslog.level", "", level(),
+            "how much of it, at most", live
+            => |c, _, level| c.log.syslog.output.level = Some(level);
+        "log.syslog.formatter", "plaintext", formatter(),
+            "lines for people, or JSON objects"
+            => |c, _, formatter| c.log.syslog.output.formatter = formatter;
+        "log.syslog.host", "localhost", text(),
+            "the server's name"
+            => |c, _, host| c.log.syslog.host = host;
+        "log.syslog.ip", "", ip(),
+            "its address, instead of its name"
+            => |c, _, ip| c.log.syslog.host = ip.to_string();
+        "log.syslog.port", "514", number(1..=u16::MAX),
+            "its port"
+            => |c, _, port| c.log.syslog.port = port;
+        "log.syslog.transport", "udp", transport,
+            "how lines come to it; TLS is not spoken there yet"
+            => |c, _, transport| c.log.syslog.transport = transport;
+        "log.syslog.protocol", "rfc3164", protocol,
+            "how they look"
+            => |c, _, protocol| c.log.syslog.protocol = protocol;
+        "log.syslog.identity", "lepus", text(),
+            "what they call the broker"
+            => |c, _, name| c.log.syslog.identity = name;
+        "log.syslog.facility", "daemon", facility(),
+            "what they say that it is"
+            => |c, _, facility| c.log.syslog.facility = facility;
+    }
+}
+
+fn facility() -> Reader<&'static str> {
+    one_of(&[
+        ("kern", "kern"),
+        ("user", "user"),
+        ("mail", "mail"),
+        ("daemon", "daemon"),
+        ("auth", "auth"),
+        ("syslog", "syslog"),
+        ("lpr", "lpr"),
+        ("news", "news"),
+        ("uucp", "uucp"),
+        ("cron", "cron"),
+        ("authpriv", "authpriv"),
+        ("ftp", "ftp"),
+        ("ntp", "ntp"),
+        ("audit", "audit"),
+        ("alert", "alert"),
+        ("local0", "local0"),
+        ("local1", "local1"),
+        ("local2", "local2"),
+        ("local3", "local3"),
+        ("local4", "local4"),
+        ("local5", "local5"),
+        ("local6", "local6"),
+        ("local7", "local7"),
+    ])
 }

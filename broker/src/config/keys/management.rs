@@ -11,10 +11,10 @@ pub(super) fn keys() -> Vec<Key> {
     keys.extend(api());
     keys.extend(headers());
     keys.extend(metrics());
-    keys.extend(tls::listener("management.ssl", "the HTTP API over TLS", |c| {
+    keys.extend(tls::listener("management.ssl", "the HTTP API over TLS", |c, _| {
         &mut c.management.tls
     }));
-    keys.extend(tls::listener("prometheus.ssl", "metrics over TLS", |c| &mut c.prometheus.tls));
+    keys.extend(tls::listener("prometheus.ssl", "metrics over TLS", |c, _| &mut c.prometheus.tls));
     keys
 }
 

@@ -9,6 +9,7 @@ mod log;
 mod management;
 mod network;
 mod oauth2;
+mod rows;
 mod tls;
 
 use std::borrow::Cow;

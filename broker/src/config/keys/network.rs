@@ -19,8 +19,7 @@ pub(super) fn keys() -> Vec<Key> {
     let mut keys = listeners();
     keys.extend(socket());
     keys.extend(handshake());
-    let tls = tls::listener("ssl_options", "AMQP over TLS", |c| &mut c.tls);
-    keys.extend(tls.into_iter().map(Key::live));
+    keys.extend(tls::listener("ssl_options", "AMQP over TLS", |c, _| &mut c.tls));
     keys
 }
 

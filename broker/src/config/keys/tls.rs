@@ -1,10 +1,9 @@
 //! The options of TLS, which several families have.
 
-use super::{Apply, Config, Key, Names};
+use super::rows::{Of, Rows};
+use super::{Key, Names};
 use crate::config::tls::{HostCertificate, TlsOptions, TlsVersion};
-use crate::config::value::{Reader, number, one_of, path, text, truth};
-
-type Of = fn(&mut Config) -> &mut TlsOptions;
+use crate::config::value::{number, one_of, path, text, truth};
 
 /// Safe versions; RabbitMQ's names of the others are refused.
 const VERSIONS: &[(&str, TlsVersion)] =
@@ -12,8 +11,8 @@ const VERSIONS: &[(&str, TlsVersion)] =
 
 const VERIFY: &[(&str, bool)] = &[("verify_peer", true), ("verify_none", false)];
 
-/// What a listener has.
-pub(super) fn listener(prefix: &'static str, whose: &'static str, of: Of) -> Vec<Key> {
+/// What a listener has. It follows what is changed.
+pub(super) fn listener(prefix: &'static str, whose: &'static str, of: Of<TlsOptions>) -> Vec<Key> {
     let row = Rows { prefix, whose, of };
     let mut keys = common(&row);
     keys.extend([
@@ -45,7 +44,7 @@ pub(super) fn listener(prefix: &'static str, whose: &'static str, of: Of) -> Vec
             },
         ),
     ]);
-    keys
+    keys.into_iter().map(Key::live).collect()
 }
 
 fn host<'a>(options: &'a mut TlsOptions, names: &Names<'_>) -> &'a mut HostCertificate {
@@ -53,7 +52,7 @@ fn host<'a>(options: &'a mut TlsOptions, names: &Names<'_>) -> &'a mut HostCerti
 }
 
 /// What a client of our own has.
-pub(super) fn client(prefix: &'static str, whose: &'static str, of: Of) -> Vec<Key> {
+pub(super) fn client(prefix: &'static str, whose: &'static str, of: Of<TlsOptions>) -> Vec<Key> {
     let row = Rows { prefix, whose, of };
     let hostname = one_of(&[("wildcard", true), ("none", false)]);
     let mut keys = common(&row);
@@ -74,7 +73,7 @@ pub(super) fn client(prefix: &'static str, whose: &'static str, of: Of) -> Vec<K
     keys
 }
 
-fn common(row: &Rows) -> Vec<Key> {
+fn common(row: &Rows<TlsOptions>) -> Vec<Key> {
     vec![
         row.key("cacertfile", path(), "certificates of authorities, PEM", |o, _, file| {
             o.cacertfile = Some(file);
@@ -117,36 +116,4 @@ fn common(row: &Rows) -> Vec<Key> {
             },
         ),
     ]
-}
-
-struct Rows {
-    prefix: &'static str,
-    whose: &'static str,
-    of: Of,
-}
-
-impl Rows {
-    fn key<T: 'static>(
-        &self,
-        name: &str,
-        reader: Reader<T>,
-        means: &str,
-        apply: fn(&mut TlsOptions, &Names<'_>, T),
-    ) -> Key {
-        let of = self.of;
-        let allowed = reader.allowed.clone();
-        let apply: Apply = Box::new(move |config, names, value| {
-            reader.read(value).map(|value| apply(of(config), names, value)).is_some()
-        });
-        Key {
-            pattern: format!("{}.{name}", self.prefix).into(),
-            allowed,
-            default: "",
-            means: format!("{}: {means}", self.whose).into(),
-            live: false,
-            secret: false,
-            outside: false,
-            apply: Some(apply),
-        }
-    }
 }

@@ -1,0 +1,187 @@
+//! The log where others read it: an exchange, a syslog server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{TcpListener, UdpSocket};
+
+use lepus_tests::*;
+use serde_json::Value;
+
+/// What a broker warns of when somebody sends no frame.
+const SAID: &str = "connection closed: FRAME_ERROR";
+
+fn provoke(broker: &Broker) {
+    cause(broker.connect());
+}
+
+fn cause(mut conn: Conn) {
+    conn.send_raw(&[1, 0, 0, 0, 0, 0, 0, 0]);
+    conn.close_or_eof();
+}
+
+/// A queue with all lines of some levels, by a connection that stays.
+fn bound(conn: &mut Conn, key: &str) -> String {
+    let mut ch = conn.ch(1);
+    let queue = ch.temp_queue();
+    ch.bind(&queue, "amq.rabbitmq.log", key);
+    queue
+}
+
+fn next(conn: &mut Conn, queue: &str) -> Message<basic::GetOk> {
+    let deadline = std::time::Instant::now() + DEADLINE;
+    loop {
+        if let Some(got) = conn.ch(1).get(queue, true) {
+            return got;
+        }
+        assert!(std::time::Instant::now() < deadline, "no line came");
+    }
+}
+
+#[test]
+fn lines_are_published_with_their_level_as_routing_key() {
+    lepus_only!("not switched on there");
+    let mut broker = Broker::with_config("log.exchange = true\nlog.exchange.level = warning\n");
+    let mut conn = broker.connect();
+    conn.channel(1);
+    let queue = bound(&mut conn, "#");
+    let infos = bound(&mut conn, "info");
+    provoke(&broker);
+    let got = next(&mut conn, &queue);
+    assert_eq!(got.method.exchange.as_str(), "amq.rabbitmq.log");
+    assert_eq!(got.method.routing_key.as_str(), "warning");
+    assert!(got.text().contains("WARN") && got.text().contains(SAID), "{}", got.text());
+    let properties = &got.properties;
+    assert_eq!(properties.content_type().as_ref().unwrap().as_str(), "text/plain");
+    assert!(properties.timestamp().is_some());
+    let expected = table([("node", text("rabbit@localhost"))]);
+    assert_eq!(properties.headers().as_ref(), Some(&expected));
+    let mut ch = conn.channel(2);
+    ch.publish("amq.rabbitmq.log", "info", "no");
+    ch.expect_close(
+        403,
+        "ACCESS_REFUSED - cannot publish to internal exchange 'amq.rabbitmq.log' in vhost '/'",
+        (60, 40),
+    );
+    assert!(conn.ch(1).get(&infos, true).is_none());
+
+    // It is there after a restart, also when nothing is published any more.
+    drop(conn);
+    let config = broker.config_file();
+    std::fs::write(&config, "log.exchange = false\n").unwrap();
+    broker.restart_by_stop();
+    let mut conn = broker.connect();
+    conn.channel(1);
+    bound(&mut conn, "info");
+
+    // How much comes there can change.
+    std::fs::write(&config, "log.exchange = true\nlog.exchange.level = error\n").unwrap();
+    broker.restart_by_stop();
+    let mut conn = broker.connect();
+    conn.channel(1);
+    let queue = bound(&mut conn, "#");
+    std::fs::write(&config, "log.exchange = true\nlog.exchange.level = info\n").unwrap();
+    broker.tell("HUP");
+    let line = next(&mut conn, &queue);
+    assert_eq!(line.method.routing_key.as_str(), "info", "{}", line.text());
+}
+
+#[test]
+fn lines_may_be_json_and_go_to_the_default_virtual_host() {
+    lepus_only!("not switched on there");
+    let config = "log.exchange = true\nlog.exchange.formatter = json\ndefault_vhost = home\n";
+    let broker = Broker::with_config(config);
+    let login = Login { vhost: "home", ..Login::default() };
+    let mut conn = Conn::login(broker.address(), &login);
+    conn.channel(1);
+    let queue = bound(&mut conn, "warning");
+    cause(Conn::login(broker.address(), &login));
+    let got = next(&mut conn, &queue);
+    let line: Value = serde_json::from_str(got.text()).unwrap();
+    assert_eq!(line["level"], "warning");
+    assert_eq!(got.properties.content_type().as_ref().unwrap().as_str(), "application/json");
+}
+
+#[test]
+fn syslog_gets_datagrams() {
+    lepus_only!("no such log there");
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    server.set_read_timeout(Some(DEADLINE)).unwrap();
+    let port = server.local_addr().unwrap().port();
+    let broker = Broker::with_config(&format!(
+        "log.syslog = true\nlog.syslog.ip = 127.0.0.1\nlog.syslog.port = {port}\n\
+         log.syslog.identity = mq\nlog.syslog.facility = local2\nlog.syslog.level = warning\n"
+    ));
+    provoke(&broker);
+    let mut octets = [0; 65536];
+    let length = server.recv(&mut octets).unwrap();
+    let line = String::from_utf8_lossy(&octets[..length]).into_owned();
+    // local2 is 18, a warning 4.
+    assert!(line.starts_with("<148>"), "{line}");
+    assert!(line.contains(" mq[") && line.contains(SAID) && !line.contains("WARN"), "{line}");
+    assert!(!line.ends_with('\n'));
+}
+
+#[test]
+fn a_syslog_server_may_come_later_and_come_back() {
+    lepus_only!("no such log there");
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    let config = |protocol: &str| {
+        format!(
+            "log.syslog = true\nlog.syslog.transport = tcp\nlog.syslog.host = 127.0.0.1\n\
+             log.syslog.port = {port}\nlog.syslog.protocol = {protocol}\nlog.syslog.level = warning\n"
+        )
+    };
+    let broker = Broker::with_config(&config("rfc3164"));
+    provoke(&broker);
+    let (stream, _) = server.accept().unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    assert!(line.starts_with("<28>") && line.contains(SAID), "{line}");
+    // Nobody listens any more, then somebody does again.
+    drop(server);
+    let server = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    server.set_nonblocking(true).unwrap();
+    let deadline = std::time::Instant::now() + DEADLINE;
+    let stream = loop {
+        provoke(&broker);
+        match server.accept() {
+            Ok((stream, _)) => break stream,
+            Err(_) => assert!(std::time::Instant::now() < deadline, "nobody came back"),
+        }
+    };
+    drop(broker);
+
+    // The new form counts its octets.
+    server.set_nonblocking(false).unwrap();
+    drop(stream);
+    let broker = Broker::with_config(&config("rfc5424"));
+    provoke(&broker);
+    let (stream, _) = server.accept().unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut length = Vec::new();
+    reader.read_until(b' ', &mut length).unwrap();
+    let length: usize = String::from_utf8(length).unwrap().trim().parse().unwrap();
+    let mut message = vec![0; length];
+    reader.read_exact(&mut message).unwrap();
+    let message = String::from_utf8(message).unwrap();
+    assert!(message.starts_with("<28>1 ") && message.contains(" lepus "), "{message}");
+    assert!(message.contains(SAID) && !message.ends_with('\n'), "{message}");
+}
+
+#[test]
+fn a_syslog_server_that_takes_nothing_holds_nobody_up() {
+    lepus_only!("no such log there");
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    drop(server);
+    let broker = Broker::with_config(&format!(
+        "log.syslog = true\nlog.syslog.transport = tcp\nlog.syslog.ip = 127.0.0.1\nlog.syslog.port = {port}\n"
+    ));
+    broker.wait_for_log("the log cannot be sent to syslog at 127.0.0.1", 1);
+    let mut conn = broker.connect();
+    let mut ch = conn.channel(1);
+    let queue = ch.temp_queue();
+    ch.publish("", &queue, "one");
+    assert_eq!(ch.got(&queue).text(), "one");
+}
