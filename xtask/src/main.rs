@@ -5,6 +5,7 @@ mod bench_storage;
 mod broker;
 mod certificates;
 mod crash;
+mod deb;
 mod deny;
 mod differential;
 mod fuzz;
@@ -28,7 +29,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Everything, in order: fmt, clippy, build, unit+blackbox, interop, crash, differential, deny
+    /// Everything, in order: fmt, clippy, build, unit+blackbox, interop, crash, differential, image, deb, deny
     Test(steps::TestArgs),
     /// Lepus and RabbitMQ under the same loads, side by side
     Bench(bench::BenchArgs),
@@ -40,8 +41,10 @@ enum Task {
     Differential(differential::DifferentialArgs),
     /// A million crashes of a simulated disk, then of real processes, until the time is over
     Soak(soak::SoakArgs),
-    /// Builds the container's image, starts it, asks whether it answers, and stops it
+    /// Builds the container's image, and has clients use it
     Image(image::ImageArgs),
+    /// Builds the Debian package, and installs, uses and purges it in a root of its own
+    Deb(deb::DebArgs),
     /// Ever new octets for whatever reads octets from outside, until the time is over
     Fuzz(fuzz::FuzzArgs),
     /// Licences, bans, sources and known vulnerabilities of every dependency
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Differential(args) => differential::run(&args),
         Task::Soak(args) => soak::run(&args),
         Task::Image(args) => image::run(&args),
+        Task::Deb(args) => deb::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Deny => deny::run(),
     };
