@@ -1,6 +1,7 @@
 //! What a developer or CI runs: `cargo xtask test`, `cargo xtask bench`, `cargo xtask crash`, …
 
 mod bench;
+mod bench_scale;
 mod bench_storage;
 mod broker;
 mod certificates;
@@ -33,6 +34,8 @@ enum Task {
     Test(steps::TestArgs),
     /// Lepus and RabbitMQ under the same loads, side by side
     Bench(bench::BenchArgs),
+    /// A page of queues and the metrics, with 100,000 queues and 5,000 connections, and what it costs to ask
+    BenchScale(bench_scale::ScaleArgs),
     /// The message log, sled and the bare disk under the same batches, side by side
     BenchStorage(bench_storage::BenchStorageArgs),
     /// Kills the broker over and over under real clients, and checks what it kept
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Task::Test(args) => steps::test(&args),
         Task::Bench(args) => bench::run(args),
+        Task::BenchScale(args) => bench_scale::run(&args),
         Task::BenchStorage(args) => bench_storage::run(&args),
         Task::Crash(args) => crash::run(&args),
         Task::Differential(args) => differential::run(&args),

@@ -32,6 +32,11 @@ impl<H: Clone> Topology<H> {
         entries.map(|entry| (&entry.record, &entry.handle))
     }
 
+    /// The queue of a name, whoever may use it.
+    pub fn queue_of_anybody(&self, name: &str) -> Option<&H> {
+        self.entry(name).ok().map(|entry| &entry.handle)
+    }
+
     /// Whether there is a queue of that name, whoever may use it.
     pub fn has_queue(&self, name: &str) -> bool {
         self.queues.contains_key(name)
