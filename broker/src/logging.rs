@@ -15,6 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, reload};
 
 mod json;
+pub mod live;
 
 use crate::config::logging::{Formatter, Logging, Output, Rotation};
 use json::Json;
@@ -59,6 +60,7 @@ impl Log {
             guards.push(guard);
             log.file = Some(filter);
         }
+        layers.push(live::Live.with_filter(LevelFilter::INFO).boxed());
         tracing_subscriber::registry().with(layers).init();
         Ok((log, guards))
     }

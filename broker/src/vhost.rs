@@ -220,7 +220,7 @@ impl Vhost {
         self.traced.store(topology.is_traced(), Ordering::Relaxed);
         if *self.name == *Self::DEFAULT {
             let exchange = topology.exchange(events::EXCHANGE);
-            node.events().set_wanted(exchange.is_ok_and(|found| !found.bindings.is_empty()));
+            node.events().set_bound(exchange.is_ok_and(|found| !found.bindings.is_empty()));
         }
     }
 

@@ -52,6 +52,9 @@ pub fn check_disk(node: &Node, disk: &dyn Disk) {
     let config = node.config();
     let Some(directory) = &config.data_dir else { return };
     let Ok(free) = disk.free_bytes(directory) else { return };
+    if free < limit {
+        node.store().give_back_room();
+    }
     if node.set_alarm(Alarm::Disk, free < limit) {
         tracing::warn!(free, limit, "disk alarm {}", state(free < limit));
     }

@@ -195,6 +195,10 @@ impl MessageStore for LogStore {
         self.engine.settle()
     }
 
+    fn give_back_room(&self) {
+        self.engine.give_back_room();
+    }
+
     fn status(&self) -> StoreStatus {
         let engine = &self.engine;
         let file_bytes = engine.file_bytes();

@@ -66,6 +66,9 @@ pub trait MessageStore: Send + Sync {
     /// [`StoreError::Io`], [`StoreError::Poisoned`].
     fn checkpoint(&self) -> Result<Lsn, StoreError>;
 
+    /// Gives back what it has of the disk without need: less is free than there should be.
+    fn give_back_room(&self) {}
+
     /// How it is, and what it takes.
     fn status(&self) -> StoreStatus;
 

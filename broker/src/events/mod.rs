@@ -1,12 +1,15 @@
 //! What happens in the broker, told to whoever has bound a queue to `amq.rabbitmq.event`: names, headers
-//! and types as RabbitMQ's plugin rabbitmq_event_exchange has them. With nobody bound nothing is done.
+//! and types as RabbitMQ's plugin rabbitmq_event_exchange has them; and to whoever listens over HTTP. With
+//! nobody there nothing is done.
 
 mod terms;
 pub mod topology;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use amq_protocol::types::{AMQPValue, FieldTable};
+use tokio::sync::broadcast::{Receiver, Sender};
 
 use crate::message::Message;
 use crate::node::Node;
@@ -19,22 +22,37 @@ pub const EXCHANGE: &str = "amq.rabbitmq.event";
 /// Whoever does something that no user has asked for.
 pub const INTERNAL_USER: &str = "rmq-internal";
 
-/// Whether anybody wants to be told.
-#[derive(Debug, Default)]
+/// Events that wait for a listener who is slow; older ones are lost.
+const BACKLOG: usize = 1024;
+
+/// Whom to tell.
+#[derive(Debug)]
 pub struct Events {
-    wanted: AtomicBool,
+    is_bound: AtomicBool,
+    listeners: Sender<Arc<Event>>,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { is_bound: AtomicBool::new(false), listeners: Sender::new(BACKLOG) }
+    }
 }
 
 impl Events {
     /// Whether anybody wants to be told.
     #[inline]
     pub fn wanted(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed)
+        self.is_bound.load(Ordering::Relaxed) || self.listeners.receiver_count() > 0
     }
 
-    /// Somebody wants to be told, or nobody does any more.
-    pub fn set_wanted(&self, wanted: bool) {
-        self.wanted.store(wanted, Ordering::Relaxed);
+    /// Something is bound to the exchange, or nothing any more.
+    pub fn set_bound(&self, is_bound: bool) {
+        self.is_bound.store(is_bound, Ordering::Relaxed);
+    }
+
+    /// Tells of all that happens from now on.
+    pub fn listen(&self) -> Receiver<Arc<Event>> {
+        self.listeners.subscribe()
     }
 }
 
@@ -82,12 +100,22 @@ impl Event {
         self.text("vhost", vhost).text("user_who_performed_action", user)
     }
 
-    fn message(self, now: u64) -> Option<Message> {
-        let Self { key, headers } = self.number("timestamp_in_ms", now);
+    /// Its routing key: what has happened.
+    pub fn key(&self) -> &'static str {
+        self.key
+    }
+
+    /// All that is said of it.
+    pub fn headers(&self) -> &FieldTable {
+        &self.headers
+    }
+
+    fn message(&self, now: u64) -> Option<Message> {
+        let Self { key, headers } = self;
         // Properties delivery_mode and timestamp, which counts seconds.
         let properties =
             [&0x1040_u16.to_be_bytes()[..], &[2], &(now / 1000).to_be_bytes()].concat();
-        Message::of_broker(now, [EXCHANGE, key], &properties, &headers, b"", true)
+        Message::of_broker(now, [EXCHANGE, key], &properties, headers, b"", true)
     }
 }
 
@@ -101,9 +129,14 @@ impl Node {
 
     #[cold]
     fn tell_of(&self, event: Event) {
-        let message = event.message(self.now_ms());
-        if let (Some(vhost), Some(message)) = (self.vhost(Vhost::DEFAULT), message) {
+        let now = self.now_ms();
+        let event = Arc::new(event.number("timestamp_in_ms", now));
+        if self.events().is_bound.load(Ordering::Relaxed)
+            && let (Some(vhost), Some(message)) = (self.vhost(Vhost::DEFAULT), event.message(now))
+        {
             vhost.publish_inside(&message);
         }
+        // Without listeners nobody misses it.
+        let _ = self.events().listeners.send(event);
     }
 }

@@ -24,18 +24,24 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut time = String::new();
-        SystemTime.format_time(&mut Writer::new(&mut time))?;
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let mut line = Map::new();
-        line.insert("time".to_owned(), time.into());
-        line.insert("level".to_owned(), level(*event.metadata().level()).into());
-        line.insert("msg".to_owned(), fields.message.into());
-        line.insert("module".to_owned(), event.metadata().target().into());
-        line.extend(fields.others);
-        writeln!(writer, "{}", Value::Object(line))
+        writeln!(writer, "{}", line(event))
     }
+}
+
+/// What there is to say of an event.
+pub(super) fn line(event: &Event<'_>) -> Value {
+    let mut time = String::new();
+    // A text takes all that is written to it.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut time));
+    let mut fields = Fields::default();
+    event.record(&mut fields);
+    let mut line = Map::new();
+    line.insert("time".to_owned(), time.into());
+    line.insert("level".to_owned(), level(*event.metadata().level()).into());
+    line.insert("msg".to_owned(), fields.message.into());
+    line.insert("module".to_owned(), event.metadata().target().into());
+    line.extend(fields.others);
+    Value::Object(line)
 }
 
 /// RabbitMQ's word.

@@ -34,8 +34,8 @@ use crate::topology::arguments::is_quorum;
 pub use receipt::{Fate, Receipt, Transaction};
 use state::schedule::Note;
 use state::{
-    Command, Config, ConsumerKey, ConsumerStatus, Counts, DELIVERY_COST, Delivery, Effects, Notice,
-    Outcome, Past, Rules, State, Status,
+    Command, Config, ConsumerKey, ConsumerStatus, Counts, DELIVERY_COST, Delivery, Effects,
+    HeldSince, Notice, Outcome, Past, Rules, State, Status,
 };
 use writes::{Write, Writes};
 
@@ -306,6 +306,11 @@ impl Queue {
     /// Its consumers.
     pub fn consumers(&self) -> Vec<ConsumerStatus> {
         self.inner.lock().state.consumers()
+    }
+
+    /// Since when messages are held by consumers. Looks at each of them.
+    pub fn held_since(&self) -> HeldSince {
+        self.inner.lock().state.held_since()
     }
 
     /// Whether it was deleted.

@@ -215,6 +215,10 @@ impl MessageStore for Watched {
         self.log.checkpoint()
     }
 
+    fn give_back_room(&self) {
+        self.log.give_back_room();
+    }
+
     fn status(&self) -> StoreStatus {
         self.log.status()
     }

@@ -32,9 +32,10 @@ impl<H: Clone> Topology<H> {
         entries.map(|entry| (&entry.record, &entry.handle))
     }
 
-    /// The queue of a name, whoever may use it.
-    pub fn queue_of_anybody(&self, name: &str) -> Option<&H> {
-        self.entry(name).ok().map(|entry| &entry.handle)
+    /// The queue of that name, whoever may use it.
+    pub fn queue_named(&self, name: &str) -> Option<(&Arc<QueueRecord>, &H)> {
+        let entry = self.queue.get(self.queues.get(name)?)?;
+        Some((&entry.record, &entry.handle))
     }
 
     /// Whether there is a queue of that name, whoever may use it.

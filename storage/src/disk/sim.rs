@@ -86,9 +86,10 @@ impl SimDisk {
         self.state.lock().capacity = bytes;
     }
 
-    /// Limits how many files may be open; beyond it opening and creating say what `EMFILE` does.
-    pub fn set_descriptors(&self, most: Option<u64>) {
-        self.state.lock().descriptors = most;
+    /// Limits how often a file is opened or created, or a directory synced, which opens it; then all that
+    /// say what `EMFILE` does.
+    pub fn set_openings(&self, left: Option<u64>) {
+        self.state.lock().openings = left;
     }
 
     /// Bytes that all files take, so far as a capacity would count them.

@@ -107,12 +107,7 @@ impl Files {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let done = self.opening(|| self.disk.sync_dir(path));
-        // Names were changed before, and it is not known whether that lasts: not to be tried again.
-        done.map_err(|error| match error.kind() {
-            NO_DESCRIPTOR => io::Error::other(error),
-            _ => error,
-        })
+        self.opening(|| self.disk.sync_dir(path))
     }
 
     /// Does what opens a file. If too many are open, those go that are only kept.

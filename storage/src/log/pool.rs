@@ -145,6 +145,18 @@ impl Engine {
         free.octets.saturating_add(spare).saturating_sub(needed)
     }
 
+    /// Removes the files that wait, but the last: somebody else is short of room.
+    pub(super) fn give_back_room(&self) {
+        loop {
+            let mut inner = self.inner.lock();
+            inner.pool.no_spares = true;
+            let Some(spare) = inner.pool.take(false) else { return };
+            drop(inner);
+            // It is cleared away on opening if not now.
+            let _ = self.files.remove(&self.files.path(&name(spare.number)));
+        }
+    }
+
     /// Makes a file of that length, for which the disk promises room.
     pub(super) fn make_free(&self, len: u32) -> io::Result<PoolFile> {
         let number = self.inner.lock().pool.number();

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lepus_tests::Broker;
 use serde_json::{Value, json};
-use ureq::Agent;
 use ureq::http::{HeaderMap, Request};
+use ureq::{Agent, BodyReader};
 
 /// A broker, and somebody who asks it.
 pub struct Api {
@@ -67,6 +67,15 @@ impl Api {
         };
         let text = response.body_mut().read_to_string().unwrap();
         Answer { status: response.status().as_u16(), text, headers: response.headers().clone() }
+    }
+
+    /// What keeps coming.
+    pub fn stream(&self, path: &str) -> BodyReader<'static> {
+        let url = format!("http://{}/api{path}", self.broker.http_address());
+        let request = self.agent.get(url).header("authorization", basic("guest", "guest"));
+        let response = request.call().unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        response.into_body().into_reader()
     }
 
     /// A request of a user, whose password is the name.

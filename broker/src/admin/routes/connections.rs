@@ -101,7 +101,8 @@ pub(super) fn must_see(caller: &Caller, user: &str) -> Result<(), Fault> {
     if may_see(caller, user) { Ok(()) } else { Err(refused()) }
 }
 
-fn find(caller: &Caller, name: &str) -> Result<Arc<Open>, Fault> {
+/// A connection that the caller may see.
+pub(super) fn find(caller: &Caller, name: &str) -> Result<Arc<Open>, Fault> {
     let found = caller.node().connection_named(name).ok_or_else(Fault::unknown)?;
     must_see(caller, &found.user)?;
     Ok(found)

@@ -36,8 +36,8 @@ async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
 async fn of(node: &Node, connections: Vec<Arc<Open>>) -> Vec<Value> {
     let mut queues = Queues::default();
     let channels = ask_all(connections).await;
-    let mut shown: Vec<Value> =
-        channels.iter().flat_map(|(open, channel)| queues.consumers(node, open, channel)).collect();
+    let shown = channels.iter().flat_map(|(open, channel)| queues.consumers(node, open, channel));
+    let mut shown: Vec<Value> = shown.map(|(_, shown)| shown).collect();
     let place = |consumer: &Value| {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let queue = &consumer["queue"];
@@ -49,11 +49,12 @@ async fn of(node: &Node, connections: Vec<Arc<Open>>) -> Vec<Value> {
 
 /// The consumers of one channel.
 pub(super) fn of_channel(node: &Node, open: &Open, channel: &ChannelSeen) -> Value {
-    Queues::default().consumers(node, open, channel).into()
+    let consumers = Queues::default().consumers(node, open, channel).into_iter();
+    consumers.map(|(_, shown)| shown).collect()
 }
 
-/// The consumers of one queue.
-pub(super) async fn of_queue(node: &Node, queue: &Arc<Queue>) -> Value {
+/// The consumers of one queue, as it knows them, and as they are shown.
+pub(super) async fn of_queue(node: &Node, queue: &Arc<Queue>) -> Vec<(ConsumerStatus, Value)> {
     let mut ids: Vec<u64> =
         queue.consumers().iter().map(|status| status.spec.key.connection).collect();
     ids.sort_unstable();
@@ -82,10 +83,15 @@ impl Queues {
     }
 
     /// Those that are still there.
-    fn consumers(&mut self, node: &Node, open: &Open, channel: &ChannelSeen) -> Vec<Value> {
+    fn consumers(
+        &mut self,
+        node: &Node,
+        open: &Open,
+        channel: &ChannelSeen,
+    ) -> Vec<(ConsumerStatus, Value)> {
         let shown = channel.consumers.iter().filter_map(|consumer| {
             let status = self.status(consumer)?;
-            Some(show(node, open, channel.number, consumer, &status))
+            Some((status, show(node, open, channel.number, consumer, &status)))
         });
         shown.collect()
     }

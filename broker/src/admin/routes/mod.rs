@@ -22,6 +22,7 @@ mod queues;
 mod stats;
 mod users;
 mod vhosts;
+mod x;
 
 use std::sync::Arc;
 
@@ -65,6 +66,7 @@ pub(super) fn all() -> Routes {
         .merge(logins::routes())
         .merge(certificates::routes())
         .merge(elsewhere::routes())
+        .merge(x::routes())
 }
 
 fn ok(value: Value) -> Reply {

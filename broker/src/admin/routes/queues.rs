@@ -51,12 +51,13 @@ async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
 
 async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Reply {
     let vhost = caller.vhost(&vhost)?;
-    let found = vhost.read(|topology| topology.queue_of_anybody(&name).cloned());
+    let found = vhost.read(|topology| topology.queue_named(&name).map(|(_, queue)| queue.clone()));
     let queue = found.ok_or_else(Fault::unknown)?;
     let consumers = consumers::of_queue(caller.node(), &queue).await;
+    let consumers: Vec<Value> = consumers.into_iter().map(|(_, shown)| shown).collect();
     let owner = owner(caller.node(), &queue);
     let mut queue = Seen { caller: &caller, vhost: &vhost, queue }.show();
-    queue["consumer_details"] = consumers;
+    queue["consumer_details"] = consumers.into();
     if let Some(owner) = owner {
         queue["owner_pid_details"] = owner;
     }
@@ -139,8 +140,7 @@ impl Seen<'_> {
     }
 
     fn shown(&self) -> Value {
-        let policies =
-            self.vhost.read(|topology| topology.queue_policies(self.queue.name()).ok());
+        let policies = self.vhost.read(|topology| topology.queue_policies(self.queue.name()).ok());
         let (applied, flow) = policies.unwrap_or_default();
         let mut shown = self.declared(flow);
         match (self.caller.leaves_out_stats(), self.caller.wants_queue_totals()) {
@@ -260,6 +260,12 @@ pub(super) fn probe(caller: &Caller, vhost: &Vhost, name: &str) -> Result<Arc<Qu
     let (name, arguments) = (name.to_owned(), FieldTable::default());
     let spec = QueueSpec { name, durable: false, owner: None, auto_delete: false, arguments };
     Ok(vhost.declare_queue_by(caller.user(), caller.node(), &spec)?)
+}
+
+/// A queue of any kind.
+pub(super) fn of_name(vhost: &Vhost, name: &str) -> Result<Arc<Queue>, Fault> {
+    let found = vhost.read(|topology| topology.queue_named(name).map(|(_, queue)| queue.clone()));
+    found.ok_or_else(Fault::unknown)
 }
 
 /// A queue that is not some connection's alone.

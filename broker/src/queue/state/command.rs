@@ -107,6 +107,9 @@ pub enum Command {
     Cancel(ConsumerKey),
     /// Removes a consumer whose channel ends: all that it holds comes back now.
     Leave(ConsumerKey),
+    /// Removes a consumer as an operator does: what it holds stays with its channel, which is told
+    /// ([`Notice::Cancelled`]).
+    Dismiss(ConsumerKey),
     /// Octets of deliveries (with [`DELIVERY_COST`] each) have left for the consumer.
     Credit(ConsumerKey, u64),
     /// A pulling consumer takes up to so many messages now.
@@ -149,7 +152,8 @@ pub enum Outcome {
         /// More are ready: ask again when there is room.
         more: bool,
     },
-    /// The answer to [`Command::SetPull`], [`Command::Cancel`] and [`Command::Leave`]: messages that the consumer holds.
+    /// The answer to [`Command::SetPull`], [`Command::Cancel`], [`Command::Leave`] and [`Command::Dismiss`]:
+    /// messages that the consumer holds.
     Unacked(u32),
     /// The answer to [`Command::Purge`] and [`Command::Delete`]: messages dropped.
     Dropped(usize),
@@ -173,7 +177,7 @@ pub struct Delivery {
 /// Something that others must hear of.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The queue went away under this consumer.
+    /// The queue went away under this consumer, or an operator removed it.
     Cancelled(ConsumerKey),
     /// Messages are ready for this pulling consumer.
     Wanted(ConsumerKey),

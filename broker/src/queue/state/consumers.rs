@@ -39,6 +39,8 @@ pub struct Consumer {
     /// Its place among those that can take a message.
     turn: Option<u64>,
     gone: bool,
+    last_delivery: Option<u64>,
+    last_ack: Option<u64>,
 }
 
 /// Index of a consumer within its queue.
@@ -68,6 +70,10 @@ pub struct ConsumerStatus {
     pub unacked: u32,
     /// Whether it is served.
     pub activity: Activity,
+    /// When it was last given a message, ms since 1970.
+    pub last_delivery: Option<u64>,
+    /// When it last acknowledged one, ms since 1970.
+    pub last_ack: Option<u64>,
 }
 
 /// Whether a consumer is served: RabbitMQ's `activity_status`.
@@ -119,13 +125,13 @@ impl Consumers {
     /// All of them, by key.
     pub fn list(&self) -> Vec<ConsumerStatus> {
         let status = |slot: &Slot| {
-            let Consumer { spec, unacked, .. } = self.get(*slot)?;
+            let Consumer { spec, unacked, last_delivery, last_ack, .. } = *self.get(*slot)?;
             let activity = match &self.single {
                 None => Activity::Up,
                 Some(single) if single.is(*slot) => Activity::SingleActive,
                 Some(_) => Activity::Waiting,
             };
-            Some(ConsumerStatus { spec: *spec, unacked: *unacked, activity })
+            Some(ConsumerStatus { spec, unacked, activity, last_delivery, last_ack })
         };
         self.by_key.values().filter_map(status).collect()
     }
@@ -165,7 +171,16 @@ impl Consumers {
     /// Adds a consumer. Its key must be new.
     pub fn add(&mut self, spec: ConsumerSpec) {
         let window = i64::from(spec.window);
-        let consumer = Consumer { spec, unacked: 0, window, granted: 0, turn: None, gone: false };
+        let consumer = Consumer {
+            spec,
+            unacked: 0,
+            window,
+            granted: 0,
+            turn: None,
+            gone: false,
+            last_delivery: None,
+            last_ack: None,
+        };
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -249,10 +264,16 @@ impl Consumers {
 
     /// Books a delivery of `cost` octets to the consumer whose turn it is, and moves the turn on.
     /// Returns its key, whether the message counts as acknowledged, and how long it may be held.
-    pub fn deliver(&mut self, slot: Slot, cost: u32) -> Option<(ConsumerKey, bool, Option<u64>)> {
+    pub fn deliver(
+        &mut self,
+        slot: Slot,
+        cost: u32,
+        now: u64,
+    ) -> Option<(ConsumerKey, bool, Option<u64>)> {
         let alone = self.turns.len() == 1;
         let consumer = self.get_mut(slot)?;
         consumer.window -= i64::from(cost);
+        consumer.last_delivery = Some(now);
         consumer.granted = consumer.granted.saturating_sub(u32::from(consumer.spec.pull));
         if !consumer.spec.no_ack {
             consumer.unacked += 1;
@@ -265,9 +286,10 @@ impl Consumers {
         Some((key, no_ack, timeout))
     }
 
-    /// One message of a consumer is settled.
-    pub fn settled(&mut self, slot: Slot) {
+    /// One message of a consumer is settled; `acked`: when it was acknowledged, if it was.
+    pub fn settled(&mut self, slot: Slot, acked: Option<u64>) {
         let Some(consumer) = self.get_mut(slot) else { return };
+        consumer.last_ack = acked.or(consumer.last_ack);
         consumer.unacked = consumer.unacked.saturating_sub(1);
         if consumer.gone { self.reuse(slot) } else { self.review(slot) }
     }

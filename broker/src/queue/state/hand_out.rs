@@ -70,12 +70,12 @@ impl State {
         effects: &mut Effects,
     ) {
         let cost = delivery_cost(&entry.message);
-        let Some((to, no_ack, timeout)) = self.consumers.deliver(slot, cost) else {
+        let Some((to, no_ack, timeout)) = self.consumers.deliver(slot, cost, now) else {
             self.ready.put_back(entry);
             return;
         };
         self.tally.deliver(no_ack, entry.redelivered);
-        self.take(&mut entry, Some(slot), no_ack, gone, effects);
+        self.take(now, &mut entry, Some(slot), no_ack, gone, effects);
         if !no_ack {
             self.limit_time(now, entry.seq, &entry.message, timeout);
         }
@@ -85,6 +85,7 @@ impl State {
     /// A message leaves: it counts as acknowledged, or as handed out.
     fn take(
         &mut self,
+        now: u64,
         entry: &mut Entry,
         consumer: Option<Slot>,
         no_ack: bool,
@@ -96,7 +97,7 @@ impl State {
             entry.stored = false;
             return;
         }
-        self.unacked.insert(entry.seq, Unacked::of(entry, consumer));
+        self.unacked.insert(entry.seq, Unacked::of(entry, consumer, now));
         if let Some(queue) = self.config.durable.filter(|_| entry.stored)
             // One that came back may stand before others that nobody has seen, and says so itself.
             && !entry.redelivered
@@ -136,7 +137,7 @@ impl State {
         };
         self.tally.get(no_ack, Some(entry.redelivered));
         let mut gone = Spans::default();
-        self.take(&mut entry, None, no_ack, &mut gone, effects);
+        self.take(now, &mut entry, None, no_ack, &mut gone, effects);
         if !no_ack {
             self.limit_time(now, entry.seq, &entry.message, None);
         }

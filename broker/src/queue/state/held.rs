@@ -74,6 +74,12 @@ impl<T: Carries> Held<T> {
         }
     }
 
+    /// All values.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        let windows = std::iter::once(&self.lowest).chain(&self.others);
+        windows.flat_map(Window::iter).map(|(_, value)| value)
+    }
+
     /// Adds a value.
     pub fn insert(&mut self, seq: Seq, value: T) {
         self.sums.add(value.message());

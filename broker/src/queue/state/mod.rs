@@ -56,7 +56,7 @@ use place::{keys_in_store, level_in_store};
 use schedule::Schedule;
 pub use spans::Spans;
 use status::Served;
-pub use status::Status;
+pub use status::{HeldSince, Status};
 use tally::Tally;
 pub use turns::{Priorities, PriorityMode};
 use unique::Keys;
@@ -98,12 +98,14 @@ struct Unacked {
     consumer: Option<Slot>,
     returns: u32,
     stored: bool,
+    /// When it was handed out, ms since 1970.
+    since: u64,
 }
 
 impl Unacked {
-    fn of(entry: &Entry, consumer: Option<Slot>) -> Self {
+    fn of(entry: &Entry, consumer: Option<Slot>, since: u64) -> Self {
         let Entry { message, returns, stored, .. } = entry;
-        Self { message: message.clone(), consumer, returns: *returns, stored: *stored }
+        Self { message: message.clone(), consumer, returns: *returns, stored: *stored, since }
     }
 }
 
@@ -198,6 +200,13 @@ impl State {
                 self.last_used = now;
                 self.cancel(key, true, effects)
             }
+            Command::Dismiss(key) => {
+                if self.consumers.slot_of(key).is_some() {
+                    effects.notices.push(Notice::Cancelled(key));
+                }
+                self.last_used = now;
+                self.cancel(key, false, effects)
+            }
             Command::Grant(key, messages) => self.grant(now, key, messages, effects),
             Command::SetPull(key, pull) => {
                 Outcome::Unacked(self.consumers.set_pull(key, pull).unwrap_or_default())
@@ -248,6 +257,7 @@ impl State {
             | Command::Consume(_)
             | Command::Cancel(_)
             | Command::Leave(_)
+            | Command::Dismiss(_)
             | Command::Grant(..)
             | Command::SetPull(..)
             | Command::Schedule(_)

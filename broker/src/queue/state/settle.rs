@@ -84,7 +84,8 @@ impl State {
 
     fn settle_one(&mut self, seq: Seq, unacked: Unacked, verdict: Verdict, settled: &mut Settled) {
         if let Some(slot) = unacked.consumer {
-            self.consumers.settled(slot);
+            let acked = (verdict == Verdict::Ack).then_some(settled.now);
+            self.consumers.settled(slot, acked);
         }
         let Unacked { message, returns, stored, .. } = unacked;
         let entry = Entry { seq, message, redelivered: true, returns: returns + 1, stored };
@@ -116,7 +117,10 @@ impl State {
             match self.unacked.remove(entry.seq) {
                 Some(unacked) if unacked.returns == entry.returns => {
                     self.deadlines.lift(entry.seq);
-                    unacked.consumer.into_iter().for_each(|slot| self.consumers.settled(slot));
+                    unacked
+                        .consumer
+                        .into_iter()
+                        .for_each(|slot| self.consumers.settled(slot, None));
                     entry.stored = unacked.stored;
                 }
                 // Its time was over before it was sent: it has come back already.

@@ -1,6 +1,9 @@
 //! What operators are told of a queue besides its counts.
 
-use super::{Entry, State};
+use std::collections::BTreeMap;
+
+use super::consumers::Slot;
+use super::{ConsumerKey, Entry, State, Unacked};
 use crate::message::Message;
 
 /// What operators are told of a queue besides its counts.
@@ -55,6 +58,30 @@ impl State {
                 + (ready_in_memory + unacked.messages) * size_of::<Entry>(),
             served: self.served.until(now),
         }
+    }
+}
+
+/// Since when messages are held, ms since 1970: the oldest of all, and of each consumer.
+#[derive(Debug, Default)]
+pub struct HeldSince {
+    /// Of all that are held.
+    pub all: Option<u64>,
+    /// Of those of one consumer.
+    pub by_consumer: BTreeMap<ConsumerKey, u64>,
+}
+
+impl State {
+    /// Since when messages are held. Looks at each of them.
+    pub fn held_since(&self) -> HeldSince {
+        let mut by_slot: BTreeMap<Option<Slot>, u64> = BTreeMap::new();
+        for Unacked { consumer, since, .. } in self.unacked.values() {
+            let oldest = by_slot.entry(*consumer).or_insert(*since);
+            *oldest = (*oldest).min(*since);
+        }
+        let key = |slot: Option<Slot>| self.consumers.key_of(slot?);
+        let all = by_slot.values().min().copied();
+        let by_consumer = by_slot.into_iter().filter_map(|(slot, since)| Some((key(slot)?, since)));
+        HeldSince { all, by_consumer: by_consumer.collect() }
     }
 }
 

@@ -87,12 +87,14 @@ impl Disk for SimDisk {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         {
-            let state = self.state.lock();
+            let mut state = self.state.lock();
             state.creatable(path)?;
             state.openable()?;
         }
         self.change(|state| state.create(path).map(drop))?;
-        self.open(path)
+        let mut state = self.state.lock();
+        let inode = state.find(path)?;
+        self.handle(&mut state, inode)
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {

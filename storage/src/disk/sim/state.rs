@@ -25,8 +25,8 @@ pub(super) struct State {
     pub faults: Faults,
     /// Bytes of the whole disk.
     pub capacity: Option<u64>,
-    /// How many files may be open.
-    pub descriptors: Option<u64>,
+    /// How often something may be opened yet.
+    pub openings: Option<u64>,
     pub steps: u64,
     /// The step at which it crashes.
     pub crash_at: Option<u64>,
@@ -56,7 +56,7 @@ impl State {
             tearing: Tearing::default(),
             faults: Faults::default(),
             capacity: None,
-            descriptors: None,
+            openings: None,
             steps: 0,
             crash_at: None,
             crashed: false,
@@ -80,12 +80,15 @@ impl State {
         if self.names.directories.contains(path) { Ok(()) } else { Err(missing(path)) }
     }
 
-    /// Whether a file could be opened.
-    pub fn openable(&self) -> io::Result<()> {
-        let open: u64 = self.inodes.values().map(|inode| u64::from(inode.handles)).sum();
-        match self.descriptors {
-            Some(most) if open >= most => Err(Fault::NoDescriptor.error()),
-            _ => Ok(()),
+    /// Whether something may be opened now.
+    pub fn openable(&mut self) -> io::Result<()> {
+        match &mut self.openings {
+            Some(0) => Err(Fault::NoDescriptor.error()),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 
@@ -206,6 +209,7 @@ impl State {
 
     pub fn sync_dir(&mut self, path: &Path) -> io::Result<()> {
         self.directory(path)?;
+        self.openable()?;
         if let Some(fault) = self.faults.syncs.tick() {
             return Err(fault.error());
         }

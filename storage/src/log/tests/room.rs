@@ -142,11 +142,16 @@ fn a_store_closes_although_the_disk_takes_nothing() {
 
 #[test]
 fn without_descriptors_it_waits_for_some() {
+    // What is opened and synced needs one for a moment: at each place it may be the last.
+    (0..12).for_each(waits_for_descriptors);
+}
+
+fn waits_for_descriptors(left: u64) {
     let disk = SimDisk::new(6);
     let store = open(&disk);
     store.append(batch([publish(A, 0, 1)])).unwrap();
     run(&store);
-    disk.set_descriptors(Some(0));
+    disk.set_openings(Some(left));
     let mut next = 1;
     while store.append(batch([publish(A, next, 9000), publish(A, next + 1, BIG)])).is_ok() {
         next += 2;
@@ -154,10 +159,33 @@ fn without_descriptors_it_waits_for_some() {
         assert!(next < 1000, "no bound");
     }
     assert_eq!(store.status().health, Health::Full);
-    disk.set_descriptors(None);
+    disk.set_openings(None);
     run(&store);
-    assert_eq!(store.status().health, Health::Ready);
+    assert_eq!(store.status().health, Health::Ready, "after {left}");
     store.append(batch([publish(A, next, 1)])).unwrap();
     run(&store);
     assert_eq!(count(&store) as u64, next + 1);
+}
+
+#[test]
+fn files_that_wait_go_when_others_need_the_room() {
+    let disk = SimDisk::new(7);
+    let store = open(&disk);
+    let waiting = || {
+        let is_free = |path: &std::path::PathBuf| path.extension().is_some_and(|end| end == "free");
+        disk.paths().iter().filter(|path| is_free(path)).count()
+    };
+    for seq in 0..60 {
+        store.append(batch([publish(A, seq, 16 << 10)])).unwrap();
+        run(&store);
+    }
+    store.append(batch([settle(A, [SeqRange::ALL], 0)])).unwrap();
+    store.checkpoint().unwrap();
+    run(&store);
+    assert!(waiting() > 2, "{}", waiting());
+    store.give_back_room();
+    assert_eq!(waiting(), 1, "the one for a full disk");
+    store.append(batch([publish(A, 60, 16 << 10)])).unwrap();
+    run(&store);
+    assert_eq!(count(&store), 1);
 }

@@ -1,0 +1,13 @@
+//! What RabbitMQ's API has no routes for, under `/api/x`.
+
+mod consumers;
+mod live;
+mod queues;
+
+use axum::Router;
+
+use super::Routes;
+
+pub(super) fn routes() -> Routes {
+    Router::new().merge(queues::routes()).merge(consumers::routes()).merge(live::routes())
+}
