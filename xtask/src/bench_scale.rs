@@ -15,6 +15,8 @@ use crate::bench::{CONFIG, Peer, Scratch, generate, install, machine, replace_ta
 use crate::tools;
 use asked::Asked;
 
+pub(crate) use idle::open as idle;
+
 /// Targets: a page and `/metrics` in ms, a poll's effect on throughput.
 const PAGE_MS: f64 = 50.0;
 const METRICS_MS: f64 = 20.0;

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use anyhow::{Context, Result, ensure};
 
 /// Opens connections with a channel each, as guest.
-pub(super) fn open(broker: SocketAddr, count: usize) -> Result<Vec<TcpStream>> {
+pub(crate) fn open(broker: SocketAddr, count: usize) -> Result<Vec<TcpStream>> {
     (0..count)
         .map(|number| connect(broker).with_context(|| format!("connection {number}; `ulimit -n`?")))
         .collect()

@@ -110,6 +110,19 @@ impl Container<'_> {
         tools::run(&mut self.command(words))
     }
 
+    /// What ENTRYPOINT names with what ENV says, in the container's root and nothing else.
+    pub(super) fn in_its_root(&self, user: &str) -> Result<Command> {
+        let mounted = self.builder.ask(&["mount", &self.id])?;
+        let mut command = Command::new("chroot");
+        command.arg(format!("--userspec={user}:{user}")).arg(mounted);
+        command.args(self.builder.says("/Entrypoint")?);
+        for variable in self.builder.says("/Env")? {
+            let (name, value) = variable.split_once('=').context("a variable without a value")?;
+            command.env(name, value);
+        }
+        Ok(command)
+    }
+
     /// What ENTRYPOINT names.
     pub(super) fn broker(&self) -> Result<Command> {
         Ok(self.command(&self.builder.says("/Entrypoint")?))

@@ -37,22 +37,13 @@ struct Volumes {
 struct Running {
     process: Child,
     pid: String,
-    /// From its start until it said that it is ready.
-    ready_after: Duration,
 }
 
 pub(super) fn run(builder: &Builder<'_>, scratch: &Path, is_release: bool) -> Result<()> {
     let volumes = Volumes::new(scratch)?;
     it_works_and_keeps_its_data(builder, &volumes)?;
     guest_stays_at_home(builder, &volumes)?;
-    let mut starts = Vec::new();
-    for _ in 0..STARTS {
-        volumes.clear()?;
-        let container = volumes.container(builder, "new", &[])?;
-        let running = Running::start(&container, &volumes)?;
-        starts.push(running.ready_after);
-        running.stop()?;
-    }
+    let mut starts = (0..STARTS).map(|_| cold_start(builder)).collect::<Result<Vec<_>>>()?;
     starts.sort();
     let median = starts[STARTS / 2];
     println!(
@@ -61,6 +52,24 @@ pub(super) fn run(builder: &Builder<'_>, scratch: &Path, is_release: bool) -> Re
     );
     ensure!(!is_release || median <= SOON, "more than {} ms", SOON.as_millis());
     Ok(())
+}
+
+/// From the start of the process in the image's root until it says that it is ready: what makes the
+/// container around it takes its own time.
+fn cold_start(builder: &Builder<'_>) -> Result<Duration> {
+    let container = builder.container("new", &[], &[])?;
+    let mut command = container.in_its_root(USER)?;
+    command.args(["--amqp-port=0", "--http-port=0", "--metrics-port=0"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let began = Instant::now();
+    let mut process = command.spawn()?;
+    let mut lines = BufReader::new(process.stdout.take().context("no output")?).lines();
+    let is_ready = lines.any(|line| line.is_ok_and(|line| line == "ready"));
+    let took = began.elapsed();
+    process.kill()?;
+    process.wait()?;
+    ensure!(is_ready, "the broker did not start");
+    Ok(took)
 }
 
 /// RabbitMQ's variables are heeded; what one container was told is there in another with another name.
@@ -146,14 +155,12 @@ impl Running {
         let mut lines = BufReader::new(process.stdout.take().context("no output")?).lines();
         let is_ready = |line: std::io::Result<String>| line.is_ok_and(|line| line == "ready");
         ensure!(lines.any(is_ready), "the broker did not start: see {}", volumes.log.display());
-        let now = uptime()?;
         // It never waits for its reader.
         std::thread::spawn(move || lines.for_each(drop));
         let file = volumes.data.join("pid");
         let pid = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let pid = pid.trim().to_owned();
-        let ready_after = now.saturating_sub(started(&pid)?);
-        Ok(Self { process, pid, ready_after })
+        Ok(Self { process, pid })
     }
 
     fn check_user(&self) -> Result<()> {
@@ -189,22 +196,4 @@ impl Drop for Running {
             let _ = self.process.wait();
         }
     }
-}
-
-/// Since the machine was started, in steps of 10 ms.
-fn uptime() -> Result<Duration> {
-    let text = std::fs::read_to_string("/proc/uptime")?;
-    let seconds = text.split_whitespace().next().context("no uptime")?;
-    Ok(Duration::from_secs_f64(seconds.parse()?))
-}
-
-/// When a process was started, by the same clock.
-fn started(pid: &str) -> Result<Duration> {
-    /// After the name, which is in brackets and may have blanks: see proc(5).
-    const START_TIME: usize = 19;
-    const TICK: Duration = Duration::from_millis(10);
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("its process")?;
-    let (_, after) = text.rsplit_once(')').context("no process")?;
-    let ticks = after.split_whitespace().nth(START_TIME).context("no start")?;
-    Ok(TICK * ticks.parse()?)
 }
