@@ -4,7 +4,7 @@ set -eu
 here=$(dirname "$0")
 system=$2/system
 install -D -m 0755 -s "$1" "$system/usr/bin/lepus"
-install -D -m 0644 "$here/rabbitmq.conf" "$system/etc/rabbitmq/rabbitmq.conf"
+install -D -m 0644 "$here/lepus.conf" "$system/etc/rabbitmq/rabbitmq.conf"
 install -d -m 0755 "$system/etc/rabbitmq/conf.d"
 # Public authorities, for OAuth 2.0 and backends over HTTPS.
 install -D -m 0644 /etc/ssl/certs/ca-certificates.crt "$system/etc/ssl/certs/ca-certificates.crt"

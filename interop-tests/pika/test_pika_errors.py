@@ -175,10 +175,10 @@ def test_wrong_password():
 
 
 def test_unknown_vhost():
-    parameters = connect_parameters("guest", "guest")
-    parameters.virtual_host = "/nowhere"
+    wanted = parameters()
+    wanted.virtual_host = "/nowhere"
     with pytest.raises(pika.exceptions.AMQPConnectionError) as caught:
-        pika.BlockingConnection(parameters)
+        pika.BlockingConnection(wanted)
     assert "530" in str(caught.value)
     assert "NOT_ALLOWED - vhost /nowhere not found" in str(caught.value)
 

@@ -6,7 +6,7 @@ import decimal
 import pika
 import pytest
 
-from conftest import Inbox, fence, fill, ready
+from conftest import Inbox, fence, fill, parameters, ready
 from interop import large_body, unique, wait_until, whole_second_utc
 
 
@@ -193,7 +193,7 @@ def test_every_property(channel, queue):
         message_id="m-1",
         timestamp=1_700_000_000,
         type="t-1",
-        user_id="guest",
+        user_id=parameters().credentials.username,
         app_id="a-1",
         cluster_id="cl-1",
     )

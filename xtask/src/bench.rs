@@ -17,7 +17,8 @@ use self::run::{Plan, Results};
 use self::scenario::Scenario;
 
 pub(crate) use self::docs::replace as replace_table;
-pub(crate) use self::peer::Peer;
+pub(crate) use self::peer::{CONFIG, Peer};
+pub(crate) use self::run::generate;
 pub(crate) use self::scenario::digits;
 pub(crate) use self::scratch::Scratch;
 pub(crate) use self::table::{machine, today};

@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Broker {
     child: Child,
     url: String,
+    http: String,
+    metrics: String,
     log: PathBuf,
 }
 
@@ -65,23 +67,39 @@ impl Broker {
             .stderr(File::create(&log).context("cannot create the broker's log")?)
             .spawn()
             .with_context(|| format!("cannot start {}", binary.display()))?;
-        let mut broker = Self { child, url: String::new(), log };
+        let mut broker =
+            Self { child, url: String::new(), http: String::new(), metrics: String::new(), log };
         let stdout = broker.child.stdout.take().context("the broker has no standard output")?;
-        let address = listening(&read_lines(stdout)).with_context(|| broker.last_words())?;
-        broker.url = match address.split_once(' ') {
-            Some(("amqps", address)) => {
-                // The name in the certificate.
-                let port = address.rsplit_once(':').map_or("", |(_, port)| port);
-                format!("amqps://guest:guest@localhost:{port}")
+        for line in listening(&read_lines(stdout)).with_context(|| broker.last_words())? {
+            match line.split_once(' ') {
+                Some(("amqps", address)) => {
+                    // The name in the certificate.
+                    let port = address.rsplit_once(':').map_or("", |(_, port)| port);
+                    broker.url = format!("amqps://guest:guest@localhost:{port}");
+                }
+                Some(("amqp", address)) => broker.url = format!("amqp://guest:guest@{address}"),
+                Some(("http", address)) => broker.http = format!("http://{address}"),
+                Some(("http/prometheus", address)) => broker.metrics = format!("http://{address}"),
+                _ => {}
             }
-            _ => format!("amqp://guest:guest@{}", address.trim_start_matches("amqp ")),
-        };
+        }
+        ensure!(!broker.url.is_empty(), "the broker named no `listening PROTOCOL ADDRESS`");
         Ok(broker)
     }
 
     /// For clients.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where its HTTP API is.
+    pub(crate) fn http(&self) -> &str {
+        &self.http
+    }
+
+    /// Where its metrics are.
+    pub(crate) fn metrics(&self) -> &str {
+        &self.metrics
     }
 
     /// Fails if it ended by itself.
@@ -136,21 +154,15 @@ fn read_lines(stdout: ChildStdout) -> Receiver<String> {
     receiver
 }
 
-/// Where it listens for AMQP, protocol and address, from the lines up to `ready`.
-fn listening(lines: &Receiver<String>) -> Result<String> {
+/// Where it listens, protocol and address each, from the lines up to `ready`.
+fn listening(lines: &Receiver<String>) -> Result<Vec<String>> {
     let deadline = Instant::now() + PATIENCE;
-    let mut address = None;
+    let mut found = Vec::new();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match lines.recv_timeout(left) {
-            Ok(line) if line == "ready" => {
-                return address.context("the broker named no `listening PROTOCOL ADDRESS`");
-            }
-            Ok(line) => {
-                let listening = line.strip_prefix("listening ");
-                let amqp = listening.filter(|listening| listening.starts_with("amqp"));
-                address = amqp.map(str::to_owned).or(address);
-            }
+            Ok(line) if line == "ready" => return Ok(found),
+            Ok(line) => found.extend(line.strip_prefix("listening ").map(str::to_owned)),
             Err(RecvTimeoutError::Timeout) => bail!("the broker was not ready in {PATIENCE:?}"),
             Err(RecvTimeoutError::Disconnected) => bail!("the broker ended before it was ready"),
         }

@@ -3,9 +3,10 @@
 
 mod definitions;
 mod known;
+mod management;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -28,6 +29,12 @@ pub(crate) struct DifferentialArgs {
     /// Requests in a trace
     #[arg(long, default_value_t = 150)]
     requests: u64,
+    /// Only the HTTP APIs
+    #[arg(long)]
+    http: bool,
+    /// Use this binary instead of building Lepus
+    #[arg(long, value_name = "PATH")]
+    lepus: Option<PathBuf>,
     /// Keep all answers in these two files, PREFIX.lepus and PREFIX.rabbitmq
     #[arg(long, value_name = "PREFIX")]
     keep: Option<String>,
@@ -37,7 +44,7 @@ impl DifferentialArgs {
     /// A run that fits into `cargo xtask test`: the same traces each time, so that a change is told
     /// of what it has changed, and of nothing else.
     pub(crate) fn few() -> Self {
-        Self { seeds: 20, seed: Some(4), requests: 150, keep: None }
+        Self { seeds: 20, seed: Some(4), requests: 150, http: false, lepus: None, keep: None }
     }
 }
 
@@ -48,13 +55,18 @@ pub(crate) fn has_rabbitmq() -> bool {
 
 /// Builds Lepus, installs RabbitMQ if it is missing, compares.
 pub(crate) fn run(args: &DifferentialArgs) -> Result<()> {
-    let lepus = tools::build(&["--package", "lepus", "--bin", "lepus"])?;
-    compare(&lepus, args)
+    match &args.lepus {
+        Some(path) => compare(&path.canonicalize()?, args),
+        None => compare(&tools::build(&["--package", "lepus", "--bin", "lepus"])?, args),
+    }
 }
 
 /// Compares this binary with Debian's RabbitMQ.
 pub(crate) fn compare(lepus: &Path, args: &DifferentialArgs) -> Result<()> {
     let version = install::rabbitmq()?;
+    if args.http {
+        return management::compare(lepus);
+    }
     let client = tools::build(&["--package", "lepus-differential"])?;
     let seed = args.seed.unwrap_or_else(tools::seed);
     println!("RabbitMQ {version}; seed {seed}, {} traces", args.seeds);
@@ -76,7 +88,8 @@ pub(crate) fn compare(lepus: &Path, args: &DifferentialArgs) -> Result<()> {
         std::fs::write(format!("{prefix}.rabbitmq"), format!("{}{}", theirs.before, theirs.after))?;
     }
     report(&ours, &theirs, seed)?;
-    definitions::round_trip(lepus)
+    definitions::round_trip(lepus)?;
+    management::compare(lepus)
 }
 
 /// What a broker answered, before its restart and after it.

@@ -1,120 +1,58 @@
-//! `cargo xtask image`: the last stage of the Dockerfile around a binary that is built here, started and asked.
+//! `cargo xtask image`: the last stage of the Dockerfile around a binary that is built here, started and used.
 
-use std::io::{BufRead, BufReader};
+mod container;
+mod stage;
+mod trial;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::tools;
+use container::Builder;
 
 /// Octets of an image that people pull without thinking about it.
-const MOST: u64 = 30 << 20;
-
-/// How long the broker may take to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MOST: u64 = 30_000_000;
 
 /// Options of `cargo xtask image`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ImageArgs {
-    /// As it is shipped: optimised, which takes longer, and of a bounded size
+    /// As it is shipped: optimised and static, which takes longer to build; size and start must be in bounds
     #[arg(long)]
     release: bool,
+    /// Use this static binary instead of building one
+    #[arg(long, value_name = "PATH", requires = "release")]
+    binary: Option<std::path::PathBuf>,
 }
 
-/// What buildah keeps its images and containers in.
-struct Builder<'a>(&'a Path);
+/// Why there can be no image here, if so.
+pub(crate) fn obstacle() -> Option<&'static str> {
+    if !tools::answers("buildah", &["--version"]) && !tools::can_install() {
+        return Some("buildah is missing, and only root can: `sudo apt-get install buildah`");
+    }
+    (!tools::is_root()).then_some("containers without a daemon need root here")
+}
 
 pub(crate) fn run(args: &ImageArgs) -> Result<()> {
+    if !args.release {
+        return try_out(&crate::steps::build_lepus()?, false);
+    }
+    let binary = match &args.binary {
+        Some(path) => path.canonicalize().with_context(|| path.display().to_string())?,
+        None => stage::build_static()?,
+    };
+    try_out(&binary, true)
+}
+
+/// The image with this binary, and with the libraries it needs if it is not static.
+pub(crate) fn try_out(binary: &Path, is_release: bool) -> Result<()> {
     tools::ensure_program("buildah", &["--version"], &["buildah"])?;
     let scratch = tools::scratch("image")?;
-    let binary = build(args.release)?;
-    let root = tools::root()?;
-    let staged = scratch.join("context/image");
-    if staged.exists() {
-        std::fs::remove_dir_all(&staged)?;
-    }
-    tools::run(Command::new(root.join("packaging/stage.sh")).arg(&binary).arg(&staged))?;
-    let octets = std::fs::metadata(staged.join("system/usr/bin/lepus"))?.len();
-    println!("the binary has {:.1} MiB", octets as f64 / f64::from(1 << 20));
-    ensure!(!args.release || octets <= MOST, "that is more than an image may have");
-    let builder = Builder(&scratch);
-    let context = scratch.join("context");
-    let named = format!("build={}", context.display());
-    let build = ["bud", "--format=docker", "--target=lepus", "--tag=lepus", "--build-context"];
-    let file = root.join("Dockerfile");
-    tools::run(builder.command(&build).arg(named).arg("--file").arg(file).arg(&context))?;
-    let container = builder.ask(&["from", "lepus"])?;
-    let tried = try_out(&builder, &container);
-    builder.ask(&["rm", &container])?;
-    tried
-}
-
-/// A static binary.
-fn build(release: bool) -> Result<std::path::PathBuf> {
-    tools::ensure_program("musl-gcc", &["--version"], &["musl-tools"])?;
-    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    tools::run(Command::new("rustup").args(["target", "add", &target]))?;
-    let profile: &[&str] = if release { &["--release"] } else { &[] };
-    let what = ["--package", "lepus", "--bin", "lepus", "--target", &target];
-    tools::build(&[profile, &what].concat())
-}
-
-/// The broker answers, and ends when it is told to.
-fn try_out(builder: &Builder<'_>, container: &str) -> Result<()> {
-    let begin = Instant::now();
-    let (mut broker, address) = start(builder, container)?;
-    println!("ready after {} ms", begin.elapsed().as_millis());
-    let ping = ["run", container, "--", "/usr/bin/lepus", "ping", "--address", &address];
-    let answered = builder.ask(&ping);
-    let mounted = builder.ask(&["mount", container])?;
-    let process = std::fs::read_to_string(Path::new(&mounted).join("var/lib/lepus/pid"))?;
-    tools::run(Command::new("kill").args(["-TERM", process.trim()]))?;
-    let deadline = Instant::now() + PATIENCE;
-    while broker.try_wait()?.is_none() {
-        ensure!(Instant::now() < deadline, "the broker does not stop");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    println!("{}", answered?);
-    Ok(())
-}
-
-/// Starts the container's own command on free ports; where it listens for AMQP.
-fn start(builder: &Builder<'_>, container: &str) -> Result<(Child, String)> {
-    let ports = ["--amqp-port=0", "--http-port=0", "--metrics-port=0"];
-    let command =
-        ["run", "--env=RABBITMQ_PID_FILE=/var/lib/lepus/pid", container, "--", "/usr/bin/lepus"];
-    let mut broker = builder.command(&[&command[..], &ports].concat());
-    let mut broker = broker.stdout(Stdio::piped()).spawn()?;
-    let printed = BufReader::new(broker.stdout.take().context("no output")?);
-    let mut address = None;
-    for line in printed.lines() {
-        let line = line?;
-        if let Some(amqp) = line.strip_prefix("listening amqp ") {
-            address = Some(amqp.replace("0.0.0.0", "127.0.0.1"));
-        }
-        if line == "ready" {
-            break;
-        }
-    }
-    Ok((broker, address.context("the broker did not start")?))
-}
-
-impl Builder<'_> {
-    /// Without daemon, registry or namespaces.
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("buildah");
-        command.arg("--root").arg(self.0.join("images"));
-        command.arg("--runroot").arg(self.0.join("run")).args(args);
-        command.env("STORAGE_DRIVER", "vfs").env("BUILDAH_ISOLATION", "chroot");
-        command
-    }
-
-    /// What a command prints.
-    fn ask(&self, args: &[&str]) -> Result<String> {
-        let output = self.command(args).stderr(Stdio::inherit()).output()?;
-        ensure!(output.status.success(), "buildah {} failed", args.join(" "));
-        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-    }
+    let context = stage::stage(binary, &scratch)?;
+    let builder = Builder::new(&scratch);
+    stage::build(&builder, &context)?;
+    let size = builder.size()?;
+    println!("the image has {:.1} MB", size as f64 / 1e6);
+    ensure!(!is_release || size <= MOST, "more than {} MB", MOST / 1_000_000);
+    trial::run(&builder, &scratch, is_release)
 }

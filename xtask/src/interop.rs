@@ -21,6 +21,8 @@ struct Target {
     url: String,
     /// For `amqps://`: where `ca.pem`, and `client.pem` with `client.key`, are.
     certificates: Option<PathBuf>,
+    /// Its HTTP API, and its metrics.
+    services: Option<[String; 2]>,
 }
 
 impl Target {
@@ -28,6 +30,9 @@ impl Target {
         command.env("LEPUS_URL", &self.url);
         if let Some(folder) = &self.certificates {
             command.env("LEPUS_CERTIFICATES", folder);
+        }
+        if let Some([http, metrics]) = &self.services {
+            command.env("LEPUS_HTTP_URL", http).env("LEPUS_METRICS_URL", metrics);
         }
     }
 }
@@ -39,6 +44,7 @@ const CLIENTS: &[Client] = &[
     Client { name: "dramatiq", run: pytest, tls: false },
     Client { name: "amqplib", run: node, tls: false },
     Client { name: "lapin", run: rust, tls: true },
+    Client { name: "monitoring", run: tools_from_outside, tls: false },
 ];
 
 /// Refuses names that are no client.
@@ -55,7 +61,9 @@ pub(crate) fn check_names(names: &[String]) -> Result<()> {
 pub(crate) fn run_against(binary: &Path, only: &[String]) -> Result<()> {
     let mut broker = Broker::start(binary)?;
     println!("lepus serves at {}", broker.url());
-    let suites = run(broker.url(), only);
+    let services = Some([broker.http().to_owned(), broker.metrics().to_owned()]);
+    let suites =
+        run_suites(&Target { url: broker.url().to_owned(), certificates: None, services }, only);
     broker.check_alive()?;
     suites?;
     broker.stop()
@@ -65,10 +73,8 @@ pub(crate) fn run_against(binary: &Path, only: &[String]) -> Result<()> {
 pub(crate) fn run_with_tls(binary: &Path, only: &[String]) -> Result<()> {
     let (mut broker, folder) = Broker::start_with_tls(binary)?;
     println!("lepus serves at {}", broker.url());
-    let suites = run_suites(
-        &Target { url: broker.url().to_owned(), certificates: Some(folder.clone()) },
-        only,
-    );
+    let (url, certificates) = (broker.url().to_owned(), Some(folder.clone()));
+    let suites = run_suites(&Target { url, certificates, services: None }, only);
     let scanned = if only.is_empty() { tls_scan::scan(broker.url(), &folder) } else { Ok(()) };
     broker.check_alive()?;
     suites.and(scanned)?;
@@ -77,7 +83,7 @@ pub(crate) fn run_with_tls(binary: &Path, only: &[String]) -> Result<()> {
 
 /// Runs the suites against the broker at `url`.
 pub(crate) fn run(url: &str, only: &[String]) -> Result<()> {
-    run_suites(&Target { url: url.to_owned(), certificates: None }, only)
+    run_suites(&Target { url: url.to_owned(), certificates: None, services: None }, only)
 }
 
 /// All of them, whatever fails.
@@ -104,11 +110,30 @@ fn folder(name: &str) -> Result<PathBuf> {
     Ok(tools::root()?.join("interop-tests").join(name))
 }
 
-/// The Python clients share one virtual environment.
+/// Tests of one folder against the broker at `url`.
+pub(crate) fn suite(name: &str, url: &str, options: &[&str]) -> Result<()> {
+    let at = Target { url: url.to_owned(), certificates: None, services: None };
+    tests_of(name, &at, options)
+}
+
 fn pytest(client: &Client, at: &Target) -> Result<()> {
-    let python = python()?;
-    let mut command = Command::new(python);
-    command.args(["-m", "pytest", client.name]).current_dir(folder("")?);
+    tests_of(client.name, at, &[])
+}
+
+/// What asks the HTTP API and the metrics. Tests of a tool that is missing say so, and are skipped.
+fn tools_from_outside(client: &Client, at: &Target) -> Result<()> {
+    if tools::can_install() {
+        tools::ensure_program("prometheus", &["--version"], &["prometheus"])?;
+        let plugins = ["nagios-plugins-rabbitmq"];
+        tools::ensure_program("check_rabbitmq_overview", &["--version"], &plugins)?;
+    }
+    pytest(client, at)
+}
+
+/// The Python clients share one virtual environment.
+fn tests_of(name: &str, at: &Target, options: &[&str]) -> Result<()> {
+    let mut command = Command::new(python()?);
+    command.args(["-m", "pytest", name]).args(options).current_dir(folder("")?);
     at.tell(&mut command);
     tools::run(&mut command)
 }

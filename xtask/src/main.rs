@@ -1,10 +1,12 @@
 //! What a developer or CI runs: `cargo xtask test`, `cargo xtask bench`, `cargo xtask crash`, …
 
 mod bench;
+mod bench_scale;
 mod bench_storage;
 mod broker;
 mod certificates;
 mod crash;
+mod deb;
 mod deny;
 mod differential;
 mod fuzz;
@@ -28,10 +30,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Everything, in order: fmt, clippy, build, unit+blackbox, interop, crash, differential, deny
+    /// Everything, in order: fmt, clippy, build, unit+blackbox, interop, crash, differential, image, deb, deny
     Test(steps::TestArgs),
     /// Lepus and RabbitMQ under the same loads, side by side
     Bench(bench::BenchArgs),
+    /// A page of queues and the metrics, with 100,000 queues and 5,000 connections, and what it costs to ask
+    BenchScale(bench_scale::ScaleArgs),
     /// The message log, sled and the bare disk under the same batches, side by side
     BenchStorage(bench_storage::BenchStorageArgs),
     /// Kills the broker over and over under real clients, and checks what it kept
@@ -40,8 +44,10 @@ enum Task {
     Differential(differential::DifferentialArgs),
     /// A million crashes of a simulated disk, then of real processes, until the time is over
     Soak(soak::SoakArgs),
-    /// Builds the container's image, starts it, asks whether it answers, and stops it
+    /// Builds the container's image, and has clients use it
     Image(image::ImageArgs),
+    /// Builds the Debian package, and installs, uses and purges it in a root of its own
+    Deb(deb::DebArgs),
     /// Ever new octets for whatever reads octets from outside, until the time is over
     Fuzz(fuzz::FuzzArgs),
     /// Licences, bans, sources and known vulnerabilities of every dependency
@@ -52,11 +58,13 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Task::Test(args) => steps::test(&args),
         Task::Bench(args) => bench::run(args),
+        Task::BenchScale(args) => bench_scale::run(&args),
         Task::BenchStorage(args) => bench_storage::run(&args),
         Task::Crash(args) => crash::run(&args),
         Task::Differential(args) => differential::run(&args),
         Task::Soak(args) => soak::run(&args),
         Task::Image(args) => image::run(&args),
+        Task::Deb(args) => deb::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Deny => deny::run(),
     };

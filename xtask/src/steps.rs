@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{crash, deny, differential, interop, tools};
+use crate::{crash, deb, deny, differential, image, interop, tools};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
@@ -41,6 +41,8 @@ const STEPS: &[Step] = &[
     ("interop", interop_step),
     ("crash", |_| crash_step()),
     ("differential", |_| differential_step()),
+    ("image", |_| image_step()),
+    ("deb", |_| deb_step()),
     ("deny", |_| deny_step()),
 ];
 
@@ -102,7 +104,7 @@ fn cargo(args: &[&str]) -> Result<Outcome> {
 }
 
 /// Builds the broker as the tests use it: the dev profile, which is optimised enough and quick to build.
-fn build_lepus() -> Result<PathBuf> {
+pub(crate) fn build_lepus() -> Result<PathBuf> {
     tools::build(&["--package", "lepus", "--bin", "lepus"]).context("building the broker")
 }
 
@@ -146,6 +148,25 @@ fn differential_step() -> Result<Outcome> {
         ));
     }
     differential::compare(&build_lepus()?, &differential::DifferentialArgs::few())?;
+    Ok(Outcome::Passed)
+}
+
+fn image_step() -> Result<Outcome> {
+    if let Some(why) = image::obstacle() {
+        return Ok(Outcome::Skipped(why));
+    }
+    println!(
+        "the binary is not the static one that is shipped: `cargo xtask image --release` is about that"
+    );
+    image::try_out(&build_lepus()?, false)?;
+    Ok(Outcome::Passed)
+}
+
+fn deb_step() -> Result<Outcome> {
+    if let Some(why) = deb::obstacle() {
+        return Ok(Outcome::Skipped(why));
+    }
+    deb::try_out(&deb::build(true)?)?;
     Ok(Outcome::Passed)
 }
 

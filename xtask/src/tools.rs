@@ -83,8 +83,12 @@ pub(crate) fn ensure_program(program: &str, probe: &[&str], packages: &[&str]) -
 
 /// Whether Debian packages can be installed: by root, on Debian.
 pub(crate) fn can_install() -> bool {
-    let root_user = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
-    root_user && answers("apt-get", &["--version"])
+    is_root() && answers("apt-get", &["--version"])
+}
+
+/// Whether this is the superuser's.
+pub(crate) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 /// Installs Debian packages, or names the command that does.

@@ -26,6 +26,11 @@ pub(super) trait Item {
     /// What a list is sorted by.
     fn field(&self, path: &[&str]) -> Value;
 
+    /// Which of two comes first that are equal otherwise; equal: the one that was there first.
+    fn order(&self, _other: &Self) -> Ordering {
+        Ordering::Equal
+    }
+
     /// All of it.
     fn show(self) -> Value;
 }
@@ -117,7 +122,7 @@ impl View {
     /// The wanted part of a list.
     pub fn list<T: Item>(&self, mut items: Vec<T>) -> Result<Value, Fault> {
         let Some(page) = &self.page else {
-            return Ok(Value::Array(self.all(self.sorted(items))));
+            return Ok(Value::Array(self.all(self.first(items, usize::MAX))));
         };
         let total = items.len();
         self.filter(&mut items)?;
@@ -130,7 +135,8 @@ impl View {
                 format!("Page out of range, page: {number} page size: {size}, len: {filtered}"),
             ));
         }
-        let items = self.all(self.sorted(items).into_iter().skip(first).take(size));
+        let up_to_page = self.first(items, first.saturating_add(size));
+        let items = self.all(up_to_page.into_iter().skip(first));
         Ok(json!({
             "filtered_count": filtered,
             "item_count": items.len(),
@@ -163,16 +169,42 @@ impl View {
         Ok(())
     }
 
-    fn sorted<T: Item>(&self, items: Vec<T>) -> Vec<T> {
-        let Some(field) = self.get("sort").filter(|field| !field.is_empty()) else { return items };
-        let path: Vec<&str> = field.split('.').collect();
-        let keyed = items.into_iter().map(|item| (item.field(&path), item));
-        let mut keyed: Vec<(Value, T)> = keyed.collect();
-        keyed.sort_by(|(a, _), (b, _)| order(a, b));
-        if self.flag("sort_reverse") {
-            keyed.reverse();
+    /// The first so many of the order that is asked for.
+    fn first<T: Item>(&self, items: Vec<T>, count: usize) -> Vec<T> {
+        let field = self.get("sort").filter(|field| !field.is_empty());
+        let path: Option<Vec<&str>> = field.map(|field| field.split('.').collect());
+        let reversed = path.is_some() && self.flag("sort_reverse");
+        let key = |item: &T| path.as_ref().map_or(Value::Null, |path| item.field(path));
+        let keyed = items.into_iter().enumerate();
+        let keyed = keyed.map(|(at, item)| Keyed { key: key(&item), at, item });
+        let mut keyed: Vec<Keyed<T>> = keyed.collect();
+        let turned = |order: Ordering| if reversed { order.reverse() } else { order };
+        let by_key = |a: &Keyed<T>, b: &Keyed<T>| turned(order(&a.key, &b.key));
+        let wholly = |a: &Keyed<T>, b: &Keyed<T>| turned(a.order(b));
+        if count < keyed.len() {
+            let (before, next, _) = keyed.select_nth_unstable_by(count, by_key);
+            // Most are not looked at any further, unless it matters in which order equal ones come.
+            if before.iter().any(|one| by_key(one, next).is_eq()) {
+                keyed.select_nth_unstable_by(count, wholly);
+            }
+            keyed.truncate(count);
         }
-        keyed.into_iter().map(|(_, item)| item).collect()
+        keyed.sort_unstable_by(wholly);
+        keyed.into_iter().map(|keyed| keyed.item).collect()
+    }
+}
+
+/// An item, what it is sorted by, and where it was in the list.
+struct Keyed<T> {
+    key: Value,
+    at: usize,
+    item: T,
+}
+
+impl<T: Item> Keyed<T> {
+    fn order(&self, other: &Self) -> Ordering {
+        let by_key = order(&self.key, &other.key).then_with(|| self.item.order(&other.item));
+        by_key.then_with(|| self.at.cmp(&other.at))
     }
 }
 
@@ -256,6 +288,15 @@ mod tests {
         assert_eq!(names("sort=at.rate"), "z b.c q q2 Abc");
         assert_eq!(names("sort=name&sort_reverse=true"), "z q2 q b.c Abc");
         assert_eq!(names("sort=nothing"), "Abc b.c q q2 z");
+    }
+
+    #[test]
+    fn pages_cut_the_order_anywhere() {
+        for sort in ["", "&sort=n", "&sort=n&sort_reverse=true", "&sort=nothing", "&sort=name"] {
+            let page = |page: usize| names(&format!("page={page}&page_size=1{sort}"));
+            let pages: Vec<String> = (1..=5).map(page).collect();
+            assert_eq!(pages.join(" "), names(sort.trim_start_matches('&')), "{sort}");
+        }
     }
 
     #[test]

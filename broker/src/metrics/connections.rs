@@ -183,8 +183,9 @@ pub(super) static CONNECTIONS: [Column<Arc<Connection>>; 5] = [
 impl Object for Arc<Channel> {
     type Numbers = Self;
 
-    fn labels(&self) -> Vec<(&'static str, String)> {
-        vec![("channel", self.name.clone()), ("vhost", self.open.vhost.name.to_string())]
+    fn labels(&self, put: &mut dyn FnMut(&'static str, &str)) {
+        put("channel", &self.name);
+        put("vhost", &self.open.vhost.name);
     }
 
     fn numbers(&self) -> Self {
@@ -195,8 +196,8 @@ impl Object for Arc<Channel> {
 impl Object for Arc<Connection> {
     type Numbers = Self;
 
-    fn labels(&self) -> Vec<(&'static str, String)> {
-        vec![("channel", self.name.clone())]
+    fn labels(&self, put: &mut dyn FnMut(&'static str, &str)) {
+        put("channel", &self.name);
     }
 
     fn numbers(&self) -> Self {

@@ -36,8 +36,9 @@ pub(super) static COLUMNS: [Column<Stats>; 2] = [
 impl Object for Exchange {
     type Numbers = Stats;
 
-    fn labels(&self) -> Vec<(&'static str, String)> {
-        vec![("vhost", self.vhost.to_string()), ("exchange", self.name.clone())]
+    fn labels(&self, put: &mut dyn FnMut(&'static str, &str)) {
+        put("vhost", &self.vhost);
+        put("exchange", &self.name);
     }
 
     fn numbers(&self) -> Stats {

@@ -7,6 +7,7 @@ use crate::node::Node;
 use crate::queue::Queue;
 use crate::queue::state::{Counts, Status};
 use crate::stats::Messages;
+use crate::vhost::Vhost;
 
 /// What is shown of a queue, or of all.
 pub(super) struct Numbers {
@@ -179,8 +180,9 @@ pub(super) fn all_together(node: &Node) -> Numbers {
 impl Object for Arc<Queue> {
     type Numbers = Numbers;
 
-    fn labels(&self) -> Vec<(&'static str, String)> {
-        vec![("vhost", self.vhost().to_owned()), ("queue", self.name().to_owned())]
+    fn labels(&self, put: &mut dyn FnMut(&'static str, &str)) {
+        put("vhost", self.vhost());
+        put("queue", self.name());
     }
 
     fn numbers(&self) -> Numbers {
@@ -190,9 +192,9 @@ impl Object for Arc<Queue> {
 }
 
 /// The queues of virtual hosts.
-pub(super) fn of(node: &Node, is_wanted: &dyn Fn(&str) -> bool) -> Vec<Arc<Queue>> {
+pub(super) fn of(vhosts: &[Arc<Vhost>]) -> Vec<Arc<Queue>> {
     let mut queues = Vec::new();
-    for vhost in node.vhosts().iter().filter(|vhost| is_wanted(&vhost.name)) {
+    for vhost in vhosts {
         vhost.read(|topology| queues.extend(topology.queues().map(|(_, queue)| queue.clone())));
     }
     queues

@@ -2,10 +2,13 @@
 //! take little memory.
 
 use std::fmt::Write;
-use std::sync::Arc;
+use std::ops::Range;
 
 /// Objects in a piece.
 const PIECE: usize = 512;
+
+/// Families whose numbers are kept at once: an object is asked once for all of them.
+const BLOCK: usize = 8;
 
 /// A family.
 pub(super) struct Column<N> {
@@ -33,7 +36,7 @@ pub(super) trait Object: Send + Sync + 'static {
     type Numbers: 'static;
 
     /// Names and values that tell it from others.
-    fn labels(&self) -> Vec<(&'static str, String)>;
+    fn labels(&self, put: &mut dyn FnMut(&'static str, &str));
 
     /// As of now.
     fn numbers(&self) -> Self::Numbers;
@@ -43,28 +46,78 @@ pub(super) trait Object: Send + Sync + 'static {
 pub(super) type Pieces = Box<dyn Iterator<Item = String> + Send>;
 
 /// The rows of objects. `prefix`: what the names begin with that do not say so themselves.
+/// Some pieces are empty: then something was found out that later ones need.
 pub(super) fn rows<O: Object>(
     prefix: &'static str,
     columns: Vec<&'static Column<O::Numbers>>,
     objects: Vec<O>,
 ) -> Pieces {
-    let objects: Arc<[O]> = objects.into();
-    Box::new(columns.into_iter().flat_map(move |column| {
-        let (objects, name) = (objects.clone(), full_name(prefix, column.name));
-        (0..objects.len()).step_by(PIECE).map(move |from| {
-            let mut text = String::new();
-            if from == 0 {
-                head(&mut text, &name, column);
+    Box::new(Rows { prefix, columns, objects, values: Vec::new(), column: 0, from: 0 })
+}
+
+/// Rows on their way: column after column, and of each object after object.
+struct Rows<O: Object> {
+    prefix: &'static str,
+    columns: Vec<&'static Column<O::Numbers>>,
+    objects: Vec<O>,
+    /// Of the column's block, object after object.
+    values: Vec<f64>,
+    column: usize,
+    /// The next object of the column.
+    from: usize,
+}
+
+impl<O: Object> Iterator for Rows<O> {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let first = self.column / BLOCK * BLOCK;
+        let block = first..self.columns.len().min(first + BLOCK);
+        let column = *self.columns.get(self.column)?;
+        let known = self.values.len() / block.len();
+        if known < self.objects.len() {
+            self.ask(known, block);
+            return Some(String::new());
+        }
+        if self.objects.is_empty() {
+            return None;
+        }
+        let piece = self.piece(column, self.column - first, block.len());
+        self.from += PIECE;
+        if self.from >= self.objects.len() {
+            self.from = 0;
+            self.column += 1;
+            if self.column == block.end {
+                self.values.clear();
             }
-            for object in objects.iter().skip(from).take(PIECE) {
-                let value = (column.of)(&object.numbers());
-                if !value.is_nan() {
-                    row(&mut text, &name, &object.labels(), value);
-                }
+        }
+        Some(piece)
+    }
+}
+
+impl<O: Object> Rows<O> {
+    /// Asks some objects.
+    fn ask(&mut self, from: usize, block: Range<usize>) {
+        let columns = self.columns.get(block).unwrap_or_default();
+        for object in self.objects.iter().skip(from).take(PIECE) {
+            let numbers = object.numbers();
+            self.values.extend(columns.iter().map(|column| (column.of)(&numbers)));
+        }
+    }
+
+    fn piece(&self, column: &Column<O::Numbers>, at: usize, width: usize) -> String {
+        let (mut text, name) = (String::new(), full_name(self.prefix, column.name));
+        if self.from == 0 {
+            head(&mut text, &name, column);
+        }
+        let values = self.values.iter().skip(self.from * width + at).step_by(width);
+        for (object, value) in self.objects.iter().skip(self.from).zip(values).take(PIECE) {
+            if !value.is_nan() {
+                row(&mut text, &name, object, *value);
             }
-            text
-        })
-    }))
+        }
+        text
+    }
 }
 
 /// Our own names say whose they are.
@@ -78,19 +131,30 @@ fn head<N>(text: &mut String, name: &str, column: &Column<N>) {
     let _ = write!(text, "# HELP {name} {}\n# TYPE {name} {kind}\n", column.help);
 }
 
-fn row(text: &mut String, name: &str, labels: &[(&str, String)], value: f64) {
+fn row(text: &mut String, name: &str, object: &impl Object, value: f64) {
+    /// Whole numbers below it are written as such, which is quicker.
+    const WHOLE: f64 = 9e15;
     text.push_str(name);
-    for (at, (label, value)) in labels.iter().enumerate() {
-        text.push(if at == 0 { '{' } else { ',' });
+    let mut before = '{';
+    object.labels(&mut |label, value| {
+        text.push(before);
         text.push_str(label);
         text.push_str("=\"");
         escape(text, value);
         text.push('"');
-    }
-    let _ = writeln!(text, "}} {value}");
+        before = ',';
+    });
+    let _ = if value.fract() == 0.0 && (0.0..WHOLE).contains(&value) {
+        writeln!(text, "}} {}", value as u64)
+    } else {
+        writeln!(text, "}} {value}")
+    };
 }
 
 fn escape(text: &mut String, value: &str) {
+    if !value.bytes().any(|octet| matches!(octet, b'\\' | b'"' | b'\n')) {
+        return text.push_str(value);
+    }
     for character in value.chars() {
         match character {
             '\\' => text.push_str("\\\\"),
@@ -110,8 +174,9 @@ mod tests {
     impl Object for Thing {
         type Numbers = usize;
 
-        fn labels(&self) -> Vec<(&'static str, String)> {
-            vec![("name", format!("a \"\\\n{}", self.0)), ("kind", "x".to_owned())]
+        fn labels(&self, put: &mut dyn FnMut(&'static str, &str)) {
+            put("name", &format!("a \"\\\n{}", self.0));
+            put("kind", "x");
         }
 
         fn numbers(&self) -> usize {
@@ -130,12 +195,23 @@ mod tests {
     #[test]
     fn pieces_are_bounded_and_together_they_are_all() {
         let things = (0..2 * PIECE + 1).map(Thing).collect();
-        let pieces: Vec<String> = rows("rabbitmq_", vec![&COLUMN], things).collect();
+        let mut pieces: Vec<String> = rows("rabbitmq_", vec![&COLUMN], things).collect();
+        pieces.retain(|piece| !piece.is_empty());
         assert_eq!(pieces.len(), 3);
         let first = "# HELP rabbitmq_number What it is\n# TYPE rabbitmq_number gauge\n\
                      rabbitmq_number{name=\"a \\\"\\\\\\n0\",kind=\"x\"} 0\n\
                      rabbitmq_number{name=\"a \\\"\\\\\\n2\",kind=\"x\"} 2\n";
         assert!(pieces[0].starts_with(first), "{}", pieces[0]);
         assert_eq!(pieces.concat().lines().count(), 2 + PIECE + 1);
+    }
+
+    #[test]
+    fn columns_come_one_after_another_however_many_there_are() {
+        let things = || vec![Thing(0), Thing(2), Thing(5)];
+        let columns = vec![&COLUMN; 2 * BLOCK + 1];
+        let text: String = rows("", columns, things()).collect();
+        let one: String = rows("", vec![&COLUMN], things()).collect();
+        assert_eq!(text, one.repeat(2 * BLOCK + 1));
+        assert_eq!(rows::<Thing>("", vec![&COLUMN], vec![]).count(), 0);
     }
 }

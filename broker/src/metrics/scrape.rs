@@ -12,7 +12,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::{StreamExt, stream};
-use tokio::task::yield_now;
+use tokio::task::{block_in_place, yield_now};
 
 use super::node::PARTS;
 use super::page::Page;
@@ -130,7 +130,11 @@ async fn all_rows(
     let mut all = Vec::new();
     let wanted = chosen(&queues::COLUMNS, of_family);
     if !wanted.is_empty() {
-        all.push(rows(prefix, wanted, queues::of(node, of_vhost)));
+        let mut vhosts = node.vhosts();
+        vhosts.retain(|vhost| of_vhost(&vhost.name));
+        // Declarations wait for it, so it is not for a thread that lets others go first.
+        let found = metrics.broker.spawn(async move { block_in_place(|| queues::of(&vhosts)) });
+        all.push(rows(prefix, wanted, found.await.unwrap_or_default()));
     }
     let wanted = chosen(&exchanges::COLUMNS, of_family);
     if !wanted.is_empty() {
@@ -155,13 +159,15 @@ fn chosen<N>(
 
 /// An answer that is made while it is sent.
 fn streamed(first: String, rows: Vec<Pieces>) -> Response {
-    let mut pieces = std::iter::once(first).chain(rows.into_iter().flatten());
-    let body = stream::unfold((), move |()| {
-        let piece = pieces.next();
-        async move {
+    let pieces = std::iter::once(first).chain(rows.into_iter().flatten());
+    let body = stream::unfold(pieces, async |mut pieces| {
+        loop {
             // Others' turn.
             yield_now().await;
-            piece.map(|piece| (Ok::<_, Infallible>(piece), ()))
+            match pieces.next()? {
+                piece if piece.is_empty() => {}
+                piece => return Some((Ok::<_, Infallible>(piece), pieces)),
+            }
         }
     });
     // What compresses it may ask again at its end.

@@ -7,6 +7,7 @@ use amq_protocol::types::{AMQPValue, FieldTable};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use super::Node;
+use crate::access::Permission;
 use crate::config::Config;
 use crate::events::{Event, texts};
 use crate::names;
@@ -113,9 +114,19 @@ impl Node {
         tracing::info!(vhost = spec.name, user, "{key}");
         self.tell(|| event(key, &spec, user));
         if let Some(vhost) = new {
+            self.grant_all(user, &spec.name);
             self.give_defaults(&vhost);
         }
         Ok(())
+    }
+
+    /// Who has made a virtual host may do anything there, if the user is one of the broker's own.
+    fn grant_all(&self, user: &str, vhost: &str) {
+        let [configure, write, read] = [".*"; 3].map(str::to_owned);
+        let (user, vhost) = (user.to_owned(), vhost.to_owned());
+        let all = Permission { user: user.clone(), vhost, configure, write, read };
+        // Others are known elsewhere, where it is said what they may do.
+        let _ = self.access().set_permission(&user, self, all);
     }
 
     /// Deletes a virtual host: its connections are closed, and all that it has goes.

@@ -52,7 +52,7 @@ fn virtual_hosts_are_open_to_those_who_may_use_them() {
     let api = Api::start();
     api.user("reader", "management", ALL);
     api.change("PUT", "/vhosts/closed", "", 201);
-    api.change("PUT", "/permissions/closed/guest", r#"{"configure":"","write":"","read":""}"#, 201);
+    api.change("PUT", "/permissions/closed/guest", r#"{"configure":"","write":"","read":""}"#, 204);
     let names = |user: &str| {
         let vhosts = api.by(user, "GET", "/vhosts?columns=name", "").json();
         vhosts.as_array().unwrap().len()

@@ -135,7 +135,7 @@ fn definitions_go_from_one_broker_to_another() {
         ])
     );
     let all = r#"{"configure":".*","write":".*","read":".*"}"#;
-    other.change("PUT", "/permissions/shop/guest", all, 201);
+    other.change("PUT", "/permissions/shop/guest", all, 204);
     other.change("POST", "/definitions/shop", &part.to_string(), 204);
     assert_eq!(other.get("/queues/shop/q")["vhost"], "shop");
     let told = ("bad_request", json!("failed_to_parse_json"));

@@ -148,6 +148,7 @@ fn a_hash_from_elsewhere_is_a_password() {
 fn permissions_come_change_and_go() {
     let api = Api::start();
     api.change("PUT", "/vhosts/foo", "", 201);
+    api.change("DELETE", "/permissions/foo/guest", "", 204);
     api.change("PUT", "/users/u1", r#"{"password":"p","tags":""}"#, 201);
     let path = "/permissions/foo/u1";
     let body = r#"{"configure":"a","write":"b","read":"c"}"#;
@@ -205,4 +206,19 @@ fn limits_are_set_and_taken_back() {
     assert_eq!(api.get("/user-limits"), json!([]));
     let told = ("bad_request", json!("[{key_missing,value}]"));
     api.refused("PUT", "/user-limits/guest/max-connections", "{}", 400, told);
+}
+
+#[test]
+fn who_makes_a_virtual_host_may_do_anything_there() {
+    let api = Api::start();
+    api.user("maker", "administrator", [".*", ".*", ".*"]);
+    assert_eq!(api.by("maker", "PUT", "/vhosts/made", "").status, 201);
+    assert_eq!(
+        api.get("/permissions/made/maker"),
+        json!({"user": "maker", "vhost": "made", "configure": ".*", "write": ".*", "read": ".*"})
+    );
+    assert_eq!(api.by("maker", "PUT", "/queues/made/q", "{}").status, 201);
+    // Changed by somebody else, it is nobody's anew.
+    api.change("PUT", "/vhosts/made", r#"{"description":"d"}"#, 204);
+    api.missing("GET", "/permissions/made/guest");
 }

@@ -14,7 +14,7 @@ pub(super) const RABBITMQ_SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 pub(super) const RABBITMQ_CTL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 
 /// Builds the release binary and says where it is.
-pub(super) fn build_lepus() -> Result<PathBuf> {
+pub(crate) fn build_lepus() -> Result<PathBuf> {
     tools::build(&["--release", "--package", "lepus", "--bin", "lepus"])
 }
 

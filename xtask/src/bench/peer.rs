@@ -14,7 +14,7 @@ use super::scratch::Scratch;
 /// How long a broker may take until it answers.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// The configuration in a broker's directory.
-pub(super) const CONFIG: &str = "rabbitmq.conf";
+pub(crate) const CONFIG: &str = "rabbitmq.conf";
 const START_POLL: Duration = Duration::from_millis(1);
 
 /// A child process that does not outlive its owner.
@@ -82,8 +82,13 @@ impl Peer {
 
     /// Starts Lepus with what is in a directory, its configuration too if there is one.
     pub fn lepus_in(binary: &Path, scratch: Scratch) -> Result<Self> {
+        Self::lepus_at(binary, scratch, ["0", "0"])
+    }
+
+    /// The same with these ports for HTTP and for metrics.
+    pub fn lepus_at(binary: &Path, scratch: Scratch, [http, metrics]: [&str; 2]) -> Result<Self> {
         let mut args = vec!["--bind", "127.0.0.1"];
-        args.extend(["--amqp-port", "0", "--http-port", "0", "--metrics-port", "0"]);
+        args.extend(["--amqp-port", "0", "--http-port", http, "--metrics-port", metrics]);
         if scratch.path().join(CONFIG).exists() {
             args.extend(["--config", CONFIG]);
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::install::{RABBITMQ_CTL, RABBITMQ_SERVER};
-use super::peer::{Peer, Process, log_file};
+use super::peer::{CONFIG, Peer, Process, log_file};
 use super::scratch::{Scratch, free_port};
 
 /// The node's name.
@@ -35,12 +35,15 @@ pub(crate) fn ctl(dir: &Path) -> Result<Command> {
     Ok(ctl)
 }
 
-/// Starts a node with what an earlier one has left in its directory.
+/// Starts a node with what an earlier one has left in its directory, or what it is to find there.
 pub(crate) fn start_in(scratch: Scratch) -> Result<Peer> {
     let dir = scratch.path();
     let (port, epmd_port) = (free_port()?, free_port()?.to_string());
-    std::fs::write(dir.join("enabled_plugins"), "[].\n")?;
-    std::fs::write(dir.join("rabbitmq.conf"), "")?;
+    for (file, text) in [("enabled_plugins", "[].\n"), (CONFIG, "")] {
+        if !dir.join(file).exists() {
+            std::fs::write(dir.join(file), text)?;
+        }
+    }
     std::fs::write(dir.join(EPMD_PORT), &epmd_port)?;
     let mut epmd = Command::new("epmd");
     epmd.args(["-port", &epmd_port, "-address", "127.0.0.1"]);
@@ -62,7 +65,7 @@ pub(crate) fn start_in(scratch: Scratch) -> Result<Peer> {
         .env("RABBITMQ_MNESIA_BASE", dir.join("mnesia"))
         .env("RABBITMQ_LOG_BASE", dir.join("log"))
         .env("RABBITMQ_ENABLED_PLUGINS_FILE", dir.join("enabled_plugins"))
-        .env("RABBITMQ_CONFIG_FILE", dir.join("rabbitmq.conf"))
+        .env("RABBITMQ_CONFIG_FILE", dir.join(CONFIG))
         .env("RABBITMQ_ADVANCED_CONFIG_FILE", dir.join("none.config"))
         .env("RABBITMQ_CONF_ENV_FILE", dir.join("none"))
         .env("RABBITMQ_PID_FILE", dir.join("pid"))

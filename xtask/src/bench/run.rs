@@ -154,7 +154,7 @@ fn load(plan: &Plan, peer: &Peer, options: &[&str]) -> Result<Value> {
 }
 
 /// Runs `lepus bench` and returns its report.
-pub(super) fn generate(lepus: &Path, options: &[&str], seconds: u32) -> Result<Value> {
+pub(crate) fn generate(lepus: &Path, options: &[&str], seconds: u32) -> Result<Value> {
     let output = Command::new(lepus)
         .args(["bench", "--json", "--warm-up", WARM_UP])
         .args(["--duration", &seconds.to_string()])

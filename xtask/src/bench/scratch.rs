@@ -39,7 +39,7 @@ impl Drop for Scratch {
 }
 
 /// A port of 127.0.0.1 that nothing listens on.
-pub(super) fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
     Ok(listener.local_addr()?.port())
 }

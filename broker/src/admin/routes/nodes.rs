@@ -4,7 +4,7 @@ use axum::extract::Path;
 use lepus_storage::disk::{Disk, RealDisk};
 use serde_json::{Map, Value, json};
 
-use super::{Reply, Routes, ok, overview};
+use super::{Reply, Routes, ok, overview, stats};
 use crate::access::sasl::Mechanism;
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
@@ -90,6 +90,9 @@ fn show(caller: &Caller) -> Value {
             .collect::<Vec<_>>(),
         "contexts": overview::contexts(caller),
     });
+    if let (false, Value::Object(shown)) = (caller.leaves_out_stats(), &mut shown) {
+        shown.extend(stats::churn(caller));
+    }
     for counter in IDLE {
         shown[counter] = 0.into();
         shown[format!("{counter}_details")] = json!({"rate": 0.0});

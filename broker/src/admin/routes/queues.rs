@@ -1,5 +1,6 @@
 //! Queues.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use amq_protocol::types::{AMQPValue, FieldTable};
@@ -23,7 +24,7 @@ use crate::policy::{Applied, Flow, Policy};
 use crate::queue::Queue;
 use crate::queue::state::{Command, Outcome};
 use crate::stats::Numbers;
-use crate::topology::{QueueRecord, QueueSpec, check_name};
+use crate::topology::{QueueSpec, check_name};
 use crate::vhost::Vhost;
 
 pub(super) fn routes() -> Routes {
@@ -37,22 +38,24 @@ pub(super) fn routes() -> Routes {
 
 async fn all(caller: Caller) -> Reply {
     let vhosts = caller.vhosts();
-    let queues = vhosts.iter().flat_map(|vhost| see(&caller, vhost, None)).collect::<Vec<_>>();
+    let queues = vhosts.iter().flat_map(|vhost| see(&caller, vhost)).collect::<Vec<_>>();
     ok(caller.view.list(queues)?)
 }
 
 async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
-    let queues = see(&caller, &caller.vhost(&vhost)?, None);
+    let vhost = caller.vhost(&vhost)?;
+    let queues = see(&caller, &vhost);
     ok(caller.view.list(queues)?)
 }
 
 async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Reply {
     let vhost = caller.vhost(&vhost)?;
-    let seen = see(&caller, &vhost, Some(&name)).pop().ok_or_else(Fault::unknown)?;
-    let consumers = consumers::of_queue(caller.node(), &seen.queue).await;
+    let found = vhost.read(|topology| topology.queue_named(&name).map(|(_, queue)| queue.clone()));
+    let queue = found.ok_or_else(Fault::unknown)?;
+    let consumers = consumers::of_queue(caller.node(), &queue).await;
     let consumers: Vec<Value> = consumers.into_iter().map(|(_, shown)| shown).collect();
-    let owner = owner(caller.node(), &seen.queue);
-    let mut queue = seen.show();
+    let owner = owner(caller.node(), &queue);
+    let mut queue = Seen { caller: &caller, vhost: &vhost, queue }.show();
     queue["consumer_details"] = consumers.into();
     if let Some(owner) = owner {
         queue["owner_pid_details"] = owner;
@@ -73,13 +76,11 @@ fn owner(node: &Node, queue: &Queue) -> Option<Value> {
     }))
 }
 
-/// A queue with the policies that count for it.
+/// A queue. There may be very many, and most of them are not shown.
 struct Seen<'a> {
     caller: &'a Caller,
-    vhost: Arc<Vhost>,
+    vhost: &'a Arc<Vhost>,
     queue: Arc<Queue>,
-    applied: Applied,
-    flow: Flow,
 }
 
 impl Item for Seen<'_> {
@@ -105,25 +106,26 @@ impl Item for Seen<'_> {
         }
     }
 
+    /// By name, and virtual hosts as they come.
+    fn order(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(self.vhost, other.vhost) {
+            self.name().cmp(other.name())
+        } else {
+            Ordering::Equal
+        }
+    }
+
     fn show(self) -> Value {
         self.shown()
     }
 }
 
-/// All queues by name, or the one of a name.
-fn see<'a>(caller: &'a Caller, vhost: &Arc<Vhost>, name: Option<&str>) -> Vec<Seen<'a>> {
-    let mut seen: Vec<Seen<'_>> = vhost.read(|topology| {
-        let see = |(record, queue): (&Arc<QueueRecord>, &Arc<Queue>)| {
-            let (applied, flow) = topology.queue_policies(&record.name).unwrap_or_default();
-            Seen { caller, vhost: vhost.clone(), queue: queue.clone(), applied, flow }
-        };
-        match name {
-            Some(name) => topology.queue_named(name).map(see).into_iter().collect(),
-            None => topology.queues().map(see).collect(),
-        }
-    });
-    seen.sort_unstable_by(|a, b| a.name().cmp(b.name()));
-    seen
+/// All queues, in no order.
+fn see<'a>(caller: &'a Caller, vhost: &'a Arc<Vhost>) -> Vec<Seen<'a>> {
+    vhost.read(|topology| {
+        let queues = topology.queues().map(|(_, queue)| queue.clone());
+        queues.map(|queue| Seen { caller, vhost, queue }).collect()
+    })
 }
 
 impl Seen<'_> {
@@ -137,9 +139,11 @@ impl Seen<'_> {
     }
 
     fn shown(&self) -> Value {
-        let mut shown = self.declared();
+        let policies = self.vhost.read(|topology| topology.queue_policies(self.queue.name()).ok());
+        let (applied, flow) = policies.unwrap_or_default();
+        let mut shown = self.declared(flow);
         match (self.caller.leaves_out_stats(), self.caller.wants_queue_totals()) {
-            (false, _) => self.put_stats(&mut shown),
+            (false, _) => self.put_stats(&applied, &mut shown),
             (true, true) => {
                 let counts = self.queue.counts();
                 shown.insert("messages".to_owned(), (counts.ready + counts.unacked).into());
@@ -152,7 +156,7 @@ impl Seen<'_> {
     }
 
     /// What is known without a look at the queue itself.
-    fn declared(&self) -> Map<String, Value> {
+    fn declared(&self, flow: Flow) -> Map<String, Value> {
         let record = &self.queue.record;
         object(json!({
             "name": record.name.to_string(),
@@ -163,20 +167,20 @@ impl Seen<'_> {
             "exclusive": record.spec.owner.is_some(),
             "arguments": to_json(&record.spec.arguments),
             "node": Node::NAME,
-            "state": if self.flow.paused { "paused" } else { "running" },
+            "state": if flow.paused { "paused" } else { "running" },
         }))
     }
 
-    fn put_stats(&self, shown: &mut Map<String, Value>) {
+    fn put_stats(&self, applied: &Applied, shown: &mut Map<String, Value>) {
         let (counts, status, numbers) = self.queue.status();
         let (now, changes) = (self.caller.node().now_ms(), self.queue.track.changes());
         let capacity = stats::capacity(counts.consumers, &changes, status.is_able);
         let policy = |policy: &Option<Arc<Policy>>| policy.as_ref().map(|of| of.name.clone());
         let bytes = counts.ready_bytes + counts.unacked_bytes;
         shown.extend(object(json!({
-            "policy": policy(&self.applied.policy),
-            "operator_policy": policy(&self.applied.operator),
-            "effective_policy_definition": json!(self.applied.effective().unwrap_or_default()),
+            "policy": policy(&applied.policy),
+            "operator_policy": policy(&applied.operator),
+            "effective_policy_definition": json!(applied.effective().unwrap_or_default()),
             "messages_ram": status.in_memory,
             "messages_ready_ram": status.ready_in_memory,
             "messages_unacknowledged_ram": counts.unacked,

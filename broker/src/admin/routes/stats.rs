@@ -90,11 +90,16 @@ pub(super) fn queue_totals(seen: &Seen<17>) -> Value {
 
 /// `churn_rates`.
 pub(super) fn churn_rates(caller: &Caller) -> Value {
+    Value::Object(churn(caller))
+}
+
+/// What comes and goes in the node.
+pub(super) fn churn(caller: &Caller) -> Map<String, Value> {
     let node = caller.node();
     let seen = Seen::of(&node.stats().track, node.churn(), &caller.asked());
     let mut rates = Map::new();
     seen.put(&mut rates, &CHURN, 0, Kind::Messages);
-    Value::Object(rates)
+    rates
 }
 
 /// `message_stats` of an exchange.

@@ -141,6 +141,12 @@ impl Model {
             Command::Get { no_ack, .. } => return self.get(no_ack),
             Command::Consume(spec) => return self.consume(spec),
             Command::Cancel(key) | Command::Leave(key) => return self.cancel(key),
+            Command::Dismiss(key) => {
+                if self.consumer(key).is_some() {
+                    self.notices.push(Notice::Cancelled(key));
+                }
+                return self.cancel(key);
+            }
             Command::Credit(key, octets) => {
                 if let Some(consumer) = self.consumer(key) {
                     consumer.window += octets as i64;

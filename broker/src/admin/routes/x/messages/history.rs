@@ -40,7 +40,7 @@ pub fn death(message: &Message, which: Which) -> Option<Death> {
             let is_first = |event: &&FieldTable| {
                 text(event, "queue") == first && text(event, "reason") == reason
             };
-            events.clone().find(is_first).or_else(|| events.last())
+            events.clone().find(is_first).or_else(|| events.next_back())
         }
     }?;
     let key = match event.inner().get("routing-keys") {

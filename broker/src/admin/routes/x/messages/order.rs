@@ -31,7 +31,7 @@ enum Meant {
     /// Those at these positions.
     At(Vec<String>),
     /// Those that a text is in.
-    With(Search),
+    With(Box<Search>),
     All,
 }
 
@@ -53,7 +53,7 @@ pub async fn carry_out(caller: Caller, owner: Owner, deed: Deed, input: &Input) 
         Work { caller, owner, deed, order, tally: Tally::default(), begun: Instant::now() };
     let answer = match std::mem::replace(&mut work.order.meant, Meant::All) {
         Meant::At(positions) => work.at(positions).await?,
-        Meant::With(search) => work.through(Some(search)).await?,
+        Meant::With(search) => work.through(Some(*search)).await?,
         Meant::All => work.through(None).await?,
     };
     work.tell();
@@ -68,7 +68,7 @@ impl Order {
         let text = input.text("search")?;
         let meant = match (input.get("positions"), text, input.flag("all")?) {
             (Some(positions), "", false) => Meant::At(parse_positions(positions)?),
-            (None, text, false) if !text.is_empty() => Meant::With(Search::new(text)),
+            (None, text, false) if !text.is_empty() => Meant::With(Box::new(Search::new(text))),
             (None, "", true) => Meant::All,
             _ => {
                 let reason = "one of positions, search and all must be given";
