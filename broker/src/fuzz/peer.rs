@@ -224,7 +224,8 @@ fn the_conversation_itself_is_heard_to_its_end() {
     node.dismantle();
 }
 
-/// The harness has no thread that loads messages or looks at the time: neither is needed for this.
+/// Messages that come together with connection.open are as young as others: their time to live begins
+/// then.
 #[test]
 fn what_was_published_is_got() {
     let frames = conversation();

@@ -138,6 +138,8 @@ impl Session {
     /// A connection that has just been opened.
     pub fn new(peer: Peer) -> Self {
         Self {
+            // What comes together with connection.open belongs to no read of its own.
+            now: peer.node.now_ms(),
             peer,
             channels: Vec::new(),
             open_channels: 0,
@@ -156,7 +158,6 @@ impl Session {
             allowed: Allowed::default(),
             tally: Messages::default(),
             uncounted: Uncounted::default(),
-            now: 0,
         }
     }
 
