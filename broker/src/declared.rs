@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use lepus_storage::{Batch, Catalog, Lsn, MessageStore, Op};
+use lepus_storage::{Batch, Catalog, Health, Lsn, MessageStore, Op};
 use parking_lot::Mutex;
 
 use crate::durability::Durability;
@@ -60,6 +60,11 @@ impl Declared {
         let mut durable = self.catalog.durable();
         let version = self.version();
         durable.wait_for(|durable| *durable >= version).await.is_ok()
+    }
+
+    /// Whether what is declared becomes durable.
+    pub fn health(&self) -> Health {
+        self.catalog.health()
     }
 
     /// The version of the last change.

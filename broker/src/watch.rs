@@ -60,9 +60,10 @@ pub fn check_disk(node: &Node, disk: &dyn Disk) {
     }
 }
 
-/// Asks the message store how it is.
+/// Asks the message store, and what is declared, how they are.
 pub fn check_store(node: &Node) {
-    let health = node.store().status().health;
+    let (messages, declared) = (node.store().status().health, node.declared().health());
+    let health = if messages == Health::Ready { declared } else { messages };
     let ready = health == Health::Ready;
     if node.set_alarm(Alarm::Store, !ready) {
         match health {

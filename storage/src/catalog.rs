@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::disk::embedded::copy_of;
-use crate::{Meta, StoreError};
+use crate::{Health, Meta, StoreError};
 
 mod digest;
 mod pending;
@@ -119,18 +119,20 @@ impl Catalog {
         directory: &Path,
         on_version: Option<OnVersion>,
     ) -> Result<(Self, FoundCatalog), StoreError> {
-        let (records, found) = Records::open_or_replace(&directory.join(FOLDER))?;
-        Self::start(records, found, on_version)
+        let folder = directory.join(FOLDER);
+        let (records, found) = Records::open_or_replace(&folder)?;
+        Self::start(folder, records, found, on_version)
     }
 
     fn start(
+        folder: PathBuf,
         records: Records,
         found: FoundCatalog,
         on_version: Option<OnVersion>,
     ) -> Result<(Self, FoundCatalog), StoreError> {
         let (sender, durable) = watch::channel(found.meta.version);
         let pending = Arc::new(Pending::default());
-        let writer = writer::start(records, pending.clone(), sender, on_version)?;
+        let writer = writer::start(folder, records, pending.clone(), sender, on_version)?;
         let kind = Kind::Disk { pending, writer: Some(writer) };
         Ok((Self { durable, kind }, found))
     }
@@ -173,6 +175,14 @@ impl Catalog {
     /// the catalog is poisoned or gone.
     pub fn durable(&self) -> watch::Receiver<u64> {
         self.durable.clone()
+    }
+
+    /// Whether what it takes becomes durable: on a full disk that waits for room.
+    pub fn health(&self) -> Health {
+        match &self.kind {
+            Kind::Disk { pending, .. } => pending.health(),
+            Kind::Memory { .. } => Health::Ready,
+        }
     }
 
     fn publish_in_memory(&self, version: u64) -> Result<(), StoreError> {

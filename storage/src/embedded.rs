@@ -57,8 +57,8 @@ impl Embedded {
 
     /// Nothing becomes durable any more.
     #[cfg(test)]
-    pub(crate) fn fail(&mut self) {
-        self.file = DataFile::failing().unwrap();
+    pub(crate) fn fail(&mut self, fault: io::ErrorKind) {
+        self.file.fault = Some(fault);
     }
 
     /// The store itself.

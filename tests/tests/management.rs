@@ -10,6 +10,8 @@ mod api;
 mod broker;
 #[path = "management/connections.rs"]
 mod connections;
+#[path = "management/document.rs"]
+mod document;
 #[path = "management/live.rs"]
 mod live;
 #[path = "management/messages.rs"]

@@ -4,10 +4,12 @@ mod auth;
 mod cors;
 mod error;
 mod input;
+mod openapi;
 mod properties_key;
 mod query;
 mod routes;
 mod samples;
+mod table;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

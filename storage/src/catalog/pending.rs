@@ -1,11 +1,12 @@
 //! Changes on their way to the catalog's thread.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
-use crate::{Meta, StoreError};
+use crate::{Health, Meta, StoreError};
 
 /// What has gathered since the thread came by: bounded by the keys that there are, since a later
 /// change of a key takes the place of an earlier one.
@@ -19,6 +20,8 @@ pub(super) struct Pending {
 struct Gathered {
     work: Option<Work>,
     stopping: bool,
+    /// The disk is full.
+    stalled: bool,
     poisoned: Option<String>,
 }
 
@@ -86,6 +89,27 @@ impl Pending {
     pub(super) fn stop(&self) {
         self.gathered.lock().stopping = true;
         self.changed.notify_one();
+    }
+
+    /// What has gathered waits for room, or no longer.
+    pub(super) fn set_stalled(&self, stalled: bool) {
+        self.gathered.lock().stalled = stalled;
+    }
+
+    /// Waits; true if the catalog goes.
+    pub(super) fn stops_within(&self, time: Duration) -> bool {
+        let mut gathered = self.gathered.lock();
+        self.changed.wait_while_for(&mut gathered, |gathered| !gathered.stopping, time);
+        gathered.stopping
+    }
+
+    pub(super) fn health(&self) -> Health {
+        let gathered = self.gathered.lock();
+        match (&gathered.poisoned, gathered.stalled) {
+            (Some(why), _) => Health::Poisoned(why.clone()),
+            (None, true) => Health::Full,
+            (None, false) => Health::Ready,
+        }
     }
 
     pub(super) fn poison(&self, why: String) {

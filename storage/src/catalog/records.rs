@@ -48,6 +48,11 @@ impl Records {
         Ok((records, FoundCatalog { meta, notes }))
     }
 
+    /// Opens the catalog again, after it was closed a moment ago.
+    pub(super) fn reopen(directory: &Path) -> Result<Self, StoreError> {
+        Self::open(directory).map(|(records, _)| records)
+    }
+
     /// What is in a catalog.
     pub(super) fn read_only(directory: &Path) -> Result<Meta, StoreError> {
         Self::open(directory).map(|(_, meta)| meta)
@@ -70,8 +75,8 @@ impl Records {
 
     /// Nothing becomes durable any more.
     #[cfg(test)]
-    pub(super) fn fail(&mut self) {
-        self.store.fail();
+    pub(super) fn fail(&mut self, fault: std::io::ErrorKind) {
+        self.store.fail(fault);
     }
 
     /// How many keys the store has.

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -186,12 +187,13 @@ fn a_newer_format_and_a_second_process_are_refused() {
 #[test]
 fn a_failure_ends_it() {
     let directory = TempDir::new().unwrap();
-    let (mut records, found) = Records::open_or_replace(&directory.path().join("meta")).unwrap();
-    records.fail();
+    let folder = directory.path().join("meta");
+    let (mut records, found) = Records::open_or_replace(&folder).unwrap();
+    records.fail(io::ErrorKind::Other);
     let told = Arc::new(Mutex::new(Vec::new()));
     let hook = told.clone();
     let on_version: OnVersion = Arc::new(move |version| hook.lock().push(version));
-    let (catalog, _) = Catalog::start(records, found, Some(on_version)).unwrap();
+    let (catalog, _) = Catalog::start(folder, records, found, Some(on_version)).unwrap();
     catalog.apply(1, vec![change("a", Some(b"1"))]).unwrap();
     let begin = Instant::now();
     while told.lock().is_empty() {
@@ -202,6 +204,32 @@ fn a_failure_ends_it() {
     assert!(catalog.durable().has_changed().is_err(), "the channel is open");
     assert_eq!(*catalog.durable().borrow(), 0);
     assert!(matches!(catalog.apply(2, vec![]), Err(StoreError::Poisoned(_))));
+}
+
+#[test]
+fn on_a_full_disk_it_waits_for_room() {
+    let directory = TempDir::new().unwrap();
+    let folder = directory.path().join("meta");
+    let (mut records, found) = Records::open_or_replace(&folder).unwrap();
+    records.write(&Work { version: 1, ..Work::default() }).unwrap();
+    // For the one that is open now; when it is opened again there is room.
+    records.fail(io::ErrorKind::StorageFull);
+    let (catalog, _) = Catalog::start(folder, records, found, None).unwrap();
+    catalog.apply(2, vec![change("a", Some(b"1"))]).unwrap();
+    let begin = Instant::now();
+    let mut was_full = false;
+    while *catalog.durable().borrow() < 2 {
+        was_full |= catalog.health() == Health::Full;
+        assert!(begin.elapsed() < Duration::from_secs(20));
+        std::thread::yield_now();
+    }
+    assert!(was_full, "nothing said so");
+    assert_eq!(catalog.health(), Health::Ready);
+    catalog.apply(3, vec![change("b", Some(b"2"))]).unwrap();
+    drop(catalog);
+    let (_, found) = Catalog::open(directory.path(), None).unwrap();
+    assert_eq!((found.meta.version, found.meta.entries.len()), (3, 2));
+    assert!(found.notes.is_empty(), "{:?}", found.notes);
 }
 
 #[test]

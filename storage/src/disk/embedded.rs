@@ -7,7 +7,12 @@ use std::path::{Path, PathBuf};
 
 /// The one file of an embedded store that holds its data, opened a second time.
 #[derive(Debug)]
-pub(crate) struct DataFile(File);
+pub(crate) struct DataFile {
+    file: File,
+    /// What every sync says.
+    #[cfg(test)]
+    pub fault: Option<io::ErrorKind>,
+}
 
 impl DataFile {
     /// Opens the data file of a store that exists, once it and the names in its directory would
@@ -19,18 +24,20 @@ impl DataFile {
         if let Some(above) = directory.parent() {
             sync_directory(above)?;
         }
-        Ok(Self(file))
-    }
-
-    /// One whose every sync fails.
-    #[cfg(test)]
-    pub(crate) fn failing() -> io::Result<Self> {
-        File::open("/dev/null").map(Self)
+        Ok(Self {
+            file,
+            #[cfg(test)]
+            fault: None,
+        })
     }
 
     /// Waits until what was written by whomever would survive a crash.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        #[cfg(test)]
+        if let Some(fault) = self.fault {
+            return Err(fault.into());
+        }
+        self.file.sync_data()
     }
 }
 

@@ -61,7 +61,7 @@ fn a_failure_ends_it() {
     let place = directory.path().join(FOLDER);
     let mut store = Embedded::open(&place).unwrap();
     let (state, recovered) = recovery::recover(&store, &place, u64::MAX).unwrap();
-    store.fail();
+    store.fail(std::io::ErrorKind::Other);
     let told = Arc::new(Mutex::new(Vec::new()));
     let hook = told.clone();
     let on_durable: OnDurable = Arc::new(move |lsn| hook.lock().push(lsn));

@@ -1,12 +1,10 @@
 //! Bindings.
 
 use amq_protocol::types::FieldTable;
-use axum::Router;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
-use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, done, exchange_name, ok};
@@ -15,13 +13,14 @@ use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
 use crate::admin::properties_key::{properties_key, quote};
+use crate::admin::table::get;
 use crate::json_table::{from_json, to_json};
 use crate::topology::{BindingSpec, Bound, Command, Target};
 use crate::vhost::Vhost;
 
 pub(super) fn routes() -> Routes {
     const BETWEEN: &str = "/api/bindings/{vhost}/e/{source}/{kind}/{destination}";
-    Router::new()
+    Routes::new()
         .route("/api/bindings", get(all))
         .route("/api/bindings/{vhost}", get(of_vhost))
         .route(BETWEEN, get(between).post(bind))

@@ -2,21 +2,20 @@
 
 use std::path::Path as FilePath;
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
 use super::{Reply, Routes, health, ok};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
+use crate::admin::table::get;
 use crate::config::Config;
 use crate::node::Node;
 use crate::tls;
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/health/checks/certificate-expiration/{within}/{unit}", get(expiration))
 }
 

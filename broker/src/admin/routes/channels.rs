@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, connections, consumers, idle_process, ok, stats};
@@ -12,12 +10,13 @@ use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
 use crate::admin::query::Item;
 use crate::admin::samples::Asked;
+use crate::admin::table::get;
 use crate::connection::{Open, ask_all};
 use crate::node::Node;
 use crate::session::seen::ChannelSeen;
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/channels", get(all))
         .route("/api/vhosts/{vhost}/channels", get(of_vhost))
         .route("/api/channels/{name}", get(one))

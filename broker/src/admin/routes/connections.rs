@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::HeaderMap;
-use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, channels, done, idle_process, ok, stats};
@@ -13,12 +11,13 @@ use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::query::Item;
 use crate::admin::samples::Asked;
+use crate::admin::table::get;
 use crate::connection::Open;
 use crate::json_table::to_json;
 use crate::node::Node;
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/connections", get(all))
         .route("/api/vhosts/{vhost}/connections", get(of_vhost))
         .route("/api/connections/{name}", get(one).delete(close))

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, channels, connections, ok};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
+use crate::admin::table::get;
 use crate::connection::{Open, ask_all};
 use crate::json_table::to_json;
 use crate::node::Node;
@@ -19,7 +18,7 @@ use crate::queue::state::{Activity, ConsumerKey, ConsumerStatus};
 use crate::session::seen::{ChannelSeen, ConsumerSeen};
 
 pub(super) fn routes() -> Routes {
-    Router::new().route("/api/consumers", get(all)).route("/api/consumers/{vhost}", get(of_vhost))
+    Routes::new().route("/api/consumers", get(all)).route("/api/consumers/{vhost}", get(of_vhost))
 }
 
 async fn all(caller: Caller) -> Reply {

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request};
+use axum::extract::{FromRequest, Multipart, Path, Request};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::IntoResponse;
-use axum::routing::get;
 use serde_json::Value;
 use tokio::task::block_in_place;
 
@@ -17,15 +15,16 @@ use crate::admin::Admin;
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::input::Raw;
+use crate::admin::table::get;
 use crate::definitions::{self, Definitions};
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/definitions", get(export).post(import))
         .route("/api/definitions/{vhost}", get(export_vhost).post(import_vhost))
         .route("/api/all-configuration", get(export).post(import))
         // The body's reader has a limit of its own.
-        .layer(DefaultBodyLimit::disable())
+        .with_bodies_of_any_size()
 }
 
 async fn export(caller: Caller) -> Reply {

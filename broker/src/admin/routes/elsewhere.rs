@@ -1,18 +1,17 @@
 //! What RabbitMQ has and this broker needs none of: nothing is there, or nothing is to be done.
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::{MethodRouter, delete, get, post, put};
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, done, nodes, ok};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
+use crate::admin::table::{Methods, delete, get, post, put};
 use crate::node::Node;
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/feature-flags", get(feature_flags))
         .route("/api/feature-flags/{name}/enable", put(enable))
         .route("/api/deprecated-features", nothing_for(Tag::Administrator))
@@ -34,14 +33,14 @@ pub(super) fn routes() -> Routes {
         .route("/api/stream/publishers/{vhost}", nothing_of_vhost())
 }
 
-fn nothing_for(tag: Tag) -> MethodRouter<std::sync::Arc<crate::admin::Admin>> {
+fn nothing_for(tag: Tag) -> Methods {
     get(async move |caller: Caller| -> Reply {
         caller.must_be(tag)?;
         ok(caller.view.list(Vec::<Value>::new())?)
     })
 }
 
-fn nothing_of_vhost() -> MethodRouter<std::sync::Arc<crate::admin::Admin>> {
+fn nothing_of_vhost() -> Methods {
     get(async |caller: Caller, Path(vhost): Path<String>| -> Reply {
         caller.vhost(&vhost)?;
         ok(caller.view.list(Vec::<Value>::new())?)

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use amq_protocol::types::{AMQPValue, FieldTable};
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, done, exchange_name, ok, put, stats};
@@ -13,6 +11,7 @@ use crate::access::{Kind, Resource};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
+use crate::admin::table::get;
 use crate::json_table::{from_json, to_json};
 use crate::policy::Applied;
 use crate::routing::ExchangeKind;
@@ -21,7 +20,7 @@ use crate::topology::{Command, Exchange, ExchangeSpec};
 use crate::vhost::Vhost;
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/exchanges", get(all))
         .route("/api/exchanges/{vhost}", get(of_vhost))
         .route("/api/exchanges/{vhost}/{exchange}", get(one).put(declare).delete(delete_one))

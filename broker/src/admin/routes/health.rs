@@ -1,21 +1,21 @@
 //! Whether all is well.
 
+use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, ok};
 use crate::admin::Port;
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
+use crate::admin::table::get;
 use crate::alarm::Alarm;
 use crate::node::Node;
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/health/checks/alarms", get(alarms))
         .route("/api/health/checks/local-alarms", get(alarms))
         .route("/api/health/checks/virtual-hosts", get(well))

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::{get, put};
 use serde_json::{Map, Value, json};
 
 use super::{Reply, Routes, done, ok};
@@ -12,11 +10,12 @@ use crate::access::{User, UserLimits};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
+use crate::admin::table::{get, put};
 use crate::parameters::ParameterId;
 use crate::vhost::Vhost;
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/vhost-limits", get(of_vhosts))
         .route("/api/vhost-limits/{vhost}", get(of_vhost))
         .route("/api/vhost-limits/{vhost}/{limit}", put(limit_vhost).delete(free_vhost))

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::HeaderValue;
 use axum::http::header::SET_COOKIE;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -20,10 +19,11 @@ use crate::admin::Admin;
 use crate::admin::auth::{Caller, Tag, log_in};
 use crate::admin::error::Fault;
 use crate::admin::input::Raw;
+use crate::admin::table::{get, post};
 use crate::http::Peer;
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/login", post(login))
         .route("/api/auth", get(settings))
         .route("/api/auth/attempts/{node}", get(attempts).delete(forget))

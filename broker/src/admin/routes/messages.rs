@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lepus_protocol::method::Verdict;
@@ -18,6 +16,7 @@ use crate::access::{Kind, Resource, Topic};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
+use crate::admin::table::{get, post};
 use crate::envelope;
 use crate::error::Refusal;
 use crate::mailbox::Mailbox;
@@ -40,7 +39,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 const PROBE: &str = "aliveness-test";
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/exchanges/{vhost}/{exchange}/publish", post(publish))
         .route("/api/queues/{vhost}/{queue}/get", post(take))
         .route("/api/aliveness-test/{vhost}", get(aliveness))

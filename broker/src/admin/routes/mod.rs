@@ -30,23 +30,29 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
-use super::Admin;
+use super::auth::Caller;
 use super::error::Fault;
+use super::table::Routes;
+use super::{Admin, openapi};
 
 /// An answer.
 type Reply = Result<Response, Fault>;
 
-type Routes = Router<Arc<Admin>>;
+/// All routes, and what they are.
+pub(super) fn all() -> Router<Arc<Admin>> {
+    let index = async || (StatusCode::MOVED_PERMANENTLY, [(LOCATION, "/api/index.html")]);
+    let routes = table();
+    let document = json!(openapi::document(routes.operations()));
+    let document = async move |_: Caller| Json(document.clone());
+    let router = routes.into_router().route("/api", routing::get(index));
+    router.route("/api/openapi.json", routing::get(document))
+}
 
-/// All routes.
-pub(super) fn all() -> Routes {
-    let index = || get(async || (StatusCode::MOVED_PERMANENTLY, [(LOCATION, "/api/index.html")]));
-    Router::new()
-        .route("/api", index())
+fn table() -> Routes {
+    Routes::new()
         .merge(overview::routes())
         .merge(queues::routes())
         .merge(exchanges::routes())

@@ -1,8 +1,6 @@
 //! The process that the broker is. There is one.
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::get;
 use lepus_storage::disk::{Disk, RealDisk};
 use serde_json::{Map, Value, json};
 
@@ -10,13 +8,14 @@ use super::{Reply, Routes, ok, overview};
 use crate::access::sasl::Mechanism;
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
+use crate::admin::table::get;
 use crate::alarm::Alarm;
 use crate::definitions::RABBITMQ_VERSION;
 use crate::node::Node;
 use crate::{descriptors, memory};
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/nodes", get(all))
         .route("/api/nodes/{node}", get(one))
         .route("/api/nodes/{node}/memory", get(memory_of))

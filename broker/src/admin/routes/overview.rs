@@ -1,13 +1,13 @@
 //! The broker as a whole.
 
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, done, ok, stats};
 use crate::admin::Port;
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::input::Input;
+use crate::admin::table::get;
 use crate::config::management::RatesMode;
 use crate::definitions::RABBITMQ_VERSION;
 use crate::node::Node;
@@ -16,7 +16,7 @@ use crate::routing::ExchangeKind;
 const CLUSTER_NAME: &str = "cluster_name";
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/overview", get(overview))
         .route("/api/whoami", get(whoami))
         .route("/api/cluster-name", get(cluster_name).put(set_cluster_name))

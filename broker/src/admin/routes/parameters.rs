@@ -1,19 +1,18 @@
 //! Parameters, of virtual hosts and of the broker.
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, done, ok, put};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
+use crate::admin::table::get;
 use crate::parameters::ParameterId;
 
 pub(super) fn routes() -> Routes {
     let global = get(one_global).put(set_global).delete(clear_global);
-    Router::new()
+    Routes::new()
         .route("/api/parameters", get(all))
         .route("/api/parameters/{component}", get(of_component))
         .route("/api/parameters/{component}/{vhost}", get(of_vhost))

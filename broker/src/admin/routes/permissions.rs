@@ -1,8 +1,6 @@
 //! What users may do in virtual hosts.
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, deleted, ok, put};
@@ -10,20 +8,18 @@ use crate::access::{Permission, SetError, TopicPermission};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
+use crate::admin::table::{delete, get};
 
 pub(super) fn routes() -> Routes {
     let topic = get(one_topic).put(set_topic).delete(clear_topics);
-    Router::new()
+    Routes::new()
         .route("/api/permissions", get(all))
         .route("/api/permissions/{vhost}/{user}", get(one).put(set).delete(clear))
         .route("/api/users/{user}/permissions", get(of_user))
         .route("/api/vhosts/{vhost}/permissions", get(of_vhost))
         .route("/api/topic-permissions", get(all_topics))
         .route("/api/topic-permissions/{vhost}/{user}", topic)
-        .route(
-            "/api/topic-permissions/{vhost}/{user}/{exchange}",
-            axum::routing::delete(clear_topic),
-        )
+        .route("/api/topic-permissions/{vhost}/{user}/{exchange}", delete(clear_topic))
         .route("/api/users/{user}/topic-permissions", get(topics_of_user))
         .route("/api/vhosts/{vhost}/topic-permissions", get(topics_of_vhost))
 }

@@ -1,14 +1,13 @@
 //! Policies, of users and of operators.
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, deleted, ok, put};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
+use crate::admin::table::get;
 use crate::policy::{Kind, Policy, PolicySpec};
 use crate::vhost::Vhost;
 
@@ -35,7 +34,7 @@ fn of_kind(path: &str, kind: Kind) -> Routes {
         named.delete(async move |caller: Caller, Path((vhost, name)): Path<(String, String)>| {
             clear(&caller, kind, &vhost, &name)
         });
-    Router::new()
+    Routes::new()
         .route(path, list_all)
         .route(&format!("{path}/{{vhost}}"), of_vhost)
         .route(&format!("{path}/{{vhost}}/{{name}}"), named)

@@ -1,7 +1,5 @@
 //! The process that the broker is: its log, its settings, its end.
 
-use axum::Router;
-use axum::routing::{get, post};
 use rustix::process::{Signal, getpid, kill_process};
 use serde_json::json;
 
@@ -9,10 +7,11 @@ use super::{Reply, Routes, done, ok};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
+use crate::admin::table::{get, post};
 use crate::config::cli::as_json;
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/x/log-level", get(level).put(set_level))
         .route("/api/x/logs/rotate", post(rotate))
         .route("/api/x/environment", get(environment))

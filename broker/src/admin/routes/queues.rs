@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use amq_protocol::types::{AMQPValue, FieldTable};
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::{delete, get};
 use chrono::{DateTime, SecondsFormat};
 use lepus_protocol::properties::Properties;
 use serde_json::{Map, Value, json};
@@ -17,6 +15,7 @@ use crate::admin::error::Fault;
 use crate::admin::input::Input;
 use crate::admin::query::Item;
 use crate::admin::samples;
+use crate::admin::table::{delete, get};
 use crate::json_table::{from_json, to_json};
 use crate::message::Message;
 use crate::node::Node;
@@ -28,7 +27,7 @@ use crate::topology::{QueueRecord, QueueSpec, check_name};
 use crate::vhost::Vhost;
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/queues", get(all))
         .route("/api/queues/detailed", get(all))
         .route("/api/queues/{vhost}", get(of_vhost))

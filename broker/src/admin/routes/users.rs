@@ -1,8 +1,6 @@
 //! Users.
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, deleted, done, ok, put};
@@ -11,10 +9,11 @@ use crate::access::password::{Algorithm, PasswordHash, Secret};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
+use crate::admin::table::{get, post};
 use crate::names;
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/users", get(all))
         .route("/api/users/without-permissions", get(without_permissions))
         .route("/api/users/bulk-delete", post(delete_many))

@@ -1,19 +1,18 @@
 //! Virtual hosts.
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, done, ok, put, stats};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::input::Input;
+use crate::admin::table::{get, post};
 use crate::node::Node;
 use crate::vhost::{Vhost, VhostSpec};
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/vhosts", get(all))
         .route("/api/vhosts/{vhost}", get(one).put(create).delete(delete_one))
         .route("/api/vhosts/{vhost}/deletion/protection", post(protect).delete(unprotect))

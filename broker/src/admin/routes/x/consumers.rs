@@ -1,17 +1,16 @@
 //! One consumer is sent away; its channel stays, and with it what the consumer holds.
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::delete;
 
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
 use crate::admin::routes::{Reply, Routes, connections, done};
+use crate::admin::table::delete;
 use crate::queue::state::Command;
 
 pub(super) fn routes() -> Routes {
     let path = "/api/x/consumers/{vhost}/{connection}/{channel}/{consumer_tag}";
-    Router::new().route(path, delete(cancel))
+    Routes::new().route(path, delete(cancel))
 }
 
 async fn cancel(

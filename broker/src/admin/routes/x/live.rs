@@ -4,10 +4,8 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use futures_util::{Stream, StreamExt, stream};
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
@@ -17,12 +15,13 @@ use tracing::Level;
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
 use crate::admin::routes::{Reply, Routes};
+use crate::admin::table::get;
 use crate::events::Event as Happened;
 use crate::json_table::to_json;
 use crate::logging::live::{self, Line};
 
 pub(super) fn routes() -> Routes {
-    Router::new().route("/api/x/events", get(events)).route("/api/x/logs", get(logs))
+    Routes::new().route("/api/x/events", get(events)).route("/api/x/logs", get(logs))
 }
 
 /// What the exchange `amq.rabbitmq.event` would be told; the name of an event is its routing key.

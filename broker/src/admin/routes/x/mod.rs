@@ -4,10 +4,8 @@ mod consumers;
 mod live;
 mod queues;
 
-use axum::Router;
-
 use super::Routes;
 
 pub(super) fn routes() -> Routes {
-    Router::new().merge(queues::routes()).merge(consumers::routes()).merge(live::routes())
+    Routes::new().merge(queues::routes()).merge(consumers::routes()).merge(live::routes())
 }

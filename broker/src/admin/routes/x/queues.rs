@@ -1,19 +1,18 @@
 //! Queues: how old what they have is, who holds it, and whether they give anything out.
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Path;
-use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use crate::access::{Kind, Resource};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
 use crate::admin::routes::{Reply, Routes, consumers, done, ok, queues};
+use crate::admin::table::{get, post};
 use crate::policy::Flow;
 
 pub(super) fn routes() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/api/x/queues/{vhost}/{queue}", get(one))
         .route("/api/x/queues/{vhost}/{queue}/pause", post(pause))
         .route("/api/x/queues/{vhost}/{queue}/resume", post(resume))
