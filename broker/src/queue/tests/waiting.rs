@@ -62,11 +62,11 @@ fn what_waits_can_be_looked_through_in_pages_and_cancelled() {
     }
     assert_eq!(queue.counts().scheduled, 10);
     for _ in 0..2 {
-        let even = pages(&queue, 100).into_iter().filter(|moved| octets(moved) % 2 == 0);
+        let even = pages(&queue, 100).into_iter().filter(|moved| octets(moved).is_multiple_of(2));
         let places: Vec<Place> = even.map(|moved| (moved.pair.bucket(), moved.pair.seq)).collect();
         let found = places.iter().map(|place| queue.waiting_at(*place).expect("an answer"));
         let found: Vec<Moved> = found.map(|moved| moved.expect("a message")).collect();
-        let again = pages(&queue, 100).into_iter().filter(|moved| octets(moved) % 2 == 0);
+        let again = pages(&queue, 100).into_iter().filter(|moved| octets(moved).is_multiple_of(2));
         assert_eq!(queue.cancel_waiting(found).done(), places.len());
         assert_eq!(queue.cancel_waiting(again.collect()).done(), 0);
         assert!(places.iter().all(|place| queue.waiting_at(*place).expect("an answer").is_none()));
