@@ -2,6 +2,8 @@
 //! RabbitMQ's tools. What those print and how they exit is what RabbitMQ 3.10.8's did.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "command_line/browse.rs"]
+mod browse;
 #[path = "command_line/connections.rs"]
 mod connections;
 #[path = "command_line/nouns.rs"]
