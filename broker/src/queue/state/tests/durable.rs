@@ -318,8 +318,11 @@ impl Trial {
         let mut expected: Vec<_> =
             ready.map(|(seq, known)| (*seq, known.id, known.seen, known.returns)).collect();
         expected.sort_by_key(|(seq, ..)| (std::cmp::Reverse(level_of(*seq)), *seq));
-        let shown =
-            |entry: &Entry| (entry.seq, id_of(&entry.message), entry.redelivered, entry.returns);
+        let shown = |entry: &Entry| {
+            let mut entry = entry.clone();
+            self.state.as_handed_out(&mut entry);
+            (entry.seq, id_of(&entry.message), entry.redelivered, entry.returns)
+        };
         prop_assert_eq!(all.iter().map(shown).collect::<Vec<_>>(), expected);
         Ok(all)
     }
