@@ -171,6 +171,7 @@ impl Model {
             | Command::Tick
             | Command::Hold(..)
             | Command::Buried(_)
+            | Command::Dismiss(_)
             | Command::SetRules(..) => {
                 unreachable!("the queues of this model have no rules")
             }
