@@ -313,7 +313,9 @@ impl State {
         let handed_out_before = self.ready.handed_out_before(from);
         let mut came_back = Spans::default();
         for entry in &mut found {
-            if entry.was_handed_out_before(handed_out_before) {
+            // What was taken meanwhile has its own way back.
+            let is_here = self.ready.contains(entry.seq);
+            if is_here && entry.was_handed_out_before(handed_out_before) {
                 came_back.add(entry);
             }
             self.some_expire |= entry.message.expires();
