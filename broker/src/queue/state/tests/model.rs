@@ -171,7 +171,6 @@ impl Model {
             | Command::Tick
             | Command::Hold(..)
             | Command::Buried(_)
-            | Command::Dismiss(_)
             | Command::SetRules(..) => {
                 unreachable!("the queues of this model have no rules")
             }
