@@ -11,7 +11,8 @@ use serde_json::Value;
 /// A broker, and where commands find it.
 pub struct Shell {
     pub broker: Broker,
-    by_url: bool,
+    /// It asks by the URL, as guest, and not by the socket.
+    pub by_url: bool,
 }
 
 /// A command that goes on until it is dropped.
