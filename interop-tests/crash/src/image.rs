@@ -17,9 +17,12 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let place = to.join(entry.file_name());
-        match entry.file_type()?.is_dir() {
-            true => copy(&entry.path(), &place)?,
-            false => drop(std::fs::copy(entry.path(), place)?),
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            copy(&entry.path(), &place)?;
+        } else if kind.is_file() {
+            // The other thing is the command line's socket, which is nothing without a process.
+            std::fs::copy(entry.path(), place)?;
         }
     }
     Ok(())
