@@ -156,7 +156,9 @@ async fn find(world: &World, http: &str, name: &str) -> Result<Found> {
     let mut left = 0;
     if !vhost {
         change(http, "PUT", &format!("vhosts/{name}"), "").await?;
-        left = count(format!("queues/{name}")).await? + of_vhost(http, name).await?;
+        // Who makes it may use it.
+        let others = of_vhost(http, name).await?.saturating_sub(1);
+        left = count(format!("queues/{name}")).await? + others;
     }
     Ok(Found { vhost, user, permissions, queues, messages, left })
 }
