@@ -67,11 +67,7 @@ pub fn run(BindingsArgs { reach, verb }: &BindingsArgs) -> Done {
             session.list(&session.client.get(&of_queue)?, COLUMNS)
         }
         Verb::Ls { queue: None } => {
-            let all = match &session.vhost {
-                Some(vhost) => path(&["bindings", vhost]),
-                None => path(&["bindings"]),
-            };
-            session.list(&session.client.get(&all)?, COLUMNS)
+            session.list(&session.client.get(&session.all_of("bindings"))?, COLUMNS)
         }
         Verb::Set(ends) => {
             let arguments = argument_table(&ends.arguments)?;

@@ -27,6 +27,14 @@ pub fn path(segments: &[&str]) -> String {
     format!("/api/{}", escaped.collect::<Vec<_>>().join("/"))
 }
 
+/// Where all of a kind are listed, or those of a virtual host.
+pub fn all_of(kind: &str, vhost: Option<&str>) -> String {
+    match vhost {
+        Some(vhost) => path(&[kind, vhost]),
+        None => path(&[kind]),
+    }
+}
+
 /// A path with a query.
 pub fn with_query(path: &str, query: &[(&str, &str)]) -> String {
     let mut pairs = form_urlencoded::Serializer::new(String::new());

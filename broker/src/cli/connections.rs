@@ -2,10 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use super::client::{path, with_query};
+use super::client::path;
 use super::failure::{Done, Failure, USAGE};
 use super::reach::Reach;
-use super::table::{Column, find, rows, text, wanted};
+use super::table::{Column, find, rows, text};
 
 const COLUMNS: &[Column] = &[
     Column::text("name", "name"),
@@ -63,11 +63,7 @@ pub fn run(ConnectionsArgs { reach, verb }: &ConnectionsArgs) -> Done {
         None => path(&["connections"]),
     };
     match verb {
-        Verb::Ls => {
-            let columns = wanted(COLUMNS);
-            let query: &[_] = if session.json { &[] } else { &[("columns", columns.as_str())] };
-            session.list(&session.client.get(&with_query(&all_of(), query))?, COLUMNS)
-        }
+        Verb::Ls => session.list_at(&all_of(), COLUMNS),
         Verb::Show { name } => {
             session.object(&session.client.get(&path(&["connections", name]))?, COLUMNS)
         }

@@ -54,18 +54,15 @@ enum Verb {
 /// Runs `lepus consumers`.
 pub fn run(ConsumersArgs { reach, verb }: &ConsumersArgs) -> Done {
     let session = reach.session()?;
-    let all = match &session.vhost {
-        Some(vhost) => path(&["consumers", vhost]),
-        None => path(&["consumers"]),
-    };
-    let mut consumers = rows(&session.client.get(&all)?);
+    let all = || session.client.get(&session.all_of("consumers"));
     match verb {
-        Verb::Ls { queue: None } => session.list(&consumers.into(), COLUMNS),
+        Verb::Ls { queue: None } => session.list(&all()?, COLUMNS),
         Verb::Ls { queue: Some(queue) } => {
             let queue = session.client.get(&path(&["x", "queues", session.vhost(), queue]))?;
             session.list(find(&queue, "consumers"), COLUMNS)
         }
         Verb::Cancel { tag, connection, channel } => {
+            let mut consumers = rows(&all()?);
             consumers.retain(|consumer| {
                 let on = |at: &str| find(consumer, at);
                 text(on("consumer_tag")) == *tag

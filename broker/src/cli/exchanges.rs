@@ -7,7 +7,7 @@ use super::client::{path, with_query};
 use super::failure::Done;
 use super::queues::argument_table;
 use super::reach::Reach;
-use super::table::{Column, wanted};
+use super::table::Column;
 
 const COLUMNS: &[Column] = &[
     Column::text("vhost", "vhost"),
@@ -75,15 +75,7 @@ pub fn run(ExchangesArgs { reach, verb }: &ExchangesArgs) -> Done {
     let session = reach.session()?;
     let one = |name: &str| path(&["exchanges", session.vhost(), name]);
     match verb {
-        Verb::Ls => {
-            let all = match &session.vhost {
-                Some(vhost) => path(&["exchanges", vhost]),
-                None => path(&["exchanges"]),
-            };
-            let columns = wanted(COLUMNS);
-            let query: &[_] = if session.json { &[] } else { &[("columns", columns.as_str())] };
-            session.list(&session.client.get(&with_query(&all, query))?, COLUMNS)
-        }
+        Verb::Ls => session.list_at(&session.all_of("exchanges"), COLUMNS),
         Verb::Show { name } => session.object(&session.client.get(&one(name))?, COLUMNS),
         Verb::Set { name, kind, transient, auto_delete, internal, arguments } => {
             let body = json!({

@@ -61,13 +61,7 @@ pub fn run(PoliciesArgs { reach, operator, verb }: &PoliciesArgs) -> Done {
     let kind = if *operator { "operator-policies" } else { "policies" };
     let one = |name: &str| path(&[kind, session.vhost(), name]);
     match verb {
-        Verb::Ls => {
-            let all = match &session.vhost {
-                Some(vhost) => path(&[kind, vhost]),
-                None => path(&[kind]),
-            };
-            session.list(&session.client.get(&all)?, COLUMNS)
-        }
+        Verb::Ls => session.list(&session.client.get(&session.all_of(kind))?, COLUMNS),
         Verb::Set { name, pattern, definition, priority, apply_to } => {
             let definition: Value = serde_json::from_str(definition)
                 .map_err(|error| Failure::data(format!("the definition is not JSON: {error}")))?;

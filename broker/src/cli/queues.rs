@@ -192,11 +192,8 @@ fn list(session: &Session, name: Option<&str>, sort: Option<&str>, limit: Option
     if let Some(sort) = sort {
         query.extend([("sort", sort), ("sort_reverse", "true")]);
     }
-    let all = match &session.vhost {
-        Some(vhost) => path(&["queues", vhost]),
-        None => path(&["queues"]),
-    };
-    session.list(&session.client.get(&with_query(&all, &query))?, COLUMNS)
+    let queues = with_query(&session.all_of("queues"), &query);
+    session.list(&session.client.get(&queues)?, COLUMNS)
 }
 
 /// What `key=value` arguments say: JSON where it is some, text elsewhere.

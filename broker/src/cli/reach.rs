@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use super::client::{Client, Place};
+use super::client::{Client, Place, all_of, with_query};
 use super::failure::{Done, Failure, SOFTWARE};
 use super::table::{self, Column};
 use crate::config::cli::Flags;
@@ -104,6 +104,18 @@ impl Session {
     /// The virtual host of something that is in one.
     pub fn vhost(&self) -> &str {
         self.vhost.as_deref().unwrap_or("/")
+    }
+
+    /// Where all of a kind are listed: those of the virtual host, if it was said.
+    pub fn all_of(&self, kind: &str) -> String {
+        all_of(kind, self.vhost.as_deref())
+    }
+
+    /// Asks for a list, for no more of it than is shown, and shows it.
+    pub fn list_at(&self, path: &str, columns: &[Column]) -> Done {
+        let wanted = table::wanted(columns);
+        let query: &[_] = if self.json { &[] } else { &[("columns", wanted.as_str())] };
+        self.list(&self.client.get(&with_query(path, query))?, columns)
     }
 
     /// Shows a list.

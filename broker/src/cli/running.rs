@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use serde_json::Value;
 
 use super::Reach;
-use super::client::{Client, Place, path};
+use super::client::{Client, Place, all_of};
 use super::failure::Failure;
 use crate::http::socket_in;
 
@@ -36,10 +36,7 @@ impl Running {
 }
 
 fn definitions(vhost: Option<&str>) -> String {
-    match vhost {
-        Some(vhost) => path(&["definitions", vhost]),
-        None => path(&["definitions"]),
-    }
+    all_of("definitions", vhost)
 }
 
 fn error(failure: Failure) -> anyhow::Error {

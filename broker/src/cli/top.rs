@@ -129,11 +129,8 @@ fn look(session: &Session, sort: Sort) -> Done<Seen> {
         ("sort_reverse", reverse),
         ("columns", &columns),
     ];
-    let all = match &session.vhost {
-        Some(vhost) => path(&["queues", vhost]),
-        None => path(&["queues"]),
-    };
-    let queues = rows(&session.client.get(&with_query(&all, &query))?);
+    let queues = with_query(&session.all_of("queues"), &query);
+    let queues = rows(&session.client.get(&queues)?);
     let total = |at: &str| text(find(&overview, at));
     let rate = |at: &'static str| Column::rate("", at).cell(&overview);
     let head = format!(

@@ -5,7 +5,7 @@ use std::io::{Read, stdin};
 
 use super::call::Call;
 use super::verbs::Verb;
-use crate::cli::client::path;
+use crate::cli::client::all_of;
 use crate::cli::failure::{DATA, Done, Failure};
 
 pub fn export(call: &Call) -> Done {
@@ -13,10 +13,8 @@ pub fn export(call: &Call) -> Done {
     if file != "-" {
         call.banner(&format!("Exporting definitions in JSON to a file at \"{file}\" ..."))?;
     }
-    let document = match &call.options.vhost {
-        Some(vhost) => call.client()?.get(&path(&["definitions", vhost]))?,
-        None => call.client()?.get(&path(&["definitions"]))?,
-    };
+    let from = all_of("definitions", call.options.vhost.as_deref());
+    let document = call.client()?.get(&from)?;
     match file {
         "-" => call.print(&document.to_string()),
         file => fs::write(file, document.to_string())
@@ -44,10 +42,7 @@ pub fn import(call: &Call) -> Done {
     let document = serde_json::from_slice(&text).map_err(|why| {
         Failure::new(DATA, format!("Error:\nthe definitions are not JSON: {why}"))
     })?;
-    let to = match &call.options.vhost {
-        Some(vhost) => path(&["definitions", vhost]),
-        None => path(&["definitions"]),
-    };
+    let to = all_of("definitions", call.options.vhost.as_deref());
     call.client()?.post(&to, &document)?;
     // RabbitMQ has only begun it by then.
     call.banner("Successfully started definition import. It is done.")
