@@ -50,8 +50,7 @@ async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
 
 async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Reply {
     let vhost = caller.vhost(&vhost)?;
-    let found = vhost.read(|topology| topology.queue_named(&name).map(|(_, queue)| queue.clone()));
-    let queue = found.ok_or_else(Fault::unknown)?;
+    let queue = of_name(&vhost, &name)?;
     let consumers = consumers::of_queue(caller.node(), &queue).await;
     let consumers: Vec<Value> = consumers.into_iter().map(|(_, shown)| shown).collect();
     let owner = owner(caller.node(), &queue);
