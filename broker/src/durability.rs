@@ -1,10 +1,10 @@
 //! How far the store is, and who waits for it.
 
+use lepus_sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lepus_storage::{Lsn, OnDurable, OnVersion};
-use parking_lot::Mutex;
+use lepus_sync::Mutex;
 
 use crate::mailbox::{Mail, Mailbox};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
-use parking_lot::Mutex;
+use lepus_sync::Mutex;
 use tokio::sync::oneshot;
 
 use crate::access::{Identity, Refused};
@@ -12,7 +12,7 @@ use crate::error::Refusal;
 use crate::message::Message;
 use crate::queue::Queue;
 use crate::queue::state::{ConsumerKey, Delivery, LateDelivery};
-use crate::session::seen::ChannelSeen;
+use crate::session::seen::Told;
 
 /// Something for a connection to do.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub enum Mail {
     /// The broker closes the connection.
     Close(Refusal),
     /// An operator asks for the channels.
-    Channels(oneshot::Sender<Vec<ChannelSeen>>),
+    Channels(oneshot::Sender<Told>),
     /// A user, by name, is deleted.
     UserGone(Arc<str>),
     /// Whether somebody gets in is known.
@@ -105,6 +105,9 @@ impl Mailbox {
         self.waker.register(waker);
     }
 }
+
+#[cfg(all(test, feature = "models"))]
+pub(crate) mod models;
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,8 @@ use crate::log::is_full;
 use crate::{Health, Meta, StoreError};
 
 mod digest;
+#[cfg(all(test, feature = "models"))]
+mod models;
 mod pending;
 mod records;
 mod reserve;

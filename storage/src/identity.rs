@@ -2,7 +2,8 @@
 //! stands in the directory and once more in the engine's folder. A folder that is not mounted, or is
 //! another's, would otherwise pass for a store without messages.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -66,6 +67,16 @@ impl Identity {
             }
         }
     }
+}
+
+/// Whether both places are where they were: somebody may have deleted them, or unmounted what they are on.
+/// Where that cannot be told, they are.
+pub fn is_there(directory: &Path, kind: StoreKind) -> bool {
+    let places = [directory.to_owned(), directory.join(kind.folder())];
+    let is_gone = |place: &PathBuf| {
+        RealDisk.open(&place.join(FILE)).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    };
+    !places.iter().any(is_gone)
 }
 
 /// Writes to both places again, after a repair, what can be read in one of them.

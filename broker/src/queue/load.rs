@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lepus_storage::{QueueId, ReadMax, StoreError, Stored};
-use parking_lot::{Condvar, Mutex};
+use lepus_sync::{Condvar, Mutex};
 
 use super::Queue;
 use super::complaints::{Complaints, PAUSE_MS};

@@ -1,10 +1,10 @@
 //! What became of what a session has handed to its queues.
 
+use lepus_sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use lepus_storage::{Lsn, StoreError, TxPart};
-use parking_lot::Mutex;
+use lepus_storage::{Lsn, MessageStore, StoreError, TxPart};
+use lepus_sync::Mutex;
 
 use super::Queue;
 use super::state::{Dead, Ordered};
@@ -54,8 +54,8 @@ impl Receipt {
         self.open.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Whether the session will call [`lepus_storage::MessageStore::write`] for its writes. If it no
-    /// longer does, whoever has just appended one must.
+    /// Whether the session will call [`Self::write`]. If it no longer does, whoever has just appended one
+    /// must ask the store to.
     pub fn set_followed(&self, followed: bool) {
         self.followed.store(followed, Ordering::SeqCst);
     }
@@ -63,6 +63,24 @@ impl Receipt {
     /// Whether the session will.
     pub fn is_followed(&self) -> bool {
         self.followed.load(Ordering::SeqCst)
+    }
+
+    /// Of a session that follows: writes, if all has reached the store, or leaves it to others. Whether
+    /// something may have become durable by that.
+    pub fn write(&self, store: &dyn MessageStore) -> bool {
+        if self.is_open() {
+            // Another thread carries it out.
+            self.leave(store);
+            return false;
+        }
+        store.write(true);
+        true
+    }
+
+    /// The session no longer sees to it.
+    pub fn leave(&self, store: &dyn MessageStore) {
+        self.set_followed(false);
+        store.write(false);
     }
 
     /// Whether some write has not reached the store.

@@ -14,7 +14,7 @@ use crate::message::{Builder, Message};
 use crate::topology::QueueSpec;
 use state::{ANY_DELIVERY, ConsumerSpec, Entry, SeqRange};
 
-fn node() -> Arc<Node> {
+pub(super) fn node() -> Arc<Node> {
     Node::in_memory(crate::config::Config { memory_watermark: u64::MAX, ..Default::default() })
 }
 
@@ -28,7 +28,7 @@ fn spec(auto_delete: bool) -> QueueSpec {
     }
 }
 
-fn queue(node: &Arc<Node>, auto_delete: bool) -> Arc<Queue> {
+pub(super) fn queue(node: &Arc<Node>, auto_delete: bool) -> Arc<Queue> {
     let vhost = node.vhost("/").expect("the virtual host that every broker has");
     vhost.declare_queue(node, &spec(auto_delete)).expect("a queue")
 }
@@ -43,7 +43,7 @@ fn id_of(entry: &Entry) -> u32 {
     u32::from_be_bytes(number)
 }
 
-fn consumer(key: ConsumerKey) -> ConsumerSpec {
+pub(super) fn consumer(key: ConsumerKey) -> ConsumerSpec {
     ConsumerSpec {
         key,
         no_ack: false,
@@ -56,7 +56,7 @@ fn consumer(key: ConsumerKey) -> ConsumerSpec {
     }
 }
 
-fn single(seq: u64) -> Vec<SeqRange> {
+pub(super) fn single(seq: u64) -> Vec<SeqRange> {
     vec![SeqRange { first: seq, last: seq, returns: ANY_DELIVERY }]
 }
 
@@ -75,11 +75,11 @@ fn is_sorted(entries: &[Entry]) -> bool {
     entries.windows(2).all(|pair| pair[0].seq < pair[1].seq)
 }
 
-fn publish(queue: &Arc<Queue>, ids: std::ops::Range<u32>) {
+pub(super) fn publish(queue: &Arc<Queue>, ids: std::ops::Range<u32>) {
     assert_eq!(queue.apply(Command::Publish(ids.map(message).collect())), Outcome::Done);
 }
 
-fn ids(mail: &[Mail]) -> Vec<u32> {
+pub(super) fn ids(mail: &[Mail]) -> Vec<u32> {
     let mut ids = Vec::new();
     for mail in mail {
         if let Mail::Deliveries(_, deliveries) = mail {

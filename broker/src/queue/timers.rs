@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use lepus_sync::{Condvar, Mutex};
 
 use super::Queue;
 use super::state::{Command, Dead};

@@ -151,14 +151,7 @@ impl Session {
 
     /// Sees to what the store was not asked to write yet. Whether anything may have changed by that.
     pub fn write(&mut self) -> bool {
-        let Some(receipt) = self.followed.take() else { return false };
-        if receipt.is_open() {
-            // Another thread carries it out.
-            self.unfollow(&receipt);
-            return false;
-        }
-        self.peer.node.store().write(true);
-        true
+        self.followed.take().is_some_and(|receipt| receipt.write(self.peer.node.store()))
     }
 
     pub(super) fn follow(&mut self, receipt: &Arc<Receipt>) {
@@ -169,15 +162,10 @@ impl Session {
         }
     }
 
-    fn unfollow(&self, receipt: &Receipt) {
-        receipt.set_followed(false);
-        self.peer.node.store().write(false);
-    }
-
     /// Leaves to the store's own thread what it was not asked to write yet.
     pub(super) fn follow_no_more(&mut self) {
         if let Some(receipt) = self.followed.take() {
-            self.unfollow(&receipt);
+            receipt.leave(self.peer.node.store());
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use lepus_sync::{Condvar, Mutex};
 
 use crate::{Health, Meta, StoreError};
 

@@ -1,6 +1,6 @@
 //! Tells of batches that have become durable.
 
-use parking_lot::Mutex;
+use lepus_sync::Mutex;
 use tokio::sync::watch;
 
 use crate::{Lsn, OnDurable};

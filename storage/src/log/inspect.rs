@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use lepus_sync::Mutex;
 
 use super::engine::Engine;
 use super::files::Files;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
+use lepus_sync::{Condvar, Mutex};
 
 use super::announce::Announcer;
 use super::chores::Chores;

@@ -1,0 +1,5 @@
+//! See [`crate::models`].
+
+mod confirms;
+mod effects;
+mod transaction;

@@ -1,0 +1,4 @@
+//! See [`crate::models`].
+
+mod announcer;
+mod group_commit;
