@@ -215,6 +215,11 @@ impl Node {
         !self.alarms.is_set(Alarm::Store)
     }
 
+    /// Whether messages may leave where they are for others.
+    pub fn takes_moves(&self) -> bool {
+        self.stores() || self.store().keeps_room_for_moves()
+    }
+
     /// A number for a transaction; not used again.
     pub fn new_transaction(&self) -> u64 {
         self.transactions.fetch_add(1, Ordering::Relaxed) + 1

@@ -75,11 +75,7 @@ impl Stores {
             on_durable: Some(durability.clone().on_durable()),
             ..StoreConfig::new(directory)
         };
-        let kind = match config.storage_engine {
-            StorageEngine::Log => StoreKind::Log,
-            StorageEngine::Sled => StoreKind::Sled,
-        };
-        let (store, recovered) = lepus_storage::open(kind, &store_config)
+        let (store, recovered) = lepus_storage::open(config.storage_engine.kind(), &store_config)
             .map_err(|error| with_damage(error, directory, config))
             .with_context(|| format!("cannot open the data directory {}", directory.display()))?;
         let messages = OpenedMessages { store, recovered, durability };

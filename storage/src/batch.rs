@@ -10,6 +10,7 @@ pub struct Batch {
     ops: Vec<Op>,
     part: Option<TxPart>,
     to_come: u64,
+    moves: bool,
     followed: bool,
 }
 
@@ -120,6 +121,19 @@ impl Batch {
     /// first one an engine can look for the room of all, and keep it.
     pub fn set_to_come(&mut self, octets: u64) {
         self.to_come = octets;
+    }
+
+    /// Says that what it and the later parts of its transaction publish comes from where the same are settled, so that room
+    /// comes back: it may take what is kept when messages are refused
+    /// ([`MessageStore::keeps_room_for_moves`](crate::MessageStore::keeps_room_for_moves)). Also what is small is
+    /// to be counted in [`Self::set_to_come`] then.
+    pub fn set_moves(&mut self) {
+        self.moves = true;
+    }
+
+    /// Whether messages only change their place.
+    pub fn moves(&self) -> bool {
+        self.moves
     }
 
     /// Says that a call of [`MessageStore::write`](crate::MessageStore::write) will follow: until then

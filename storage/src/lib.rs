@@ -18,6 +18,8 @@ mod identity;
 mod inspect;
 pub mod log;
 mod memory;
+#[cfg(all(test, feature = "models"))]
+mod models;
 mod open;
 mod sled_store;
 mod store;
@@ -28,6 +30,7 @@ pub use catalog::CatalogSteps;
 pub use catalog::{Catalog, FoundCatalog, OnVersion};
 pub use distribution::{Distribution, Spread};
 pub use error::StoreError;
+pub use identity::is_there;
 pub use inspect::{Inspection, Report, SegmentReport, StoreKind, repair};
 pub use log::LogStore;
 pub use log::salvage::{Fault, Lost};

@@ -27,6 +27,8 @@ pub(crate) mod inspect;
 mod leftovers;
 mod maintain;
 mod meta;
+#[cfg(all(test, feature = "models"))]
+mod models;
 mod opening;
 mod pool;
 mod prepare;
@@ -49,14 +51,14 @@ mod tuning;
 mod window;
 mod writer;
 
+use lepus_sync::thread::{self, JoinHandle};
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 
-use parking_lot::Mutex;
+use lepus_sync::Mutex;
 use tokio::sync::watch;
 
 use crate::disk::{Disk, RealDisk};
@@ -127,7 +129,7 @@ impl LogStore {
     fn start(&self) -> Result<(), StoreError> {
         let spawn = |name: &str, run: fn(&Engine)| {
             let engine = self.engine.clone();
-            std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&engine))
+            thread::Builder::new().name(name.to_owned()).spawn(move || run(&engine))
         };
         let mut threads = self.threads.lock();
         threads.push(spawn("log writer", Engine::run_writer)?);
@@ -195,8 +197,16 @@ impl MessageStore for LogStore {
         self.engine.settle()
     }
 
+    fn keeps_room_for_moves(&self) -> bool {
+        true
+    }
+
     fn give_back_room(&self) {
         self.engine.give_back_room();
+    }
+
+    fn fail(&self, why: &str) {
+        self.engine.fail(why.to_owned());
     }
 
     fn status(&self) -> StoreStatus {

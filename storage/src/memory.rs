@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use parking_lot::Mutex;
+use lepus_sync::Mutex;
 use tokio::sync::watch;
 
 use crate::{

@@ -98,6 +98,10 @@ impl MessageStore for SledStore {
         Ok(lsn)
     }
 
+    fn fail(&self, why: &str) {
+        self.committer.poison(why);
+    }
+
     fn durable(&self) -> watch::Receiver<Lsn> {
         self.committer.durable()
     }

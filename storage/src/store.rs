@@ -69,6 +69,15 @@ pub trait MessageStore: Send + Sync {
     /// Gives back what it has of the disk without need: less is free than there should be.
     fn give_back_room(&self) {}
 
+    /// Whether some room is kept for messages that leave where they are ([`Batch::set_moves`]), so that they may be taken
+    /// when others are refused.
+    fn keeps_room_for_moves(&self) -> bool {
+        false
+    }
+
+    /// Takes nothing more, as after a failed write: somebody has seen that its files are gone.
+    fn fail(&self, _why: &str) {}
+
     /// How it is, and what it takes.
     fn status(&self) -> StoreStatus;
 

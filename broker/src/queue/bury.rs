@@ -63,20 +63,30 @@ impl Queue {
     fn send_dead_now(self: &Arc<Self>, dead: Dead) {
         let Some(to) = &dead.rules.dead_letter else { return };
         let ops = self.settlement(&dead.entries);
-        if !ops.is_empty() && !self.node.stores() {
+        if !ops.is_empty() && !self.node.takes_moves() {
             return self.send_dead_later(dead);
         }
         let targets = self.targets(dead.reason, &dead.entries, to);
-        if targets.need_storing() && !self.node.stores() {
+        if ops.is_empty() && targets.need_storing() && !self.node.stores() {
             return self.send_dead_later(dead);
         }
-        let Ok(tx) = self.leave_for(&targets, ops) else { return self.send_dead_later(dead) };
+        let Ok(tx) = self.leave_for(&targets, ops) else { return self.send_fewer_later(dead) };
         self.node.stats().traffic.note_dead(dead.reason, self.is_quorum, dead.entries.len());
         for (queue, messages) in targets {
             queue.apply_for(Command::PublishDead(messages), None, tx.as_ref());
         }
         if dead.held {
             self.apply(Command::Buried(dead.footprint()));
+        }
+    }
+
+    /// There may be room for some of them.
+    fn send_fewer_later(self: &Arc<Self>, mut dead: Dead) {
+        let entries = dead.entries.split_off(dead.entries.len().div_ceil(2));
+        let rest = Dead { entries, rules: dead.rules.clone(), ..dead };
+        self.send_dead_later(dead);
+        if !rest.entries.is_empty() {
+            self.send_dead_later(rest);
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use lepus_sync::Mutex;
 
 use super::state::schedule::{Moved, Note};
 use super::state::{Command, Entry, Ordered, Outcome, Purpose, Seq};
@@ -128,7 +128,7 @@ impl Queue {
             }
         }
         drop(ways);
-        let room = self.node.stores() || (ops.is_empty() && !targets.need_storing());
+        let room = !ops.is_empty() || !targets.need_storing() || self.node.stores();
         let left = room.then(|| self.leave_for(&targets, ops).ok()).flatten();
         let Some(tx) = left else {
             self.apply(Command::UndoTake(entries));

@@ -78,7 +78,7 @@ impl Queue {
             spans.settle(queue, &mut ops);
         }
         let apart = |postponed: &Postponed| postponed.entry.message.clone();
-        let octets = self.stored_apart(&postponed.iter().map(apart).collect::<Vec<_>>());
+        let octets = self.octets_to_come(&postponed.iter().map(apart).collect::<Vec<_>>());
         let tx =
             (!ops.is_empty()).then(|| Transaction::new(self.node.new_transaction(), 2, octets));
         let leaves = self.leave(ops, tx.clone()).is_ok();

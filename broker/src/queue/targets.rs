@@ -12,6 +12,9 @@ use crate::message::Message;
 /// How long messages that should leave wait while the store takes none, ms.
 pub(super) const RETRY_MS: u64 = 500;
 
+/// Octets that the store takes for a message besides its own, at most.
+const RECORD: usize = 64;
+
 /// Which queue gets which messages, each queue's in order.
 #[derive(Default)]
 pub(super) struct Targets(Vec<(Arc<Queue>, Vec<Message>)>);
@@ -62,6 +65,16 @@ impl IntoIterator for Targets {
 pub(super) struct NoRoom;
 
 impl Queue {
+    /// What a transaction has to announce of messages that leave for this queue.
+    pub(super) fn octets_to_come(&self, messages: &[Message]) -> u64 {
+        if self.node.stores() {
+            return self.stored_apart(messages);
+        }
+        let stored = self.stored_as().is_some();
+        let stored = messages.iter().filter(|message| stored && message.persistent());
+        stored.map(|message| (message.size() + RECORD) as u64).sum()
+    }
+
     /// Tells the store that messages leave this queue for those targets (`ops`: nothing if it does not
     /// have them). Returns the transaction that the targets' parts belong to, if there are several:
     /// when this is taken, all that continues it is.
@@ -71,7 +84,7 @@ impl Queue {
         ops: Vec<Op>,
     ) -> Result<Option<Arc<Transaction>>, NoRoom> {
         let parts = targets.0.len() + usize::from(!ops.is_empty());
-        let octets = targets.0.iter().map(|(queue, messages)| queue.stored_apart(messages)).sum();
+        let octets = targets.0.iter().map(|(queue, messages)| queue.octets_to_come(messages)).sum();
         let tx = (parts > 1).then(|| Transaction::new(self.node.new_transaction(), parts, octets));
         self.leave(ops, tx.clone()).map(|()| tx)
     }
@@ -81,10 +94,10 @@ impl Queue {
         if ops.is_empty() {
             return Ok(());
         }
-        if !self.node.stores() {
+        if !self.node.takes_moves() {
             return Err(NoRoom);
         }
-        let written = Write::alone(ops, tx).carry_out(self.store(), self.node.durability());
+        let written = Write::leaving(ops, tx).carry_out(self.store(), self.node.durability());
         written.map_err(|_| NoRoom)
     }
 }

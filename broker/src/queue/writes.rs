@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lepus_storage::{Batch, Lsn, MessageStore, Op, SeqRange, StoreError, TxPart};
+use lepus_storage::{Batch, Lsn, MessageStore, Op, SeqRange};
 
 use super::receipt::{Receipt, Transaction};
 use super::state::Seq;
@@ -32,6 +32,8 @@ pub struct Write {
     ops: Vec<Op>,
     receipts: Vec<Arc<Receipt>>,
     tx: Option<Arc<Transaction>>,
+    /// What its transaction publishes leaves its place with it.
+    moves: bool,
 }
 
 impl Writes {
@@ -66,16 +68,16 @@ impl Writes {
             }
             _ => {
                 let receipts = receipt.into_iter().collect();
-                self.0.push(Write { ops, receipts, tx: tx.cloned() });
+                self.0.push(Write { ops, receipts, tx: tx.cloned(), moves: false });
             }
         }
     }
 }
 
 impl Write {
-    /// Operations that nobody asks after.
-    pub fn alone(ops: Vec<Op>, tx: Option<Arc<Transaction>>) -> Self {
-        Self { ops, receipts: Vec::new(), tx }
+    /// Messages leave their place, for others if there is a transaction.
+    pub fn leaving(ops: Vec<Op>, tx: Option<Arc<Transaction>>) -> Self {
+        Self { ops, receipts: Vec::new(), tx, moves: true }
     }
 
     /// The transaction that it is a part of.
@@ -95,7 +97,7 @@ impl Write {
         store: &dyn MessageStore,
         durability: &Durability,
     ) -> Result<(), Refused> {
-        let Self { ops, receipts, tx } = self;
+        let Self { ops, receipts, tx, moves } = self;
         let published = published(&ops);
         let waiting: Vec<(Bucket, Seq)> = ops.iter().filter_map(waiting).collect();
         let keys: Vec<u64> = ops.iter().filter_map(key).collect();
@@ -115,11 +117,17 @@ impl Write {
                 }
                 done
             }
-            None => append(store, ops, None),
+            None => store.append(Batch::from(ops)),
             Some(tx) => {
                 let octets = stored_apart(published.iter().map(|(_, octets)| *octets));
                 tx.part(ops.is_empty(), octets, |part, to_come| {
-                    append(store, ops, Some((part, to_come)))
+                    let mut batch = Batch::from(ops);
+                    batch.set_part(part);
+                    batch.set_to_come(to_come);
+                    if moves {
+                        batch.set_moves();
+                    }
+                    store.append(batch)
                 })
             }
         };
@@ -127,7 +135,7 @@ impl Write {
             // Only messages are refused, and what else they have led to is no part of a transaction.
             // A store that has failed has said so.
             count_without(&mut others, &published);
-            let _ = append(store, others, None);
+            let _ = store.append(Batch::from(others));
         }
         for receipt in receipts {
             receipt.written(done.as_ref().ok().copied(), durability);
@@ -144,20 +152,6 @@ impl Write {
             }
         }
     }
-}
-
-/// `part`: of a transaction, with the octets that are to come.
-fn append(
-    store: &dyn MessageStore,
-    ops: Vec<Op>,
-    part: Option<(TxPart, u64)>,
-) -> Result<Lsn, StoreError> {
-    let mut batch = Batch::from(ops);
-    if let Some((part, to_come)) = part {
-        batch.set_part(part);
-        batch.set_to_come(to_come);
-    }
-    store.append(batch)
 }
 
 /// How much of messages of these sizes the store keeps in files of their own: the room for these has

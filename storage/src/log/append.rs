@@ -8,7 +8,7 @@ use super::engine::Engine;
 use super::frame;
 use super::group::Group;
 use super::index::{At, BigId};
-use super::pool::Free;
+use super::pool::{Free, Kept};
 use super::record::{self, BigFile, Encoder, Part, Position};
 use super::segment::HEADER;
 use super::shared::{WORTHWHILE, Written};
@@ -22,7 +22,7 @@ struct Prepared {
     big: bool,
 }
 
-thread_local! {
+lepus_sync::thread_local! {
     /// Kept from batch to batch for its memory.
     static PREPARED: RefCell<Vec<Prepared>> = const { RefCell::new(Vec::new()) };
 }
@@ -43,11 +43,12 @@ impl Engine {
         if batch.is_empty() && batch.part().is_none() {
             return Ok(Lsn(self.inner.lock().lsn));
         }
-        PREPARED.with_borrow_mut(|prepared| {
+        PREPARED.with(|prepared| {
+            let prepared = &mut *prepared.borrow_mut();
             prepared.clear();
             let size = prepare(&batch, self.tuning.big_from, prepared);
             // Looked at before the lock is taken: the system may take its time.
-            let looks = size.big > 0 || batch.to_come() > 0;
+            let looks = size.big > 0 || batch.to_come() > 0 || batch.moves();
             let free = if looks { Some(self.look()?) } else { None };
             self.append_prepared(&batch, size, free, prepared)
         })
@@ -65,7 +66,7 @@ impl Engine {
         inner.index.check(batch.ops())?;
         if (size.publishes || batch.to_come() > 0)
             && !inner.continues(batch)
-            && let Err(refusal) = self.check_room(&mut inner, size, free, batch.to_come())
+            && let Err(refusal) = self.check_room(&mut inner, batch, size, free)
         {
             drop(inner);
             self.chores.notify_one();
@@ -182,16 +183,17 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether messages are taken now. `to_come` is what the rest of the transaction takes.
+    /// Whether messages are taken now.
     fn check_room(
         &self,
         inner: &mut Inner,
+        batch: &Batch,
         size: Size,
         free: Option<Free>,
-        to_come: u64,
     ) -> Result<(), StoreError> {
         let needed = size.records as u64 + size.big;
-        if inner.trouble.full {
+        let kept = if batch.moves() { Kept::ForSettlements } else { Kept::ForMoves };
+        if inner.trouble.full && (inner.trouble.stalled || kept == Kept::ForMoves) {
             return Err(StoreError::Full { needed, free: 0 });
         }
         let unwritten = self.tuning.most_pending.saturating_sub(inner.groups.pending());
@@ -201,7 +203,7 @@ impl Engine {
         if let Some(free) = free {
             // A big payload that the disk has no room for would keep all that is behind it from
             // being written, also the settlements that make room.
-            let (needed, free) = (size.big + to_come, self.room(inner, free));
+            let (needed, free) = (size.big + batch.to_come(), self.room(inner, free, kept));
             if needed > free {
                 inner.wants_room();
                 return Err(StoreError::Full { needed, free });
@@ -210,7 +212,8 @@ impl Engine {
         if self.cfg.max_bytes == u64::MAX {
             return Ok(());
         }
-        let free = self.cfg.max_bytes.saturating_sub(inner.used());
+        let more = if batch.moves() { u64::from(self.cfg.segment_bytes) } else { 0 };
+        let free = self.cfg.max_bytes.saturating_add(more).saturating_sub(inner.used());
         if needed > free {
             inner.wants_room();
             return Err(StoreError::Full { needed, free });

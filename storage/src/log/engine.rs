@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Condvar, Mutex};
+use lepus_sync::{Condvar, Mutex};
 
 use super::announce::Announcer;
 use super::files::{Files, is_full};
@@ -122,13 +122,17 @@ impl Engine {
             self.progress.notify_all();
             return Step::Stalled;
         }
-        let why = format!("{doing}: {error}");
+        self.fail(format!("{doing}: {error}"));
+        Step::Failed
+    }
+
+    /// Nothing more is written.
+    pub(super) fn fail(&self, why: String) {
         self.inner.lock().trouble.poisoned.get_or_insert(why);
         self.announcer.end();
         self.work.notify_all();
         self.chores.notify_all();
         self.progress.notify_all();
-        Step::Failed
     }
 
     /// Octets of all files, about.

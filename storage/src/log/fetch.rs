@@ -213,7 +213,7 @@ impl Engine {
         let len = match here(piece) {
             Some((_, true)) => None,
             // Its beginning is there, and says how long it is.
-            Some((len, false)) => Some((len as u64).max(ahead())),
+            Some((len, false)) => Some(believable(len)?.max(ahead())),
             None => Some(ahead()),
         };
         if let Some(len) = len {
@@ -222,10 +222,7 @@ impl Engine {
             let len = len.min(u64::from(u32::MAX)) as usize;
             piece.fill(at, len).or_else(|_| piece.fill(at, record::PREFIX))?;
             if let Some((len, false)) = here(piece) {
-                if len > LONGEST {
-                    return Err("a record there is longer than any".to_owned());
-                }
-                piece.fill(at, len)?;
+                piece.fill(at, believable(len)? as usize)?;
             }
         }
         Ok(piece.get(found.segment, at).unwrap_or_default())
@@ -278,6 +275,14 @@ impl Engine {
             piece.of = Some((found.segment, file));
         }
         Ok(())
+    }
+}
+
+/// A length that may be damaged is looked at before memory is taken for it.
+fn believable(len: usize) -> Result<u64, String> {
+    match len <= LONGEST {
+        true => Ok(len as u64),
+        false => Err("a record there is longer than any".to_owned()),
     }
 }
 

@@ -40,6 +40,15 @@ pub(super) struct Free {
     big: u64,
 }
 
+/// What messages leave free, and checkpoints besides.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kept {
+    /// Two segments: what is settled gives room only when it was written.
+    ForSettlements = 2,
+    /// One more, for messages that leave where they are and give back there what they take.
+    ForMoves = 3,
+}
+
 /// A file of the length of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct PoolFile {
@@ -120,7 +129,7 @@ impl Engine {
         }
         let free = self.look()?;
         let mut inner = self.inner.lock();
-        if self.room(&inner, free) == 0 {
+        if self.room(&inner, free, Kept::ForMoves) == 0 {
             inner.trouble.full = true;
         }
         Ok(file)
@@ -132,15 +141,14 @@ impl Engine {
         Ok(Free { octets: self.files.free_bytes()?, big })
     }
 
-    /// Octets that the disk has for more messages. What has been appended is to be written yet, and
-    /// settlements and checkpoints, which make room, need some first.
-    pub(super) fn room(&self, inner: &Inner, free: Free) -> u64 {
+    /// Octets that the disk has for more messages. What has been appended is to be written yet.
+    pub(super) fn room(&self, inner: &Inner, free: Free, kept: Kept) -> u64 {
         let segment = u64::from(self.cfg.segment_bytes);
         // Big payloads written since are not pending any more, and their room was free then.
         let since = self.counters.big.load(Ordering::Relaxed).saturating_sub(free.big);
         let coming: u64 = inner.transactions.values().sum();
         let pending = inner.groups.pending() + since + coming;
-        let needed = pending + inner.chores.checkpoint_bytes + 2 * segment;
+        let needed = pending + inner.chores.checkpoint_bytes + kept as u64 * segment;
         let spare = inner.pool.len() as u64 * segment;
         free.octets.saturating_add(spare).saturating_sub(needed)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::engine::{Engine, Step, count};
 use super::files::is_full;
-use super::pool::{self, PoolFile};
+use super::pool::{self, Kept, PoolFile};
 use super::segment::HEADER;
 use super::state::{Inner, Stage};
 use crate::disk::DiskFile;
@@ -79,7 +79,7 @@ impl Engine {
                 // Nothing was done: what was refused is tried again in due time.
                 if !stalled && let Ok(free) = self.look() {
                     let mut inner = self.inner.lock();
-                    inner.trouble.full &= self.room(&inner, free) == 0;
+                    inner.trouble.full &= self.room(&inner, free, Kept::ForMoves) == 0;
                 }
                 Step::Idle
             }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use parking_lot::{Condvar, Mutex};
+use lepus_sync::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use crate::embedded::Embedded;

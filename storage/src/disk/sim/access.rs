@@ -20,6 +20,9 @@ struct SimLock {
     path: PathBuf,
 }
 
+/// More than the longest record: who asks for more has believed a length that is damaged.
+const READ_MAX: usize = 64 << 20;
+
 impl SimDisk {
     /// One step: what it does at once, and what it does in the end. A crash comes between the two.
     fn step(
@@ -147,6 +150,7 @@ impl DiskFile for SimFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        assert!(buffer.len() <= READ_MAX, "{} octets are read at once", buffer.len());
         let mut state = self.disk.state.lock();
         state.alive()?;
         let inode = state.inode(self.inode)?;

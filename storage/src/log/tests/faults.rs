@@ -96,6 +96,25 @@ fn one_damaged_message_does_not_hide_the_others() {
 }
 
 #[test]
+fn a_length_that_is_damaged_takes_no_memory() {
+    let disk = SimDisk::new(2);
+    let (store, _) = open(&disk).unwrap();
+    store.append(batch([publish(A, 0, 100), publish(A, 1, 100), publish(A, 2, 100)])).unwrap();
+    run(&store);
+    // The highest octet of the second record's: the simulated disk does not read gigabytes.
+    disk.flip_byte(Path::new("/store/log/0000000000000000.seg"), 512 + 40 + 130 + 7).unwrap();
+    let mut out = Vec::new();
+    for from in [0, 1] {
+        let refusal = store.read(A, Seq(from), EVERYTHING, &mut out);
+        match from {
+            0 => assert_eq!(refusal.unwrap(), Seq(1)),
+            _ => assert!(refusal.unwrap_err().to_string().contains("longer than any")),
+        }
+    }
+    assert_eq!(store.read(A, Seq(2), EVERYTHING, &mut out).unwrap(), Seq(3));
+}
+
+#[test]
 fn what_cannot_be_read_is_told_with_file_and_offset_and_one_reason() {
     let disk = SimDisk::new(2);
     let (store, _) = open(&disk).unwrap();

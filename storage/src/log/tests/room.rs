@@ -189,3 +189,50 @@ fn files_that_wait_go_when_others_need_the_room() {
     run(&store);
     assert_eq!(count(&store), 1);
 }
+
+#[test]
+fn messages_change_their_place_on_a_full_disk() {
+    const SIZE: usize = 8 << 10;
+    const B: QueueId = QueueId(2);
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        let store = open(&disk);
+        disk.set_capacity(Some(4 << 20));
+        let mut all = 0;
+        while store.append(batch([publish(A, all, SIZE)])).is_ok() {
+            all += 1;
+            run(&store);
+            assert!(all < 1000, "no bound");
+        }
+        assert_eq!(store.status().health, Health::Full);
+        for seq in 0..all {
+            let mut leaves = part(vec![settle(A, [Seq(seq).into()], 0)], seq, false, SIZE + 100);
+            assert!(store.keeps_room_for_moves());
+            leaves.set_moves();
+            store.append(leaves).unwrap_or_else(|error| panic!("{seq} of {all}: {error}"));
+            store.append(part(vec![publish(B, seq, SIZE)], seq, true, 0)).unwrap();
+            run(&store);
+        }
+        let mut out = Vec::new();
+        store.read(B, Seq(0), EVERYTHING, &mut out).unwrap();
+        assert_eq!((count(&store), out.len() as u64), (0, all), "seed {seed}");
+        assert_eq!(durable(&store), Lsn(3 * all));
+    }
+}
+
+#[test]
+fn what_moves_leaves_the_room_for_settlements() {
+    let disk = SimDisk::new(8);
+    let store = open(&disk);
+    disk.set_capacity(Some(4 << 20));
+    let mut next = 0;
+    while store.append(batch([publish(A, next, 8 << 10)])).is_ok() {
+        next += 1;
+        run(&store);
+    }
+    let segment = small(Path::new("/store")).segment_bytes as usize;
+    let mut leaves = part(vec![settle(A, [Seq(0).into()], 0)], 1, false, 2 * segment);
+    leaves.set_moves();
+    let refusal = store.append(leaves).unwrap_err();
+    assert!(matches!(refusal, StoreError::Full { .. }), "{refusal}");
+}
