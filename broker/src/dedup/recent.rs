@@ -26,6 +26,8 @@ pub struct Remembered {
     pub key: Key,
     /// From then on it is not known; `u64::MAX`: always.
     pub until: u64,
+    /// It came with a persistent message: a crash does not take it.
+    pub persistent: bool,
 }
 
 impl Remembered {
@@ -42,7 +44,8 @@ impl Remembered {
     pub fn decode(at: u64, octets: &[u8]) -> Option<Self> {
         let (key, rest) = octets.split_first_chunk()?;
         let until = u64::from_be_bytes(rest.try_into().ok()?);
-        Some(Self { at, key: Key::from_be_bytes(*key), until })
+        let key = Key::from_be_bytes(*key);
+        Some(Self { at, key, until, persistent: true })
     }
 }
 
@@ -64,17 +67,24 @@ impl Recent {
         self.next = self.next.max(next);
     }
 
-    /// Whether a key is known.
-    pub fn knows(&self, key: Key, now: u64) -> bool {
+    /// Whether a key is known; if it must be of a `persistent` message, of another one is not enough.
+    pub fn knows(&self, key: Key, persistent: bool, now: u64) -> bool {
         let entry = self.known.get(&key).and_then(|at| self.get(*at));
-        entry.is_some_and(|entry| now < entry.until)
+        entry.is_some_and(|entry| now < entry.until && (entry.persistent || !persistent))
     }
 
     /// Remembers a key, for a time of its own if `ttl` (ms) is there. Returns its entry, and appends to
     /// `gone` the positions of those that are forgotten.
-    pub fn add(&mut self, key: Key, ttl: Option<u64>, now: u64, gone: &mut Vec<u64>) -> Remembered {
+    pub fn add(
+        &mut self,
+        key: Key,
+        persistent: bool,
+        ttl: Option<u64>,
+        now: u64,
+        gone: &mut Vec<u64>,
+    ) -> Remembered {
         let until = ttl.or(self.ttl).map_or(u64::MAX, |ttl| now.saturating_add(ttl));
-        let entry = Remembered { at: self.next, key, until };
+        let entry = Remembered { at: self.next, key, until, persistent };
         self.next += 1;
         self.known.insert(key, entry.at);
         self.entries.push_back(entry);
@@ -125,7 +135,7 @@ mod tests {
 
     fn add(recent: &mut Recent, key: Key, now: u64) -> Vec<u64> {
         let mut gone = Vec::new();
-        recent.add(key, None, now, &mut gone);
+        recent.add(key, true, None, now, &mut gone);
         gone
     }
 
@@ -134,26 +144,35 @@ mod tests {
         let mut recent = Recent::new(Some(2), None);
         assert!(add(&mut recent, 1, 0).is_empty() && add(&mut recent, 2, 0).is_empty());
         assert_eq!(add(&mut recent, 3, 0), [0]);
-        assert_eq!([1, 2, 3].map(|key| recent.knows(key, 0)), [false, true, true]);
+        assert_eq!([1, 2, 3].map(|key| recent.knows(key, true, 0)), [false, true, true]);
     }
 
     #[test]
     fn a_key_is_known_for_its_time() {
         let mut recent = Recent::new(None, Some(10));
         add(&mut recent, 1, 100);
-        assert!(recent.knows(1, 109) && !recent.knows(1, 110));
-        let own = recent.add(2, Some(1), 100, &mut Vec::new());
+        assert!(recent.knows(1, true, 109) && !recent.knows(1, true, 110));
+        let own = recent.add(2, true, Some(1), 100, &mut Vec::new());
         assert_eq!(own.until, 101);
         // Entries of a key that has come again do not end its time.
         add(&mut recent, 1, 110);
-        assert!(recent.knows(1, 119) && !recent.knows(2, 101));
+        assert!(recent.knows(1, true, 119) && !recent.knows(2, true, 101));
         let gone = add(&mut recent, 3, 115);
         assert_eq!(gone, Vec::<u64>::new(), "the last entry of the first key has its time still");
     }
 
     #[test]
+    fn for_a_persistent_one_only_persistent_ones_count() {
+        let mut recent = Recent::new(None, None);
+        recent.add(1, false, None, 0, &mut Vec::new());
+        assert!(recent.knows(1, false, 0) && !recent.knows(1, true, 0));
+        recent.add(1, true, None, 0, &mut Vec::new());
+        assert!(recent.knows(1, false, 0) && recent.knows(1, true, 0));
+    }
+
+    #[test]
     fn what_was_stored_is_read() {
-        let entry = Remembered { at: 7, key: u128::MAX - 5, until: 99 };
+        let entry = Remembered { at: 7, key: u128::MAX - 5, until: 99, persistent: true };
         assert_eq!(Remembered::decode(7, &entry.encode()), Some(entry));
         assert_eq!(Remembered::decode(7, &entry.encode()[1..]), None);
     }
@@ -162,9 +181,9 @@ mod tests {
     fn no_position_is_given_twice() {
         let mut recent = Recent::new(None, None);
         recent.go_on_at(5);
-        assert_eq!(recent.add(1, None, 0, &mut Vec::new()).at, 5);
+        assert_eq!(recent.add(1, true, None, 0, &mut Vec::new()).at, 5);
         recent.go_on_at(3);
-        assert_eq!(recent.add(2, None, 0, &mut Vec::new()).at, 6);
+        assert_eq!(recent.add(2, true, None, 0, &mut Vec::new()).at, 6);
     }
 
     #[test]
@@ -181,10 +200,10 @@ mod tests {
                 now += draw(6);
                 let key = Key::from(draw(9));
                 let known = list.iter().any(|(other, until)| *other == key && now < *until);
-                assert_eq!(recent.knows(key, now), known, "seed {seed}");
+                assert_eq!(recent.knows(key, true, now), known, "seed {seed}");
                 if !known {
                     let mut gone = Vec::new();
-                    stored.push(recent.add(key, None, now, &mut gone));
+                    stored.push(recent.add(key, true, None, now, &mut gone));
                     stored.retain(|entry| !gone.contains(&entry.at));
                     list.retain(|(other, until)| *other != key && now < *until);
                     list.push((key, now + ttl));

@@ -7,7 +7,7 @@ use lepus_storage::{QueueId, ReadMax, Seq as At, StoreError, Stored};
 use super::Queue;
 use super::state::place::{from_store, is_keys, keys_in_store, lowest_level};
 use super::state::schedule::Bucket;
-use super::state::{Command, Known, Unique};
+use super::state::{Command, Home, Known, Unique};
 use crate::dedup::{self, Key, Remembered};
 use crate::limits::LOAD_MESSAGES;
 use crate::message::{Message, Waiting};
@@ -71,11 +71,11 @@ impl Queue {
 }
 
 /// The key of a message, and where that is.
-fn key_in(id: QueueId, stored: Stored) -> Option<(Key, u64)> {
+fn key_in(id: QueueId, stored: Stored) -> Option<(Key, Home)> {
     let (message, seq) = match Bucket::parse(id) {
         Some(_) => (Waiting::from_stored(stored.payload).message()?, stored.seq.0),
         None => (Message::from_stored(stored.payload)?, from_store(id, stored.seq)),
     };
     let (key, _) = dedup::named(&message)?;
-    Some((key, seq))
+    Some((key, Home::new(&message, seq)))
 }

@@ -18,6 +18,8 @@ pub struct Scene {
     pub setup: Setup,
     /// Milliseconds.
     pub now: u64,
+    /// The latest time that there was, before the clock was set back.
+    pub latest: u64,
     /// Something has gone wrong on the disk in this life.
     pub troubled: bool,
     letters: u64,
@@ -59,12 +61,13 @@ impl Scene {
         now: u64,
     ) -> Self {
         let (troubled, letters, trace) = (false, 0, DefaultHasher::new());
-        Self { broker, model, disk, random, setup, now, troubled, letters, trace }
+        Self { broker, model, disk, random, setup, now, latest: now, troubled, letters, trace }
     }
 
     /// Goes on counting where another scene ended.
     pub fn follow(&mut self, other: &Self) {
         (self.letters, self.trace) = (other.letters, other.trace.clone());
+        self.latest = self.latest.max(other.latest);
     }
 
     pub fn next_letter(&mut self) -> u64 {
@@ -109,6 +112,7 @@ impl Scene {
     /// Time passes.
     pub fn pass(&mut self, ms: u64) {
         self.now += ms;
+        self.latest = self.latest.max(self.now);
         self.broker.set_time(self.now);
     }
 

@@ -20,6 +20,9 @@ const LOOKS: u64 = 30;
 /// No life needs as many rounds to come to rest.
 const ROUNDS: usize = 20_000;
 
+/// So far the clock is set back, or forward, ms.
+const CLOCK_SET: u64 = 2000;
+
 /// When lives begin: ms since 1970.
 const BEGIN: u64 = 1_800_000_000_000;
 
@@ -136,6 +139,10 @@ impl World {
     fn go_on_after(&mut self, crash: Crash) {
         let mut past = self.past();
         past.now += self.scene.random.below(400);
+        if self.scene.random.chance(10) {
+            // The system's clock was set between two processes.
+            past.now = self.scene.latest + self.scene.random.below(2 * CLOCK_SET) - CLOCK_SET;
+        }
         let mut next = Self::open(crash, past);
         next.scene.follow(&self.scene);
         next.witness.look_in(LOOKS);
@@ -261,7 +268,7 @@ impl World {
     /// Nobody does anything for so long that all that waits comes to its end.
     fn wait_out(&mut self) {
         for _ in 0..4 {
-            self.scene.pass(LONG / 4);
+            self.scene.pass((LONG + CLOCK_SET) / 4);
             self.rest();
         }
         self.scene.model.ledger.check_after_rest(self.scene.now);

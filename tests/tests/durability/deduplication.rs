@@ -41,6 +41,30 @@ fn a_message_that_is_there_after_a_restart_does_not_come_twice() {
 }
 
 #[test]
+fn a_persistent_message_is_kept_beside_a_transient_one() {
+    lepus_only!("RabbitMQ has deduplication in a plugin");
+    both_ways(|broker, restart| {
+        for mode in ["until-acked", "window"] {
+            let queue = unique("unique");
+            let mut conn = broker.connect();
+            let mut ch = conn.channel_confirming(1);
+            let arguments = table([
+                ("x-message-deduplication", flag(true)),
+                ("x-deduplication-mode", text(mode)),
+            ]);
+            ch.declare(queue::Declare { arguments, ..durable(&queue) });
+            ch.publish_with(publish("", &queue), &named("a").with_delivery_mode(1), "transient");
+            ch.publish_with(publish("", &queue), &named("a"), "persistent");
+            ch.publish_with(publish("", &queue), &named("a"), "once more");
+            ch.confirmed(1, 3);
+            restart(broker);
+            assert_eq!(drained(broker, &queue), ["persistent"], "{mode}");
+            tidy(broker, &[&queue]);
+        }
+    });
+}
+
+#[test]
 fn windows_of_queues_and_exchanges_are_kept() {
     lepus_only!("RabbitMQ has deduplication in a plugin");
     both_ways(|broker, restart| {

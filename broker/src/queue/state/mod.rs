@@ -62,7 +62,7 @@ pub use status::{HeldSince, Status};
 use tally::Tally;
 pub use turns::{Priorities, PriorityMode};
 use unique::Keys;
-pub use unique::Known;
+pub use unique::{Home, Known};
 
 /// Counts of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

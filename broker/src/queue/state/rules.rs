@@ -110,7 +110,12 @@ impl Rules {
 
     /// The shorter of the queue's and the message's own time.
     pub fn time_to_live(&self, message: &Message) -> Option<u64> {
-        match (self.ttl, message.expiration()) {
+        self.shorter(message.expiration())
+    }
+
+    /// The shorter of the queue's time and another one.
+    pub fn shorter(&self, own: Option<u64>) -> Option<u64> {
+        match (self.ttl, own) {
             (Some(queue), Some(own)) => Some(queue.min(own)),
             (queue, own) => queue.or(own),
         }

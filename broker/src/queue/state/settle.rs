@@ -102,7 +102,7 @@ impl State {
             return;
         }
         if let Some(due) = self.retry_at(settled.now, verdict, &entry) {
-            self.leaves_to_wait(&entry.message);
+            self.leaves_to_wait(&entry);
             settled.postponed.push(Postponed { entry, due, in_place: false });
             return;
         }

@@ -25,13 +25,16 @@ pub struct Status {
     pub is_able: bool,
     /// Octets that the messages in memory hold there, bookkeeping included.
     pub footprint: usize,
-    /// For how long, ms, some consumer could have been given a message, and for how long there were any.
-    pub served: [u64; 2],
 }
 
 impl State {
-    /// As of a time in ms since 1970.
-    pub fn status(&self, now: u64) -> Status {
+    /// For how long, ms, some consumer could have been given a message, and for how long there were any.
+    pub fn served(&self, now: u64) -> [u64; 2] {
+        self.served.until(now)
+    }
+
+    /// As of now.
+    pub fn status(&self) -> Status {
         let (counts, weight) = (self.counts(), self.ready.weight());
         let (unacked, transient) = (self.unacked.sums(), self.unacked.transient());
         let ready_in_memory = counts.ready - weight.cold;
@@ -56,7 +59,6 @@ impl State {
             is_able: self.consumers.next().is_some(),
             footprint: bytes_in_memory as usize
                 + (ready_in_memory + unacked.messages) * size_of::<Entry>(),
-            served: self.served.until(now),
         }
     }
 }

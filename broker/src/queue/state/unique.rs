@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use lepus_storage::{Op, QueueId, Seq as At, SeqRange as Span};
 
 use super::place::keys_in_store;
-use super::rules::Unique;
+use super::rules::{Rules, Unique};
 use super::schedule::is_scheduled;
-use super::{Effects, Outcome, Seq, State};
+use super::{Effects, Entry, Outcome, Seq, State};
 use crate::dedup::{self, Key, Recent, Remembered};
 use crate::message::Message;
 
@@ -23,9 +23,9 @@ pub struct Keys(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    /// Where the message of a key is, as long as it is here: also while it waits for a time, so that this is
+    /// The message of a key, as long as it is here: also while it waits for a time, so that this is
     /// forgotten with the message.
-    Here(HashMap<Key, Seq>),
+    Here(HashMap<Key, Home>),
     /// The latest ones, whether or not their messages are still here.
     Recent(Recent),
 }
@@ -43,11 +43,34 @@ impl Keys {
     }
 }
 
+/// Where a message with a key is, and what of it decides whether another one may be dropped for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Home {
+    seq: Seq,
+    persistent: bool,
+    arrived: u64,
+    expiration: Option<u64>,
+}
+
+impl Home {
+    /// Of a message at a position.
+    pub fn new(message: &Message, seq: Seq) -> Self {
+        let (persistent, arrived) = (message.persistent(), message.arrived());
+        Self { seq, persistent, arrived, expiration: message.expiration() }
+    }
+
+    /// When its time is over, unless somebody takes it before; it has none while it waits.
+    fn until(&self, rules: &Rules) -> u64 {
+        let ttl = rules.shorter(self.expiration).filter(|_| !is_scheduled(self.seq));
+        ttl.map_or(u64::MAX, |ttl| self.arrived.saturating_add(ttl))
+    }
+}
+
 /// What was known before a restart.
 #[derive(Debug)]
 pub enum Known {
-    /// Keys of messages that are here or wait for a time, with their positions.
-    Here(Vec<(Key, Seq)>),
+    /// Keys of messages that are here or wait for a time.
+    Here(Vec<(Key, Home)>),
     /// The latest keys, in order, and the position that the next one gets.
     Recent(Vec<Remembered>, u64),
 }
@@ -78,30 +101,40 @@ impl State {
         let mut rejected = Vec::new();
         for (number, message) in messages.into_iter().enumerate() {
             let named = dedup::named(&message);
-            if named.is_some_and(|(key, _)| self.knows(key, now)) {
+            if named.is_some_and(|(key, _)| self.knows(key, message.persistent(), now)) {
                 continue;
             }
             let level = self.ready.level_for(&message);
-            let (seq, stored) = (self.ready.next_of(level), message.persistent());
+            let home = Home::new(&message, self.ready.next_of(level));
             if matches!(publish(self, message, effects), Outcome::Rejected(_)) {
                 rejected.push(number);
                 continue;
             }
             if let Some((key, ttl)) = named {
-                let is_here = self.ready.next_of(level) != seq;
-                let seq = if is_here { seq } else { self.latest_scheduled() };
-                self.remember(now, key, ttl, seq, stored, effects);
+                let is_here = self.ready.next_of(level) != home.seq;
+                let seq = if is_here { home.seq } else { self.latest_scheduled() };
+                self.remember(now, key, ttl, Home { seq, ..home }, effects);
             }
         }
         if rejected.is_empty() { Outcome::Done } else { Outcome::Rejected(rejected) }
     }
 
-    fn knows(&self, key: Key, now: u64) -> bool {
+    /// Whether a message is to be dropped for another one. Who published it is told that it is safe: so what is
+    /// stored is not dropped for what a crash takes, and nothing for what is over.
+    fn knows(&self, key: Key, persistent: bool, now: u64) -> bool {
+        let stored = persistent && self.config.durable.is_some();
         match self.keys.as_deref() {
-            Some(Keys(Kind::Here(known))) => known.get(&key).is_some_and(|seq| self.has(*seq)),
-            Some(Keys(Kind::Recent(recent))) => recent.knows(key, now),
+            Some(Keys(Kind::Here(known))) => known
+                .get(&key)
+                .is_some_and(|home| (home.persistent || !stored) && self.serves(home, now)),
+            Some(Keys(Kind::Recent(recent))) => recent.knows(key, stored, now),
             None => false,
         }
+    }
+
+    /// Whether somebody will still get the message, or has it.
+    fn serves(&self, home: &Home, now: u64) -> bool {
+        self.unacked.contains(home.seq) || self.has(home.seq) && now < home.until(&self.rules)
     }
 
     /// Whether the message of a position is still here.
@@ -114,20 +147,19 @@ impl State {
         now: u64,
         key: Key,
         ttl: Option<u64>,
-        seq: Seq,
-        stored: bool,
+        home: Home,
         effects: &mut Effects,
     ) {
         match self.keys.as_deref_mut() {
             Some(Keys(Kind::Here(known))) => {
-                known.insert(key, seq);
+                known.insert(key, home);
                 self.sweep_keys();
             }
             Some(Keys(Kind::Recent(recent))) => {
                 let mut gone = Vec::new();
-                let entry = recent.add(key, ttl, now, &mut gone);
+                let entry = recent.add(key, home.persistent, ttl, now, &mut gone);
                 if let Some(queue) = self.config.durable {
-                    effects.store.extend(stored.then(|| record(queue, &entry)));
+                    effects.store.extend(entry.persistent.then(|| record(queue, &entry)));
                     // What made room may be stored though the new one is not.
                     effects.store.extend(forget(queue, &gone));
                 }
@@ -144,7 +176,7 @@ impl State {
             return;
         }
         let mut known = std::mem::take(known);
-        known.retain(|_, seq| self.has(*seq));
+        known.retain(|_, home| self.has(home.seq));
         if let Some(Keys(kind)) = self.keys.as_deref_mut() {
             *kind = Kind::Here(known);
         }
@@ -152,10 +184,20 @@ impl State {
 
     /// A message has another position now.
     pub(super) fn moved(&mut self, message: &Message, to: Seq) {
-        if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut()
-            && let Some((key, _)) = dedup::named(message)
-        {
-            known.insert(key, to);
+        self.rehome(message, to, |was| is_scheduled(was) || was == to);
+    }
+
+    /// A key follows its message, unless it stands for another one that came later.
+    fn rehome(&mut self, message: &Message, to: Seq, is_own: impl Fn(Seq) -> bool) {
+        let Some(Keys(Kind::Here(known))) = self.keys.as_deref() else { return };
+        let Some((key, _)) = dedup::named(message) else { return };
+        let home = Home::new(message, to);
+        let own = |was: &Home| is_own(was.seq) && was.persistent == home.persistent;
+        if known.get(&key).is_some_and(|was| !own(was) && self.has(was.seq)) {
+            return;
+        }
+        if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut() {
+            known.insert(key, home);
         }
     }
 
@@ -163,21 +205,21 @@ impl State {
     pub(super) fn forget_key(&mut self, message: &Message, is_there: impl Fn(Seq) -> bool) {
         if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut()
             && let Some((key, _)) = dedup::named(message)
-            && known.get(&key).is_some_and(|at| is_there(*at))
+            && known.get(&key).is_some_and(|home| is_there(home.seq))
         {
             known.remove(&key);
         }
     }
 
     /// A message leaves its position, and is to get one where it waits.
-    pub(super) fn leaves_to_wait(&mut self, message: &Message) {
-        self.moved(message, ABOUT_TO_WAIT);
+    pub(super) fn leaves_to_wait(&mut self, entry: &Entry) {
+        self.rehome(&entry.message, ABOUT_TO_WAIT, |was| was == entry.seq);
     }
 
     /// Messages that waited at these positions are gone.
     pub(super) fn forget_waiting(&mut self, is_gone: impl Fn(Seq) -> bool) {
         if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut() {
-            known.retain(|_, seq| !(is_scheduled(*seq) && is_gone(*seq)));
+            known.retain(|_, Home { seq, .. }| !(is_scheduled(*seq) && is_gone(*seq)));
         }
     }
 
@@ -185,7 +227,13 @@ impl State {
     pub(super) fn recall(&mut self, known: Known) {
         match (self.keys.as_deref_mut(), known) {
             (Some(Keys(Kind::Here(known))), Known::Here(found)) => {
-                known.extend(found);
+                let rules = &self.rules;
+                for (key, home) in found {
+                    let until = home.until(rules);
+                    if known.get(&key).is_none_or(|other| other.until(rules) <= until) {
+                        known.insert(key, home);
+                    }
+                }
             }
             (Some(Keys(Kind::Recent(recent))), Known::Recent(found, next)) => {
                 found.into_iter().for_each(|entry| recent.restore(entry));
@@ -199,7 +247,7 @@ impl State {
     pub(super) fn forget_refused(&mut self, refused: &[(Seq, u64)]) {
         if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut() {
             let is_refused = |seq: &Seq| refused.binary_search_by_key(seq, |(seq, _)| *seq).is_ok();
-            known.retain(|_, seq| !is_refused(seq));
+            known.retain(|_, home| !is_refused(&home.seq));
         }
     }
 

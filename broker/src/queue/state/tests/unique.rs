@@ -122,6 +122,55 @@ fn a_key_goes_with_the_message_that_waits() {
     assert_eq!([3, 1, 2, 3].map(|key| publish(&mut queue, key)), [1, 2, 3, 3]);
 }
 
+/// A durable queue.
+fn durable(unique: Unique) -> Bench {
+    let rules = Rules { unique: Some(unique), ..Rules::default() };
+    let config = Config { durable: Some(QueueId(7)), ..CONFIG };
+    Bench { state: State::new(config, Arc::new(rules), &[], 0) }
+}
+
+#[test]
+fn a_persistent_message_is_not_dropped_for_a_transient_one() {
+    for unique in [Unique::UntilAcked, Unique::Window { size: Some(9), ttl: None }] {
+        let mut queue = durable(unique);
+        let mut publish = |key, persistent| {
+            queue.apply(Command::Publish(vec![with_header(key, 0, persistent)]));
+            queue.state.counts().ready
+        };
+        let found = [false, false, true, true, false].map(|persistent| publish(1, persistent));
+        assert_eq!(found, [1, 1, 2, 2, 2], "{unique:?}");
+    }
+    // Where nothing is stored, nothing promises more.
+    let unique = Some(Unique::UntilAcked);
+    let mut queue = Bench::with_rules(Rules { unique, ..Rules::default() });
+    for persistent in [false, true] {
+        queue.apply(Command::Publish(vec![with_header(1, 0, persistent)]));
+    }
+    assert_eq!(queue.state.counts().ready, 1);
+}
+
+#[test]
+fn a_message_is_not_dropped_for_one_that_is_over() {
+    let mut queue = durable(Unique::UntilAcked);
+    let expiring = |key: u8| {
+        let mut headers = FieldTable::default();
+        headers.insert(HEADER.into(), AMQPValue::ShortShortUInt(key));
+        let short = amq_protocol::types::ShortString::from("10");
+        let asked = amq_protocol::protocol::basic::AMQPProperties::default();
+        let asked = asked.with_headers(headers).with_expiration(short);
+        Builder::whole(0, b"\0\0", &properties::encode(&asked), &[key], true)
+    };
+    let mut publish = |now, message| {
+        let mut effects = Effects::default();
+        queue.state.apply(now, Command::Publish(vec![message]), &mut effects);
+        queue.state.counts().ready
+    };
+    let lasting = with_header(1, 0, true);
+    assert_eq!([publish(0, lasting), publish(0, expiring(2)), publish(9, expiring(2))], [1, 2, 2]);
+    assert_eq!(publish(10, with_header(2, 0, true)), 3, "behind the first it is over");
+    assert_eq!(publish(11, with_header(2, 0, true)), 3);
+}
+
 #[test]
 fn a_key_that_makes_room_leaves_the_store() {
     let unique = Some(Unique::Window { size: Some(1), ttl: None });

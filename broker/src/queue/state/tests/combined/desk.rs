@@ -47,7 +47,7 @@ impl Desk {
         let config = Config { durable, hot_max: 1 << 40, priorities, ..CONFIG };
         let rules = Rules { priority_mode: priorities.mode, ..rules.clone() };
         let state = State::new(config, Arc::new(rules.clone()), &[], now);
-        let model = Model::new(priorities, rules, now);
+        let model = Model::new(durable.is_some(), priorities, rules, now);
         let past = vec![(model.clone(), 0)];
         let (store, batches, rules_version) = (empty_store(), Vec::new(), 0);
         let deliveries = BTreeMap::new();
@@ -375,7 +375,8 @@ impl Desk {
                         false => Message::from_stored(payload),
                     };
                     let seq = if waits { seq.0 } else { from_store(name, seq) };
-                    found.extend(message.and_then(|message| key(&message)).map(|key| (key, seq)));
+                    let known = |message| Some((key(&message)?, Home::new(&message, seq)));
+                    found.extend(message.and_then(known));
                 }
             }
             Known::Here(found)

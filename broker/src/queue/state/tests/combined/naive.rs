@@ -47,9 +47,15 @@ pub struct Item {
     redelivered: bool,
     /// It was handed out once from where it is.
     seen: bool,
+    /// Another one with its key was taken since.
+    superseded: bool,
 }
 
 impl Item {
+    fn stands_for(&self, key: u8) -> bool {
+        self.letter.key == Some(key) && !self.superseded
+    }
+
     pub fn seq(&self) -> Seq {
         first_of(self.level) + self.number
     }
@@ -107,6 +113,7 @@ struct Seen {
 #[derive(Clone, Debug)]
 pub struct Model {
     now: u64,
+    durable: bool,
     pub rules: Rules,
     priorities: Priorities,
     pub items: Vec<Item>,
@@ -135,9 +142,10 @@ fn bucket(rules: &Rules) -> u64 {
 }
 
 impl Model {
-    pub fn new(priorities: Priorities, rules: Rules, now: u64) -> Self {
+    pub fn new(durable: bool, priorities: Priorities, rules: Rules, now: u64) -> Self {
         Self {
             now,
+            durable,
             priorities,
             items: Vec::new(),
             next: vec![0; usize::from(priorities.max) + 1],
@@ -158,7 +166,7 @@ impl Model {
     /// A new life with what the store has; numbers go on where its do.
     pub fn restart(&mut self, now: u64, next: Vec<u64>) {
         let (priorities, rules) = (self.priorities, self.rules.clone());
-        let old = std::mem::replace(self, Self::new(priorities, rules, now));
+        let old = std::mem::replace(self, Self::new(self.durable, priorities, rules, now));
         self.next = next;
         self.waited = old.waited;
         self.recent = old.recent;
@@ -169,6 +177,11 @@ impl Model {
             item.place = Place::Line;
             item.redelivered |= item.seen;
             item.returns = item.returns.max(item.seen.into());
+        }
+        for at in 0..self.items.len() {
+            let (key, until) = (self.items[at].letter.key, self.until(&self.items[at]));
+            let longer = |other: &Item| other.letter.key == key && self.until(other) > until;
+            self.items[at].superseded = self.items.iter().any(longer);
         }
     }
 
@@ -399,6 +412,7 @@ impl Model {
         prop_assert!(range.contains(&due), "{id} waits until {due}, not {range:?}");
         let order = self.wait();
         self.items[at].place = Place::Waits { due, order };
+        self.stand(at);
         Ok(())
     }
 

@@ -7,17 +7,38 @@ use super::super::super::*;
 use super::{Checked, Item, Letter, Model, Place};
 
 impl Model {
-    pub(super) fn knows(&self, key: u8) -> bool {
+    /// What is stored is not dropped for what is not, and nothing for what is over.
+    pub(super) fn knows(&self, key: u8, persistent: bool) -> bool {
+        let persistent = persistent && self.durable;
         match self.rules.unique {
             None => false,
-            Some(Unique::UntilAcked) => self.items.iter().any(|item| item.letter.key == Some(key)),
-            Some(Unique::Window { .. }) => {
-                self.recent.iter().any(|(known, until, _)| *known == key && self.now < *until)
-            }
+            Some(Unique::UntilAcked) => self.items.iter().any(|item| {
+                let until = self.until(item);
+                let promises = item.letter.persistent || !persistent;
+                item.stands_for(key) && promises && self.now < until
+            }),
+            Some(Unique::Window { .. }) => self.recent.iter().any(|(known, until, stored)| {
+                *known == key && self.now < *until && (*stored || !persistent)
+            }),
+        }
+    }
+
+    /// When a message's time is over where it is.
+    pub(super) fn until(&self, item: &Item) -> u64 {
+        self.expiry(item).filter(|_| item.is_ready()).unwrap_or(u64::MAX)
+    }
+
+    /// A message that has moved stands for its key again, if no other does.
+    pub(super) fn stand(&mut self, at: usize) {
+        let key = self.items[at].letter.key;
+        if key.is_some_and(|key| !self.items.iter().any(|item| item.stands_for(key))) {
+            self.items[at].superseded = false;
         }
     }
 
     fn remember(&mut self, letter: &Letter) {
+        let others = self.items.iter_mut().filter(|item| item.letter.key == letter.key);
+        others.for_each(|item| item.superseded = item.letter.id != letter.id);
         let (Some(Unique::Window { size, ttl }), Some(key)) = (self.rules.unique, letter.key)
         else {
             return;
@@ -45,7 +66,7 @@ impl Model {
             rejected = self.publish_all(&letters, dead)?;
         } else {
             for (number, letter) in letters.iter().enumerate() {
-                if letter.key.is_some_and(|key| self.knows(key)) {
+                if letter.key.is_some_and(|key| self.knows(key, letter.persistent)) {
                     continue;
                 }
                 let refused = !self.publish_all(&[*letter], dead)?.is_empty();
@@ -104,7 +125,18 @@ impl Model {
         let level = letter.priority.unwrap_or_default().min(self.priorities.max);
         let number = if place == Place::Line { self.number(level) } else { 0 };
         let (returns, redelivered, seen) = (0, false, false);
-        self.items.push(Item { letter, place, level, number, arrived, returns, redelivered, seen });
+        let superseded = false;
+        self.items.push(Item {
+            letter,
+            place,
+            level,
+            number,
+            arrived,
+            returns,
+            redelivered,
+            seen,
+            superseded,
+        });
     }
 
     pub(super) fn arrive(&mut self, ids: Vec<u32>) -> Checked {
@@ -124,6 +156,7 @@ impl Model {
             last = (due, order);
             (item.number, item.seen) = (number, false);
             item.place = if item.returns > 0 { Place::Back } else { Place::Line };
+            self.stand(at);
         }
         Ok(())
     }
