@@ -15,6 +15,13 @@ pub fn now_ms() -> u64 {
     unix + begin.elapsed().as_millis() as u64
 }
 
+/// By how much the system's clock is ahead of [`now_ms`] by now, milliseconds: it was set since, or the
+/// machine slept.
+pub fn ahead_ms() -> i64 {
+    let system = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (system.as_millis() as i64).saturating_sub_unsigned(now_ms())
+}
+
 /// What a broker takes the time from.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {

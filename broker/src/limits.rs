@@ -17,6 +17,14 @@ pub const READ_CHUNK: usize = 256 * 1024;
 /// Reads of one connection before others get their turn.
 pub const READS_PER_TURN: usize = 2;
 
+/// What one read of a connection may make the broker do beyond what its octets are worth, before others
+/// get their turn: so many further queues that a message goes to. A read full of small messages to
+/// many queues would keep everybody waiting for seconds.
+pub const WORK_PER_READ: usize = 1024;
+
+/// Patterns and conditions that may be compared with a message for one unit of that work.
+pub const LOOKS_PER_WORK: usize = 4;
+
 /// Octets shared by small messages that arrived together. A message that stays pins its block.
 pub const MESSAGE_BLOCK: usize = 8 * 1024;
 
@@ -99,8 +107,20 @@ pub const HOT_MAX: usize = 64 * 1024 * 1024;
 pub const STORED_APART: u64 = 1024 * 1024;
 
 /// File descriptors that connections do not get: the message store keeps up to 512 files open, and
-/// makes new ones; the rest is for the process itself.
-pub const DESCRIPTORS_KEPT: u64 = 640;
+/// makes new ones, there are two services for HTTP, and the rest is for the process itself.
+pub const DESCRIPTORS_KEPT: u64 = 640 + 2 * HTTP_CONNECTIONS_MAX as u64;
+
+/// What the process itself has open, at most: listeners, runtimes, the catalog, the log.
+pub const DESCRIPTORS_OWN: u64 = 48;
+
+/// Connections at a time of the HTTP API, and of the metrics.
+pub const HTTP_CONNECTIONS_MAX: usize = 256;
+
+/// Handshakes of TLS that go on at a time on a port for HTTP.
+pub const HTTP_HANDSHAKES_MAX: usize = 64;
+
+/// Octets of what stands before the body of a request, and of what is read or written at a time.
+pub const HTTP_HEAD_MAX: usize = 64 * 1024;
 
 /// The smallest segment of the message log, octets.
 pub const SEGMENT_MIN: u64 = 1024 * 1024;

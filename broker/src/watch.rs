@@ -8,6 +8,7 @@ use lepus_storage::disk::{Disk, RealDisk};
 use tokio::time::interval;
 
 use crate::alarm::Alarm;
+use crate::clock;
 use crate::limits::HOT_MIN;
 use crate::memory;
 use crate::node::Node;
@@ -15,19 +16,38 @@ use crate::node::Node;
 /// How often resources are compared with their limits.
 const PERIOD: Duration = Duration::from_millis(100);
 
+/// A step of the system's clock that is worth a word.
+const CLOCK_JUMP: Duration = Duration::from_secs(1);
+
 /// Looks again and again.
 pub async fn watch(node: Arc<Node>) {
     let mut ticks = interval(PERIOD);
+    let mut ahead = 0;
     loop {
         ticks.tick().await;
         check(&node);
+        ahead = check_clock(ahead, clock::ahead_ms());
     }
+}
+
+/// Says so if the system's clock jumps: the broker does not follow it until it starts again. Returns
+/// by how much that clock is ahead, milliseconds, as far as it was said.
+fn check_clock(said: i64, ahead: i64) -> i64 {
+    if said.abs_diff(ahead) < CLOCK_JUMP.as_millis() as u64 {
+        return said;
+    }
+    tracing::warn!(
+        ahead_ms = ahead,
+        "the system's clock has jumped: the broker goes on with its own until it starts again"
+    );
+    ahead
 }
 
 /// Looks once.
 pub fn check(node: &Node) {
     check_memory(node);
     check_disk(node, &RealDisk);
+    check_files(node);
     check_store(node);
 }
 
@@ -57,6 +77,16 @@ pub fn check_disk(node: &Node, disk: &dyn Disk) {
     }
     if node.set_alarm(Alarm::Disk, free < limit) {
         tracing::warn!(free, limit, "disk alarm {}", state(free < limit));
+    }
+}
+
+/// Nobody is to be told that something is safe which would not be found again.
+fn check_files(node: &Node) {
+    let config = node.config();
+    let Some(directory) = &config.data_dir else { return };
+    if !lepus_storage::is_there(directory, config.storage_engine.kind()) {
+        let why = format!("what it has written is no longer in {}", directory.display());
+        node.store().fail(&why);
     }
 }
 

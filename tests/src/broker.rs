@@ -25,6 +25,7 @@ struct Setup {
     args: Vec<String>,
     /// How many files and sockets it may have open.
     descriptors: Option<u32>,
+    env: Vec<(String, String)>,
 }
 
 impl Broker {
@@ -47,6 +48,16 @@ impl Broker {
     #[must_use]
     pub fn with_descriptors(most: u32, config: &str) -> Broker {
         Broker::spawn("127.0.0.1", config, Some(most))
+    }
+
+    /// Starts a broker with more arguments, and more of an environment.
+    #[must_use]
+    pub fn with_surroundings(args: &[&str], env: &[(&str, &str)], config: &str) -> Broker {
+        let args = [&["--bind", "127.0.0.1", "--amqp-port", "0"], args].concat();
+        let mut broker = Broker::prepare(&args, config, None);
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        broker.setup.iter_mut().for_each(|setup| setup.env = env.clone().collect());
+        broker.try_launch().unwrap_or_else(|why| panic!("{why}"))
     }
 
     /// Starts a broker that listens on all addresses.
@@ -83,7 +94,7 @@ impl Broker {
             std::fs::write(dir.join("rabbitmq.conf"), config).expect("write the configuration");
             args.extend(["--config".into(), dir.join("rabbitmq.conf").display().to_string()]);
         }
-        let setup = Some(Setup { dir, args, descriptors });
+        let setup = Some(Setup { dir, args, descriptors, env: Vec::new() });
         Broker { address: String::new(), process: None, setup }
     }
 
@@ -96,7 +107,8 @@ impl Broker {
     /// Each start takes a free port: one that was free before may be taken by now.
     fn try_launch(mut self) -> Result<Broker, String> {
         let setup = self.setup.as_ref().expect("a broker started here");
-        self.process = Some(Process::start(&setup.dir, &setup.args, setup.descriptors)?);
+        let Setup { dir, args, descriptors, env } = setup;
+        self.process = Some(Process::start(dir, args, *descriptors, env)?);
         self.address = self.listener("amqp").or(self.listener("amqps")).unwrap_or_default();
         Ok(self)
     }
@@ -170,6 +182,11 @@ impl Broker {
     /// Sends it a signal (`HUP`) that it lives on after.
     pub fn tell(&mut self, name: &str) {
         self.process.as_mut().expect("a broker started here").signal(name);
+    }
+
+    /// Has it stand still, until it is told `CONT`.
+    pub fn stop_still(&mut self) {
+        self.process.as_mut().expect("a broker started here").stop_still();
     }
 
     /// Waits until it has logged this, so many times.
@@ -260,7 +277,7 @@ impl Broker {
         // A directory of its own to run in, which goes with it.
         let dir = std::env::temp_dir().join(unique("beside"));
         std::fs::create_dir_all(&dir).expect("a temporary directory");
-        let started = Process::start(&dir, &args.map(String::from), None).map(drop);
+        let started = Process::start(&dir, &args.map(String::from), None, &[]).map(drop);
         let _ = std::fs::remove_dir_all(&dir);
         started
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use amq_protocol::protocol::{AMQPClass, channel, connection};
@@ -17,6 +17,9 @@ use crate::wire::{Frame, HEARTBEAT, Method, encode, frame};
 
 /// How long an answer may take.
 pub const DEADLINE: Duration = Duration::from_secs(15);
+
+/// A broker that takes nothing for so long takes no more.
+const STUFFED: Duration = Duration::from_millis(300);
 
 /// The settings of a connection.
 #[derive(Debug, Clone)]
@@ -163,6 +166,22 @@ impl Conn {
     /// Sends bytes as they are. A broker that has closed already is not an error: what it said before can be read.
     pub fn send_raw(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
+    }
+
+    /// Sends these bytes over and over, and reads nothing, until the broker takes no more or `most` were
+    /// sent; `sent` counts them from call to call.
+    pub fn stuff(&mut self, bytes: &[u8], sent: &mut usize, most: usize) {
+        self.stream.tcp().set_write_timeout(Some(STUFFED)).expect("set the write timeout");
+        while *sent < most
+            && let Ok(octets @ 1..) = self.stream.write(&bytes[*sent % bytes.len()..])
+        {
+            *sent += octets;
+        }
+    }
+
+    /// Says that nothing more will come; what the broker says can be read.
+    pub fn end_sending(&mut self) {
+        self.stream.tcp().shutdown(Shutdown::Write).expect("shut down one way");
     }
 
     /// Whether the broker says something within this time; what it says stays to be read.

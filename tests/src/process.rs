@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const WRAPPER: &str = r#"
     [ -z "$DESCRIPTORS" ] || ulimit -n "$DESCRIPTORS"
     exec 3<&0
-    "$@" </dev/null 3<&- &
+    env $BROKER_ENV "$@" </dev/null 3<&- &
     pid=$!
     (while read -r sig <&3; do kill -"$sig" $pid; done; trap '' TERM; kill -KILL $pid; rm -rf "$0") >&- 2>&- &
     watcher=$!
@@ -41,7 +41,12 @@ impl Process {
     /// `descriptors` is how many files and sockets it may have open.
     ///
     /// The error is what it said instead of `ready`.
-    pub fn start(dir: &Path, args: &[String], descriptors: Option<u32>) -> Result<Process, String> {
+    pub fn start(
+        dir: &Path,
+        args: &[String],
+        descriptors: Option<u32>,
+        env: &[(String, String)],
+    ) -> Result<Process, String> {
         let log = dir.join("stderr");
         // Appended to: the log of a broker that was killed is worth having after its restart.
         let stderr = File::options().create(true).append(true).open(&log);
@@ -52,6 +57,10 @@ impl Process {
             .args(["--http-port", "0", "--metrics-port", "0"])
             .args(args)
             .env("DESCRIPTORS", descriptors.map_or_else(String::new, |most| most.to_string()))
+            .env(
+                "BROKER_ENV",
+                env.iter().map(|(name, value)| format!("{name}={value} ")).collect::<String>(),
+            )
             .current_dir(dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -78,6 +87,26 @@ impl Process {
     pub fn signal(&mut self, signal: &str) {
         let stdin = self.child.stdin.as_mut().expect("a piped stdin");
         writeln!(stdin, "{signal}").expect("tell the wrapper");
+    }
+
+    /// Has it stand still (SIGSTOP), and waits until it does.
+    pub fn stop_still(&mut self) {
+        self.signal("STOP");
+        let deadline = Instant::now() + PATIENCE;
+        while !self.stands_still() {
+            assert!(Instant::now() < deadline, "it goes on after SIGSTOP");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Whether the broker, the wrapper's first child, is stopped.
+    fn stands_still(&self) -> bool {
+        let wrapper = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{wrapper}/task/{wrapper}/children"));
+        let children = children.expect("the wrapper's children");
+        let broker = children.split(' ').next().expect("a child");
+        let status = std::fs::read_to_string(format!("/proc/{broker}/status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:") && line.contains("stopped"))
     }
 
     /// Sends it a signal (`TERM`, `INT`, `KILL`) and waits for its end.

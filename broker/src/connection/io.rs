@@ -29,6 +29,10 @@ use crate::tls;
 /// A peer of whom so many octets were read without a pause streams.
 const STREAMING: usize = 32 * 1024;
 
+/// A timer that is so late tells that the process stood still, or had no processor: what the peer has sent
+/// meanwhile may not have been noticed yet.
+const LATE: Duration = Duration::from_millis(500);
+
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_CHUNK]);
 }
@@ -48,6 +52,7 @@ pub(super) async fn serve(
         timer,
         armed: 0,
         carry: Vec::new(),
+        taken: 0,
         stalled: false,
         between_bodies: false,
         streamed: 0,
@@ -93,7 +98,10 @@ struct Driver<S> {
     armed: u64,
     /// The start of a frame whose end has not arrived.
     carry: Vec<u8>,
-    /// `carry` may hold whole frames: the link stopped in the middle of an input.
+    /// So much of `carry` the link has taken; 0 unless it is stalled.
+    taken: usize,
+    /// `carry` may hold whole frames: the link stopped in the middle of an input, since it could not go
+    /// on or had done enough.
     stalled: bool,
     /// Octets read since the peer last had nothing more to read.
     streamed: usize,
@@ -120,15 +128,19 @@ impl<S: Transport> Driver<S> {
             }
             if reads < READS_PER_TURN {
                 let read = self.poll_read(cx, now)?;
-                reads += usize::from(read);
+                // Whoever has stopped in the middle and could go on has done enough.
+                let is_tired = self.stalled && self.link.wants_input();
+                reads = if is_tired { READS_PER_TURN } else { reads + usize::from(read) };
                 progress |= read;
             } else {
                 // Others' turn; come back at once.
+                self.link.count_turn();
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             progress |= self.poll_timer(cx, now)?;
             if progress || self.link.write_stored() {
+                self.link.count_turn();
                 continue;
             }
             self.link.mailbox().register(cx.waker());
@@ -140,12 +152,13 @@ impl<S: Transport> Driver<S> {
 
     fn take_mail(&mut self, now: u64) -> bool {
         let mut letters = self.link.mailbox().collect(std::mem::take(&mut self.letters));
-        let any = !letters.is_empty();
+        let any = letters.iter().any(|mail| !matches!(mail, Mail::Channels(_)));
         for mail in letters.drain(..) {
             self.link.mail(mail, now);
         }
         if any {
             self.link.end_of_mail();
+            self.link.count_turn();
         }
         self.letters = letters;
         any
@@ -180,9 +193,9 @@ impl<S: Transport> Driver<S> {
         if !self.link.wants_input() || now < self.paused_until {
             return Ok(false);
         }
-        if std::mem::take(&mut self.stalled) {
-            let input = std::mem::take(&mut self.carry);
-            self.give(&input, now);
+        if self.stalled {
+            let backlog = self.go_on(now);
+            self.hold_back_if_streaming(backlog, now);
             return Ok(true);
         }
         if let Some(read) = self.poll_read_body(cx, now)? {
@@ -210,9 +223,7 @@ impl<S: Transport> Driver<S> {
             self.link.count_read(octets);
             let backlog = self.give(scratch.get(..carried + octets).unwrap_or_default(), now);
             self.streamed += octets;
-            if self.streamed >= STREAMING {
-                self.hold_back(backlog, now);
-            }
+            self.hold_back_if_streaming(backlog, now);
             Ok(true)
         })
     }
@@ -240,7 +251,10 @@ impl<S: Transport> Driver<S> {
     }
 
     /// Leaves a streaming publisher alone, if there is a backlog.
-    fn hold_back(&mut self, backlog: usize, now: u64) {
+    fn hold_back_if_streaming(&mut self, backlog: usize, now: u64) {
+        if self.streamed < STREAMING {
+            return;
+        }
         let pause = pause(backlog);
         self.paused_until = now + pause;
         if pause > 0 {
@@ -251,17 +265,43 @@ impl<S: Transport> Driver<S> {
     /// Gives the link what has arrived and keeps what it leaves. Returns the backlog met, octets.
     fn give(&mut self, input: &[u8], now: u64) -> usize {
         let (used, backlog) = self.link.input(input, now);
-        self.stalled = used < input.len() && !self.link.wants_input();
+        self.stalled = used < input.len() && self.has_stopped();
         self.carry.clear();
         self.carry.extend_from_slice(input.get(used..).unwrap_or_default());
-        if self.carry.is_empty() && self.carry.capacity() > 1024 {
-            self.carry = Vec::new();
+        self.give_back_room();
+        backlog
+    }
+
+    /// Gives the link what it has left when it stopped. Returns the backlog met, octets.
+    fn go_on(&mut self, now: u64) -> usize {
+        let left = self.carry.get(self.taken..).unwrap_or_default();
+        let (used, backlog) = self.link.input(left, now);
+        self.taken += used;
+        self.stalled = self.taken < self.carry.len() && self.has_stopped();
+        if !self.stalled {
+            self.carry.drain(..self.taken.min(self.carry.len()));
+            self.taken = 0;
+            self.give_back_room();
         }
         backlog
     }
 
+    /// Whether the link did not take in all that it could have.
+    fn has_stopped(&self) -> bool {
+        self.link.is_tired() || !self.link.wants_input()
+    }
+
+    fn give_back_room(&mut self) {
+        if self.carry.is_empty() && self.carry.capacity() > 1024 {
+            self.carry = Vec::new();
+        }
+    }
+
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: u64) -> Progress {
         let was_empty = self.link.out.is_empty();
+        if self.armed > 0 && now > self.armed + LATE.as_millis() as u64 {
+            self.link.stood_still(now);
+        }
         let mut wanted = self.link.tick(now)?;
         if was_empty && !self.link.out.is_empty() {
             return Ok(true);

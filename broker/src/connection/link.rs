@@ -3,6 +3,7 @@
 //! A [`Link`] owns the order of things: protocol header, handshake, the open connection with its
 //! [`Session`], the closing handshake. It knows no socket; the driver in [`super::io`] does.
 
+mod held_back;
 mod login;
 mod pieces;
 
@@ -10,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use amq_protocol::protocol::AMQPClass;
-use amq_protocol::protocol::connection::{AMQPMethod, Blocked, Close, CloseOk, Unblocked};
+use amq_protocol::protocol::connection::{AMQPMethod, Close, CloseOk};
 use bytes::BytesMut;
 use bytes::buf::Limit;
 use lepus_protocol::frame::{self, Decoder, FrameError, Piece};
@@ -31,7 +32,8 @@ use crate::limits::{BODY_IN_PLACE, CLOSE_TIMEOUT, SILENT_CLOSE_DELAY, WRITE_BACK
 use crate::mailbox::{Mail, Mailbox};
 use crate::node::Node;
 use crate::out::Out;
-use crate::session::{Session, reply_text, short, undecodable};
+use crate::session::seen::Told;
+use crate::session::{Session, reply_text, undecodable};
 use crate::stats::ConnectionStats;
 use login::Login;
 use pieces::{channel_of, check_vhost, out_of_state, unexpected_frame};
@@ -157,6 +159,12 @@ impl Link {
         }
     }
 
+    /// Whether so much was done of the last input that others should get their turn.
+    #[inline]
+    pub fn is_tired(&self) -> bool {
+        matches!(&self.phase, Phase::Running(session) if session.is_tired())
+    }
+
     fn is_holding(&self) -> bool {
         matches!(&self.phase, Phase::Running(session) if session.is_holding())
     }
@@ -173,7 +181,8 @@ impl Link {
     }
 
     /// Takes what has arrived; returns how much of it was used. The rest must come again, with more,
-    /// or alone once [`Self::wants_input`] holds again.
+    /// or alone once [`Self::wants_input`] holds again or, if it [is tired](Self::is_tired), after
+    /// others' turn.
     /// The second value is the largest backlog, octets, that was published into.
     pub fn input(&mut self, input: &[u8], now: u64) -> (usize, usize) {
         self.heartbeat.received(now);
@@ -231,7 +240,7 @@ impl Link {
             // What has come of the protocol header must not be taken for a frame.
             return Ok(());
         }
-        while self.wants_input() && !self.block_if_due() {
+        while self.wants_input() && !self.is_tired() && !self.block_if_due() {
             let rest = input.get(*used..).unwrap_or_default();
             let piece = match self.decoder.next(rest) {
                 Ok(Some((octets, piece))) => {
@@ -299,7 +308,8 @@ impl Link {
             }
             (Mail::Channels(answer), Phase::Running(session)) => {
                 // Who has asked may be gone.
-                let _ = answer.send(session.show());
+                let _ =
+                    answer.send(Told { turn: self.stats.turns.get(), channels: session.show() });
             }
             (mail, Phase::Running(session)) => session.mail(mail, &mut self.out),
             _ => {}
@@ -320,6 +330,11 @@ impl Link {
             Phase::Running(session) => session.write(),
             _ => false,
         }
+    }
+
+    /// It has done something.
+    pub fn count_turn(&self) {
+        self.stats.turns.add(1);
     }
 
     /// So many octets were read.
@@ -350,6 +365,11 @@ impl Link {
         if unread {
             self.heartbeat.received(now);
         }
+    }
+
+    /// Nothing could be heard of the peer for a while: it must not be taken for gone because of that.
+    pub fn stood_still(&mut self, now: u64) {
+        self.heartbeat.received(now);
     }
 
     /// Does what is due. Returns when to call again, or `Err` when the socket must go now.
@@ -547,32 +567,6 @@ impl Link {
 
     fn send(&mut self, method: AMQPMethod) {
         self.out.method(0, &AMQPClass::Connection(method));
-    }
-
-    /// RabbitMQ blocks a connection with its first publish under an alarm: the frames after it wait.
-    fn block_if_due(&mut self) -> bool {
-        let Phase::Running(session) = &mut self.phase else { return false };
-        if !session.has_published() || !self.node.alarms().any() {
-            return false;
-        }
-        self.blocked = true;
-        session.seen().set_blocked(true);
-        if self.capabilities.blocked {
-            self.send(AMQPMethod::Blocked(Blocked { reason: short(self.node.alarms().reason()) }));
-        }
-        true
-    }
-
-    fn unblock_if_due(&mut self) {
-        if self.node.alarms().any() || !std::mem::take(&mut self.blocked) {
-            return;
-        }
-        if let Phase::Running(session) = &self.phase {
-            session.seen().set_blocked(false);
-        }
-        if self.capabilities.blocked {
-            self.send(AMQPMethod::Unblocked(Unblocked {}));
-        }
     }
 }
 

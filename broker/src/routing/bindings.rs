@@ -232,17 +232,19 @@ impl Bindings {
         })
     }
 
-    /// Appends each destination that matches; one may appear more than once.
-    pub fn route(&self, input: &RouteInput<'_>, out: &mut Vec<Destination>) {
+    /// Appends each destination that matches; one may appear more than once. Returns how much was
+    /// looked at in vain or not, where that can be much.
+    pub fn route(&self, input: &RouteInput<'_>, out: &mut Vec<Destination>) -> usize {
         match &self.index {
+            Index::Topic(index) => return input.keys.iter().map(|key| index.route(key, out)).sum(),
+            Index::Headers(index) => return index.route(input.headers, out),
             Index::Direct(index) => input.keys.iter().for_each(|key| index.route(key, out)),
-            Index::Topic(index) => input.keys.iter().for_each(|key| index.route(key, out)),
             Index::Fanout(index) | Index::RecentHistory(index) => index.route(out),
-            Index::Headers(index) => index.route(input.headers, out),
             Index::ConsistentHash(index) => index.route(input, out),
             Index::ModulusHash(pool) => pool.route_by_key(input.key(), out),
             Index::Random(pool) => pool.route_by_draw(input.draw, out),
         }
+        0
     }
 
     /// Whether routing looks at the headers: if not, they need not be decoded.

@@ -129,10 +129,12 @@ impl HeadersIndex {
         }
     }
 
-    pub(super) fn route(&self, headers: Option<&FieldTable>, out: &mut Vec<Destination>) {
+    /// Returns how many bindings were looked at.
+    pub(super) fn route(&self, headers: Option<&FieldTable>, out: &mut Vec<Destination>) -> usize {
         out.extend(self.always.iter().filter_map(|slot| self.dest(*slot)));
+        let mut looked_at = self.always.len();
         let Some(headers) = headers else {
-            return;
+            return looked_at;
         };
         for (name, value) in headers {
             let Some(filed) = self.by_name.get(name.as_str()) else {
@@ -142,9 +144,11 @@ impl HeadersIndex {
                 true => None,
                 false => filed.by_value.get(&self.hash(value)),
             };
+            looked_at += filed.present.len() + by_value.map_or(0, Vec::len);
             let candidates = filed.present.iter().chain(by_value.into_iter().flatten());
             out.extend(candidates.filter_map(|slot| self.matching(*slot, headers)));
         }
+        looked_at
     }
 
     /// Whether any binding asks for a header.

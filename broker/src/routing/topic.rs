@@ -95,7 +95,9 @@ impl TopicIndex {
         self.prune(at);
     }
 
-    pub(super) fn route(&self, key: &[u8], out: &mut Vec<Destination>) {
+    /// Returns how many nodes were looked at.
+    pub(super) fn route(&self, key: &[u8], out: &mut Vec<Destination>) -> usize {
+        let mut looked_at = 0;
         let mut here = vec![ROOT];
         let mut next = Vec::new();
         // Nodes reached by `#`, sorted. They take any further word and so remain to the end.
@@ -103,6 +105,7 @@ impl TopicIndex {
         self.open_hashes(&here, &mut open, out);
         for word in split(key) {
             let word = self.words.get(word);
+            looked_at += here.len() + open.len();
             for &id in here.iter().chain(&open) {
                 self.step(id, word, &mut next);
             }
@@ -110,12 +113,13 @@ impl TopicIndex {
             next.clear();
             self.open_hashes(&here, &mut open, out);
             if here.is_empty() && open.is_empty() {
-                return;
+                return looked_at;
             }
         }
         for id in here {
             out.extend_from_slice(&self.node(id).bound);
         }
+        looked_at
     }
 
     /// The nodes one word further. A node has one parent and one edge from it, and `open` and

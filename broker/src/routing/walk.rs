@@ -25,6 +25,8 @@ pub struct Walk {
     /// Whatever else a message with the same keys is like, it goes the same way, until a binding or
     /// an exchange comes or goes.
     pub by_keys_only: bool,
+    /// How much was looked at: nodes of patterns, conditions on headers, destinations.
+    pub looked_at: usize,
 }
 
 /// Routes a message that was published to `start`.
@@ -54,11 +56,12 @@ pub fn route_all(graph: &impl ExchangeGraph, start: ExchangeId, input: &RouteInp
             {
                 walk.histories.push(id);
             }
-            bindings.route(input, &mut matched);
+            walk.looked_at += bindings.route(input, &mut matched);
             if matched.is_empty() {
                 matched.extend(graph.alternate(id).map(Destination::Exchange));
             }
         }
+        walk.looked_at += matched.len();
         for dest in matched.drain(..) {
             match dest {
                 Destination::Queue(queue) => walk.queues.push(queue),

@@ -41,7 +41,7 @@ use crate::access::Identity;
 use crate::connection::Open;
 use crate::error::Refusal;
 use crate::events::INTERNAL_USER;
-use crate::limits::{CONNECTION_WINDOW, CONSUMER_WINDOW_MAX, CONSUMER_WINDOW_MIN};
+use crate::limits::{CONNECTION_WINDOW, CONSUMER_WINDOW_MAX, CONSUMER_WINDOW_MIN, WORK_PER_READ};
 use crate::mailbox::Mailbox;
 use crate::node::{Node, Place};
 use crate::out::Out;
@@ -124,6 +124,8 @@ pub struct Session {
     /// What must happen before anything more of this connection is taken in.
     hold: Option<Hold>,
     backlog: usize,
+    /// What was done since [`Self::begin_read`] beyond what each octet makes: see [`WORK_PER_READ`].
+    work: usize,
     has_published: bool,
     allowed: Allowed,
     /// What the virtual host does not know yet of what was counted.
@@ -154,6 +156,7 @@ impl Session {
             told_of_durable: false,
             hold: None,
             backlog: 0,
+            work: 0,
             has_published: false,
             allowed: Allowed::default(),
             tally: Messages::default(),
@@ -166,14 +169,26 @@ impl Session {
         &self.peer.open
     }
 
+    /// Whether it has consumers.
+    pub fn consumes(&self) -> bool {
+        !self.consumers.is_empty()
+    }
+
     /// Whether any content has come since [`Self::begin_read`].
     pub fn has_published(&self) -> bool {
         self.has_published
     }
 
+    /// Whether so much was done since [`Self::begin_read`] that others should get their turn.
+    #[inline]
+    pub fn is_tired(&self) -> bool {
+        self.work >= WORK_PER_READ
+    }
+
     /// What comes now is taken in at this time, in ms since 1970.
     pub fn begin_read(&mut self, now: u64) {
         self.has_published = false;
+        self.work = 0;
         self.now = now;
     }
 

@@ -15,6 +15,7 @@ use super::tx::Tx;
 use crate::access::{Identity, Kind, Resource, Topic};
 use crate::envelope;
 use crate::error::Refusal;
+use crate::limits::LOOKS_PER_WORK;
 use crate::message::Message;
 use crate::out::Out;
 use crate::queue::Queue;
@@ -32,6 +33,8 @@ struct Found {
     stable: bool,
     /// It was a direct reply, and somebody awaits it.
     replied: bool,
+    /// How much was looked at to find that out.
+    looked_at: usize,
 }
 
 impl Session {
@@ -124,6 +127,7 @@ impl Session {
         }
         if !rest.is_empty() {
             message.set_shared();
+            self.work += rest.len();
         }
         if let Some(tx) = &mut channel.tx {
             tx.publish(message, &channel.route.queues);
@@ -158,8 +162,9 @@ impl Session {
         if marks.validate {
             self.validate(&message)?;
         }
-        let Found { message, queues, exchange, stable, replied } =
+        let Found { message, queues, exchange, stable, replied, looked_at } =
             self.find_queues(message, marks)?;
+        self.work += looked_at / LOOKS_PER_WORK;
         // A message that is held back leads nowhere yet, as with RabbitMQ's plugin.
         let unroutable = queues.iter().all(|queue| queue.record.delays()) && !replied;
         let lost = match unroutable {
@@ -213,8 +218,8 @@ impl Session {
         // What is held back needs them later.
         let held = route.queues.iter().all(|queue| queue.record.holds_back);
         let message = if held && !route.queues.is_empty() { message.clone() } else { bare };
-        let Route { queues, exchange, .. } = route;
-        Ok(Found { message, queues, exchange, stable, replied })
+        let Route { queues, exchange, looked_at, .. } = route;
+        Ok(Found { message, queues, exchange, stable, replied, looked_at })
     }
 
     fn validate(&self, message: &Message) -> Result<(), Refusal> {

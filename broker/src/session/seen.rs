@@ -10,6 +10,15 @@ use crate::queue::Queue;
 use crate::queue::state::ConsumerKey;
 use crate::stats::ChannelStats;
 
+/// What a connection has told of its channels. It holds until the connection has another turn.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The connection's turns until then.
+    pub turn: u64,
+    /// The channels, by number.
+    pub channels: Vec<Arc<ChannelSeen>>,
+}
+
 /// A channel at some moment.
 #[derive(Debug)]
 pub struct ChannelSeen {
@@ -52,10 +61,10 @@ pub struct ConsumerSeen {
 
 impl Session {
     /// The channels that the client may use, by number.
-    pub fn show(&self) -> Vec<ChannelSeen> {
+    pub fn show(&self) -> Vec<Arc<ChannelSeen>> {
         let channels = self.channels.iter().zip(1..).filter_map(|(channel, number)| {
             let channel = channel.as_ref().filter(|channel| !channel.closing)?;
-            Some(self.show_channel(number, channel))
+            Some(Arc::new(self.show_channel(number, channel)))
         });
         channels.collect()
     }

@@ -1,0 +1,93 @@
+//! Few octets that make much work.
+
+use lepus_tests::*;
+
+/// As many as would keep every thread of a small machine's broker busy.
+const PEERS: usize = 3;
+
+/// An empty message in full.
+fn message(exchange: &str, key: &str) -> Vec<u8> {
+    let mut octets = publish(exchange, key).bytes(1);
+    octets.extend(header_frame(1, 0, &props()));
+    octets
+}
+
+/// Connections that each send these octets over and over; others must go on.
+fn floods(broker: &Broker, octets: &[u8]) {
+    let mut peers: Vec<(Conn, usize)> = (0..PEERS).map(|_| (broker.connect(), 0)).collect();
+    for (conn, _) in &mut peers {
+        conn.channel(1);
+    }
+    others_go_on(broker, || {
+        for (conn, sent) in &mut peers {
+            let most = *sent + octets.len();
+            conn.stuff(octets, sent, most);
+        }
+    });
+}
+
+/// Each message goes to all queues, so that a read full of them is work for seconds.
+#[test]
+fn messages_that_multiply() {
+    let broker = Broker::start();
+    let mut conn = broker.connect();
+    let mut ch = conn.channel(1);
+    for number in 0..scaled(200) {
+        let queue = format!("q{number}");
+        let arguments = table([("x-max-length", int(1))]);
+        ch.declare(queue::Declare { exclusive: true, arguments, ..declare(&queue) });
+        ch.bind(&queue, "amq.fanout", "");
+    }
+    floods(&broker, &message("amq.fanout", "").repeat(4_000));
+}
+
+/// Patterns of stars and words that all match the start of a key, and at the end do not: each of them
+/// is followed to the end of the key.
+#[test]
+fn patterns_that_multiply() {
+    let broker = Broker::start();
+    let mut conn = broker.connect();
+    let mut ch = conn.channel(1);
+    let queue = ch.temp_queue();
+    let levels = 8 + scaled(1).ilog2();
+    let octets: Vec<u8> = (0..1_u32 << levels)
+        .flat_map(|bits| {
+            let words = (0..levels).map(|level| if bits >> level & 1 == 0 { "a." } else { "*." });
+            let pattern = words.chain(["#.z"]).collect::<String>();
+            queue::Bind { nowait: true, ..bind(&queue, "amq.topic", &pattern) }.bytes(1)
+        })
+        .collect();
+    ch.conn.send_raw(&octets);
+    ch.expect_counts(&queue, (0, 0));
+    // Another key each time, so that nobody can remember where it leads.
+    let key = |number: usize| format!("{}{number}", "a.".repeat(120));
+    let messages: Vec<u8> =
+        (0..1_000).flat_map(|number| message("amq.topic", &key(number))).collect();
+    floods(&broker, &messages);
+    ch.expect_counts(&queue, (0, 0));
+}
+
+/// All of them ask for the same header, and none for its value.
+#[test]
+fn headers_that_multiply() {
+    let broker = Broker::start();
+    let mut conn = broker.connect();
+    let mut ch = conn.channel(1);
+    let queue = ch.temp_queue();
+    let octets: Vec<u8> = (0..scaled(1_000))
+        .flat_map(|number| {
+            let number = i32::try_from(number).unwrap();
+            // Filed under the header that is there; the other one is not.
+            let arguments = table([("a", AMQPValue::Void), ("z", int(number))]);
+            let key = number.to_string();
+            let bind = bind(&queue, "amq.headers", &key);
+            queue::Bind { nowait: true, arguments, ..bind }.bytes(1)
+        })
+        .collect();
+    ch.conn.send_raw(&octets);
+    ch.expect_counts(&queue, (0, 0));
+    let mut octets = publish("amq.headers", "").bytes(1);
+    octets.extend(header_frame(1, 0, &headers([("a", int(1))])));
+    floods(&broker, &octets.repeat(3_000));
+    ch.expect_counts(&queue, (0, 0));
+}
