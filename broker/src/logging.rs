@@ -18,6 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, reload};
 
 mod exchange;
+mod journald;
 mod json;
 mod lines;
 pub mod live;
@@ -58,7 +59,7 @@ pub struct Log {
 #[derive(Default)]
 pub struct Guards {
     written: Vec<WorkerGuard>,
-    sent: Option<LastLines>,
+    sent: Vec<LastLines>,
 }
 
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
@@ -93,12 +94,21 @@ impl Log {
         }
         if config.syslog.output.enabled {
             let (to, from) = lines();
-            guards.sent = Some(to.last());
+            guards.sent.push(to.last());
             // A syslog server knows time and level besides.
             let (layer, filter) = lines_layer(to, &config.syslog.output, config, false);
             layers.push(layer);
             log.filters.push((|config| &config.syslog.output, filter));
-            syslog::send(from, &config.syslog).context("cannot start the thread for syslog")?;
+            syslog::send(from, &config.syslog)?;
+        }
+        if config.journald.enabled {
+            let (to, from) = lines();
+            guards.sent.push(to.last());
+            // So does the journal.
+            let (layer, filter) = lines_layer(to, &config.journald, config, false);
+            layers.push(layer);
+            log.filters.push((|config| &config.journald, filter));
+            journald::send(from).context("cannot start the thread for log.journald")?;
         }
         layers.push(live::Live.with_filter(LevelFilter::INFO).boxed());
         tracing_subscriber::registry().with(layers).init();

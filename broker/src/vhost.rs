@@ -2,6 +2,7 @@
 
 mod members;
 mod policies;
+mod queues;
 mod spec;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::topology::arguments;
 use crate::topology::record::Record;
 use crate::topology::{self, Census, QueueRecord, QueueSpec, Route, Topology};
 pub use members::{Members, NoEntry};
+pub use queues::Queues;
 pub use spec::{VhostLimits, VhostSpec};
 
 /// A virtual host.
@@ -39,6 +41,7 @@ pub struct Vhost {
     topology: RwLock<Topology<Arc<Queue>>>,
     version: AtomicU64,
     traced: AtomicBool,
+    listed: queues::Listed,
 }
 
 impl Vhost {
@@ -48,7 +51,8 @@ impl Vhost {
         let topology = RwLock::new(Topology::new(&spec.name, census));
         let (version, traced) = (AtomicU64::new(0), AtomicBool::new(false));
         let (members, spec) = (Members::default(), RwLock::new(Arc::new(spec)));
-        Self { name, members, stats: VhostStats::default(), spec, topology, version, traced }
+        let (stats, listed) = (VhostStats::default(), queues::Listed::default());
+        Self { name, members, stats, spec, topology, version, traced, listed }
     }
 
     /// The name of the one that every broker has.
@@ -157,7 +161,7 @@ impl Vhost {
         node: &Arc<Node>,
         command: topology::Command<'_>,
     ) -> Result<topology::Outcome<Arc<Queue>>, Refusal> {
-        let Applied { outcome, happened, gone } = self.apply_locked(node, command);
+        let Applied { outcome, happened, gone } = self.apply_locked(user, node, command);
         for schedule in gone {
             schedule.apply(Command::Delete { if_unused: false, if_empty: false });
         }
@@ -196,10 +200,16 @@ impl Vhost {
         }
     }
 
-    fn apply_locked(&self, node: &Arc<Node>, command: topology::Command<'_>) -> Applied {
+    fn apply_locked(
+        &self,
+        user: &str,
+        node: &Arc<Node>,
+        command: topology::Command<'_>,
+    ) -> Applied {
         let make = |record| self.new_queue(node, record, &[]);
         let mut topology = self.topology.write();
         topology.watch(node.events().wanted());
+        topology.act_for(user);
         let outcome = topology.apply(node.now_ms(), command, make);
         self.look_at(node, &topology);
         self.version.fetch_add(1, Ordering::Release);

@@ -3,8 +3,13 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, UdpSocket};
+use std::sync::Arc;
 
 use lepus_tests::*;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
 /// What a broker warns of when somebody sends no frame.
@@ -167,6 +172,77 @@ fn a_syslog_server_may_come_later_and_come_back() {
     let message = String::from_utf8(message).unwrap();
     assert!(message.starts_with("<28>1 ") && message.contains(" lepus "), "{message}");
     assert!(message.contains(SAID) && !message.ends_with('\n'), "{message}");
+}
+
+/// A syslog server with TLS, which asks for certificates: what it is told first, or why not.
+fn first_line(
+    server: &TcpListener,
+    files: &Files,
+    authority: &Authority,
+) -> Result<String, String> {
+    let chain = CertificateDer::pem_file_iter(files.path("server.pem")).unwrap();
+    let chain = chain.collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_file(files.path("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(chain, key)
+        .unwrap();
+    let (tcp, _) = server.accept().unwrap();
+    tcp.set_read_timeout(Some(DEADLINE)).unwrap();
+    let session = ServerConnection::new(Arc::new(config)).unwrap();
+    let mut line = String::new();
+    let mut reader = BufReader::new(StreamOwned::new(session, tcp));
+    let read = reader.read_line(&mut line).map_err(|error| error.to_string());
+    read.map(|_| line)
+}
+
+#[test]
+fn syslog_may_go_over_tls() {
+    lepus_only!("no such log there");
+    let (files, authority) = (Files::default(), Authority::new("root"));
+    files.write("ca.pem", authority.pem());
+    files.write("other.pem", Authority::new("other").pem());
+    files.keep("server", &authority.issue(&server(&["localhost"])));
+    files.keep("client", &authority.issue(&named("broker")));
+    let config = |port: u16, options: &[(&str, &str)]| {
+        let keys = [("certfile", "client.pem"), ("keyfile", "client.key")];
+        let options = keys.iter().chain(options).map(|(key, value)| {
+            let value = if value.contains('.') { files.path(value) } else { (*value).to_owned() };
+            format!("log.syslog.ssl_options.{key} = {value}\n")
+        });
+        let options: String = options.collect();
+        format!(
+            "log.syslog = true\nlog.syslog.transport = tls\nlog.syslog.host = 127.0.0.1\n\
+             log.syslog.port = {port}\nlog.syslog.level = warning\n{options}"
+        )
+    };
+    let said = |options: &[(&str, &str)]| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let broker = Broker::with_config(&config(port, options));
+        provoke(&broker);
+        first_line(&listener, &files, &authority)
+    };
+    let line = said(&[("cacertfile", "ca.pem"), ("sni", "localhost")]).unwrap();
+    assert!(line.starts_with("<28>") && line.contains(SAID), "{line}");
+    let line = said(&[("cacertfile", "ca.pem"), ("hostname_verification", "none")]).unwrap();
+    assert!(line.contains(SAID), "{line}");
+    assert!(said(&[("verify", "verify_none")]).unwrap().contains(SAID));
+    // Another name than in the certificate, and another authority.
+    assert!(said(&[("cacertfile", "ca.pem")]).unwrap_err().contains("alert"));
+    let other = said(&[("cacertfile", "other.pem"), ("hostname_verification", "none")]);
+    assert!(other.unwrap_err().contains("alert"));
+
+    let refused =
+        |options: &[(&str, &str)]| Broker::as_configured(&config(1, options)).unwrap_err();
+    let why = refused(&[("cacertfile", "no.pem")]);
+    assert!(why.contains("log.syslog.ssl_options") && why.contains("no.pem"), "{why}");
 }
 
 #[test]

@@ -86,11 +86,24 @@ impl Pattern {
     /// # Errors
     /// What is wrong with it.
     pub fn new(text: &str) -> Result<Self, SetError> {
+        Self::of(text, if text.is_empty() { "^$" } else { text })
+    }
+
+    /// One that is not searched in names, but is for whole ones.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn whole(text: &str) -> Result<Self, SetError> {
+        // Parentheses that are not its own must not make it something else.
+        Self::new(text)?;
+        Self::of(text, &format!(r"\A(?:{text})\z"))
+    }
+
+    fn of(text: &str, searched: &str) -> Result<Self, SetError> {
         let invalid = |why: &str| Err(SetError::InvalidPattern(text.to_owned(), why.to_owned()));
         if text.len() > PATTERN_MAX {
             return invalid("it is too long");
         }
-        let searched = if text.is_empty() { "^$" } else { text };
         match RegexBuilder::new(searched).size_limit(COMPILED_MAX).build() {
             Ok(regex) => Ok(Self(regex)),
             Err(error) => invalid(error.to_string().lines().last().unwrap_or_default()),
@@ -122,6 +135,9 @@ mod tests {
         assert!(allows(".*", "") && allows(".*", "any") && allows("b", "abc"));
         assert!(allows("", "") && !allows("", "a"));
         assert!(allows("^amq\\.gen-.*$", "amq.gen-x") && !allows("^amq\\.gen-.*$", "xamq.gen-x"));
+        let whole = |pattern: &str, name: &str| Pattern::whole(pattern).unwrap().allows(name);
+        assert!(whole("a|b", "b") && !whole("a|b", "ab") && whole("", "") && !whole("a", "a\n"));
+        assert!(Pattern::whole("a)|(b").is_err());
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
+use super::tls::TlsOptions;
+
 /// `log.*`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logging {
@@ -22,6 +24,8 @@ pub struct Logging {
     pub exchange: Output,
     /// `log.syslog.*`.
     pub syslog: Syslog,
+    /// `log.journald`: to systemd's journal.
+    pub journald: Output,
     /// `log.dir`: where the file is, if its name says nothing of that.
     pub dir: Option<PathBuf>,
     /// `log.file`: its name. `None`: there is one only if [`Self::dir`] is set.
@@ -64,6 +68,8 @@ pub struct Syslog {
     pub identity: String,
     /// `facility`.
     pub facility: &'static str,
+    /// `ssl_options.*`, if the transport is TLS.
+    pub tls: TlsOptions,
 }
 
 impl Default for Syslog {
@@ -77,6 +83,7 @@ impl Default for Syslog {
             protocol: Protocol::Rfc3164,
             identity: "lepus".to_owned(),
             facility: "daemon",
+            tls: TlsOptions::default(),
         }
     }
 }
@@ -88,6 +95,8 @@ pub enum Transport {
     Udp,
     /// By a connection.
     Tcp,
+    /// By one with TLS.
+    Tls,
 }
 
 /// How messages to a syslog server look.
@@ -127,6 +136,7 @@ impl Default for Logging {
             console: output.clone(),
             exchange: Output { enabled: false, ..output.clone() },
             syslog: Syslog::default(),
+            journald: Output { enabled: false, ..output.clone() },
             file: output,
             dir: None,
             file_name: None,

@@ -25,6 +25,24 @@ pub struct Service {
     pub endpoints: fn(&Config) -> Endpoints,
     /// What its options of TLS are called, and which they are.
     pub tls: (&'static str, fn(&Config) -> &TlsOptions),
+    /// For how long its clients are waited for.
+    pub patience: fn(&Config) -> Patience,
+}
+
+/// For how long clients of a service are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// `tcp.request_timeout`: for a request, from the beginning of the connection or the end of the former
+    /// one to the end of its head.
+    pub request: Duration,
+    /// `tcp.idle_timeout`: for more of a request's body, or until more of an answer is taken.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { request: Duration::from_secs(60), pause: Duration::from_secs(60) }
+    }
 }
 
 /// The HTTP API.
@@ -32,6 +50,7 @@ pub const API: Service = Service {
     protocols: ["http", "https"],
     endpoints: |config| config.management.endpoints(config.listeners.bind),
     tls: ("management.ssl", |config| &config.management.tls),
+    patience: |config| config.management.patience,
 };
 
 /// The metrics.
@@ -39,6 +58,7 @@ pub const METRICS: Service = Service {
     protocols: ["http/prometheus", "https/prometheus"],
     endpoints: |config| config.prometheus.endpoints(config.listeners.bind),
     tls: ("prometheus.ssl", |config| &config.prometheus.tls),
+    patience: |config| config.prometheus.patience,
 };
 
 /// `management.*`.
@@ -54,6 +74,8 @@ pub struct Management {
     pub tls_ip: Option<IpAddr>,
     /// `ssl.*`.
     pub tls: TlsOptions,
+    /// `tcp.*_timeout`.
+    pub patience: Patience,
     /// `path_prefix`.
     pub path_prefix: String,
     /// `http.max_body_size`, octets.
@@ -99,6 +121,7 @@ impl Default for Management {
             tls_port: None,
             tls_ip: None,
             tls: TlsOptions::default(),
+            patience: Patience::default(),
             path_prefix: String::new(),
             max_body_size: 20_000_000,
             http_log_dir: None,
@@ -140,6 +163,8 @@ pub struct Prometheus {
     pub tls_ip: Option<IpAddr>,
     /// `ssl.*`.
     pub tls: TlsOptions,
+    /// `tcp.*_timeout`.
+    pub patience: Patience,
     /// `path`.
     pub path: String,
     /// `return_per_object_metrics`.
@@ -164,6 +189,7 @@ impl Default for Prometheus {
             tls_port: None,
             tls_ip: None,
             tls: TlsOptions::default(),
+            patience: Patience::default(),
             path: "/metrics".to_owned(),
             per_object: false,
             authentication: false,

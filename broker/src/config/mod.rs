@@ -24,6 +24,7 @@ use std::time::Duration;
 use crate::access::password::{Algorithm, Secret};
 use crate::limits::{HOT_MAX, HOT_MIN, HOT_SHARE};
 use auth::Auth;
+use lepus_storage::StoreKind;
 use listeners::{Listeners, SocketOptions};
 use logging::Logging;
 use management::{Management, Prometheus};
@@ -129,6 +130,16 @@ pub enum StorageEngine {
     Log,
     /// The embedded key-value store that the catalog is in, too. Much slower.
     Sled,
+}
+
+impl StorageEngine {
+    /// What the stores call it.
+    pub fn kind(self) -> StoreKind {
+        match self {
+            Self::Log => StoreKind::Log,
+            Self::Sled => StoreKind::Sled,
+        }
+    }
 }
 
 /// Limits for virtual hosts whose name matches, of their making on.

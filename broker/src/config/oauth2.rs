@@ -28,6 +28,8 @@ pub struct ResourceServer {
     pub kind: Option<String>,
     /// `scope_prefix`; `None`: the id and a dot.
     pub scope_prefix: Option<String>,
+    /// `scope_pattern_syntax`; `None`: with wildcards.
+    pub scope_syntax: Option<ScopeSyntax>,
     /// `additional_scopes_key`: claims with further scopes, in order.
     pub additional_scopes_keys: Vec<String>,
     /// `scope_aliases.$alias`: the scopes that an alias stands for.
@@ -40,6 +42,16 @@ pub struct ResourceServer {
     pub verify_aud: Option<bool>,
     /// `default_oauth_provider`, `resource_servers.$name.oauth_provider_id`.
     pub provider: Option<String>,
+}
+
+/// How scopes name virtual hosts, queues, exchanges and routing keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScopeSyntax {
+    /// With `*` for any text.
+    #[default]
+    Wildcard,
+    /// By regular expressions.
+    Regex,
 }
 
 /// Somebody who signs tokens.

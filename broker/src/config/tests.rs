@@ -219,8 +219,8 @@ fn all_faults_are_told_at_once_with_file_line_key_and_what_is_allowed() {
 
 #[test]
 fn unknown_keys_are_told_with_the_nearest_one() {
-    let text =
-        "heartbeet = 1\nlisteners.tpc.default = 1\nmqtt.vhost = /\nwhatever = 2\namqp_port = 1";
+    let text = "heartbeet = 1\nlisteners.tpc.default = 1\nmqtt.vhost = /\nwhatever = 2\namqp_port = 1\n\
+         vm_memory_high_watermark = 0.5";
     let warnings = Given::new(&[("a.conf", text)]).warnings();
     assert_eq!(
         warnings,
@@ -230,6 +230,7 @@ fn unknown_keys_are_told_with_the_nearest_one() {
             "a.conf:3: `mqtt.vhost` is ignored: this protocol is not spoken here",
             "a.conf:4: `whatever` is not a key",
             "a.conf:5: `amqp_port` is not a key",
+            "a.conf:6: `vm_memory_high_watermark` is not a key, is `vm_memory_high_watermark.relative` meant?",
         ]
     );
 }

@@ -6,11 +6,14 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::thread::sleep;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
+use rustls::{ClientConnection, StreamOwned};
 use syslog::{Facility, Formatter3164, Formatter5424, LogFormat, Severity};
 use tracing::Level;
 
 use super::lines::{Bringer, Line};
 use crate::config::logging::{Protocol, Syslog, Transport};
+use crate::tls;
 
 /// How long a server may take to answer, or to take a line.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,10 +27,17 @@ const DATAGRAM_MAX: usize = 65_000;
 /// Sends what comes.
 ///
 /// # Errors
-/// There can be no more threads.
-pub(super) fn send(lines: Bringer, config: &Syslog) -> io::Result<()> {
+/// There can be no more threads, or TLS cannot be spoken with what is configured.
+pub(super) fn send(lines: Bringer, config: &Syslog) -> Result<()> {
+    if config.transport == Transport::Tls {
+        let checked = tls::client(&config.tls).map(drop);
+        checked
+            .and_then(|()| tls::server_name(&config.tls, &config.host).map(drop))
+            .context("log.syslog.ssl_options")?;
+    }
     let mut sender = Sender::new(config);
-    lines.start("lepus-syslog", move |line| sender.bring(&line))
+    let started = lines.start("lepus-syslog", move |line| sender.bring(&line));
+    started.context("cannot start the thread for syslog")
 }
 
 struct Sender {
@@ -46,6 +56,7 @@ enum Form {
 enum Connected {
     Udp(UdpSocket, SocketAddr),
     Tcp(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 impl Sender {
@@ -92,14 +103,20 @@ impl Sender {
                 let octets = octets.get(..DATAGRAM_MAX).unwrap_or(octets);
                 socket.send_to(octets, *server).map(drop)
             }
-            // RFC 6587: octets are counted, or a line ends a message.
-            (Connected::Tcp(stream), Protocol::Rfc5424) => {
-                stream.write_all(&[octets.len().to_string().as_bytes(), b" ", octets].concat())
-            }
-            (Connected::Tcp(stream), Protocol::Rfc3164) => {
-                stream.write_all(&[octets, b"\n"].concat())
+            (Connected::Tcp(stream), protocol) => stream.write_all(&framed(octets, protocol)),
+            (Connected::Tls(stream), protocol) => {
+                stream.write_all(&framed(octets, protocol))?;
+                stream.flush()
             }
         }
+    }
+}
+
+/// As RFC 6587 has it: octets are counted, or a line ends a message.
+fn framed(octets: &[u8], protocol: Protocol) -> Vec<u8> {
+    match protocol {
+        Protocol::Rfc5424 => [octets.len().to_string().as_bytes(), b" ", octets].concat(),
+        Protocol::Rfc3164 => [octets, b"\n"].concat(),
     }
 }
 
@@ -130,9 +147,8 @@ impl Connected {
                     let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
                     UdpSocket::bind(any).map(|socket| Self::Udp(socket, server))
                 }
-                Transport::Tcp => TcpStream::connect_timeout(&server, TIMEOUT)
-                    .and_then(|stream| stream.set_write_timeout(Some(TIMEOUT)).map(|()| stream))
-                    .map(Self::Tcp),
+                Transport::Tcp => connect(server).map(Self::Tcp),
+                Transport::Tls => connect(server).and_then(|tcp| shake_hands(tcp, config)),
             };
             match connected {
                 Ok(connected) => return Ok(connected),
@@ -141,4 +157,23 @@ impl Connected {
         }
         Err(last)
     }
+}
+
+fn connect(server: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&server, TIMEOUT)?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    Ok(stream)
+}
+
+/// Files are read anew, since certificates end.
+fn shake_hands(mut tcp: TcpStream, config: &Syslog) -> io::Result<Connected> {
+    let name = tls::server_name(&config.tls, &config.host);
+    let with = tls::client(&config.tls).and_then(|with| Ok((with, name?)));
+    let (with, name) = with.map_err(|error| io::Error::other(format!("{error:#}")))?;
+    let mut session = ClientConnection::new(with, name).map_err(io::Error::other)?;
+    tcp.set_read_timeout(Some(TIMEOUT))?;
+    while session.is_handshaking() {
+        session.complete_io(&mut tcp)?;
+    }
+    Ok(Connected::Tls(Box::new(StreamOwned::new(session, tcp))))
 }

@@ -21,7 +21,7 @@ use crate::config::tls::{TlsOptions, TlsVersion};
 const ENCRYPTED_KEY: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
 
 /// As in Erlang.
-const DEPTH: u8 = 10;
+pub(super) const DEPTH: u8 = 10;
 
 /// Reads all files.
 pub(super) fn load(options: &TlsOptions, protocols: &[Vec<u8>]) -> Result<Arc<ServerConfig>> {
@@ -40,13 +40,13 @@ pub(super) fn load(options: &TlsOptions, protocols: &[Vec<u8>]) -> Result<Arc<Se
     Ok(Arc::new(config))
 }
 
-fn versions(options: &TlsOptions) -> Vec<&'static SupportedProtocolVersion> {
+pub(super) fn versions(options: &TlsOptions) -> Vec<&'static SupportedProtocolVersion> {
     let wanted = |version| options.versions.is_empty() || options.versions.contains(&version);
     let known = [(TlsVersion::V1_3, &TLS13), (TlsVersion::V1_2, &TLS12)];
     known.into_iter().filter(|(version, _)| wanted(*version)).map(|(_, version)| version).collect()
 }
 
-fn provider(options: &TlsOptions) -> Result<CryptoProvider> {
+pub(super) fn provider(options: &TlsOptions) -> Result<CryptoProvider> {
     let mut provider = ring::default_provider();
     if options.ciphers.is_empty() {
         return Ok(provider);
@@ -60,7 +60,7 @@ fn provider(options: &TlsOptions) -> Result<CryptoProvider> {
             let openssl = openssl.replace("AES-", "AES").replace("-POLY1305-SHA256", "-POLY1305");
             name == iana || name == openssl
         });
-        known.with_context(|| format!("ssl_options.ciphers: {name} is unknown, or not safe"))
+        known.with_context(|| format!("ciphers: {name} is unknown, or not safe"))
     });
     provider.cipher_suites = suites.collect::<Result<_>>()?;
     Ok(provider)
@@ -75,13 +75,18 @@ fn verifier(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Opti
         return Ok(None);
     }
     let file = options.cacertfile.as_deref().context("verify = verify_peer needs cacertfile")?;
+    let depth = usize::from(options.depth.unwrap_or(DEPTH));
+    Verifier::new(roots(file)?, provider.clone(), options.fail_if_no_peer_cert, depth).map(Some)
+}
+
+/// The authorities in a file.
+pub(super) fn roots(file: &Path) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(file)? {
         let reason = || format!("cacertfile {}: a certificate that is none", file.display());
         roots.add(certificate).with_context(reason)?;
     }
-    let depth = usize::from(options.depth.unwrap_or(DEPTH));
-    Verifier::new(roots, provider.clone(), options.fail_if_no_peer_cert, depth).map(Some)
+    Ok(roots)
 }
 
 fn hosts(options: &TlsOptions, provider: &CryptoProvider) -> Result<Hosts> {
@@ -127,7 +132,7 @@ fn check_version(chain: &[CertificateDer<'_>]) -> Result<()> {
     Ok(())
 }
 
-fn private_key(file: &Path, password: Option<&str>) -> Result<PrivateKeyDer<'static>> {
+pub(super) fn private_key(file: &Path, password: Option<&str>) -> Result<PrivateKeyDer<'static>> {
     let place = || format!("cannot read a private key from {}", file.display());
     let text = std::fs::read_to_string(file).with_context(place)?;
     match text.find(ENCRYPTED_KEY).and_then(|at| text.get(at..)) {

@@ -1,5 +1,7 @@
-//! TLS for whatever listens: handshakes, and certificates that can be changed while it runs.
+//! TLS for whatever listens: handshakes, and certificates that can be changed while it runs; and for
+//! servers that are connected to.
 
+mod client;
 mod expiry;
 mod facts;
 mod files;
@@ -22,6 +24,7 @@ use tokio::time::{interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+pub use client::{client, server_name};
 pub use expiry::expiry;
 pub use facts::Facts;
 

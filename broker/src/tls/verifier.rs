@@ -36,7 +36,7 @@ impl Verifier {
 }
 
 /// An authority that is sent along is not between.
-fn is_between(certificate: &CertificateDer<'_>) -> bool {
+pub(super) fn is_between(certificate: &CertificateDer<'_>) -> bool {
     let parsed = X509Certificate::from_der(certificate);
     parsed.is_ok_and(|(_, parsed)| parsed.subject() != parsed.issuer())
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Vhost;
 use crate::error::Refusal;
-use crate::events::{Event, json};
+use crate::events::{Event, INTERNAL_USER, json};
 use crate::node::{Node, as_parameter, parameter_cleared, parameter_set};
 use crate::parameters::{OPERATOR_POLICY, ParameterId};
 use crate::policy::{Applied, Flow, Kind, Policy, PolicySpec};
@@ -91,7 +91,8 @@ impl Vhost {
         command: Command<'_>,
         event: impl Fn(&Queue) -> Event,
     ) -> Result<bool, Refusal> {
-        let Outcome::Reruled(changed) = self.apply_locked(node, command).outcome? else {
+        let Outcome::Reruled(changed) = self.apply_locked(INTERNAL_USER, node, command).outcome?
+        else {
             return Ok(false);
         };
         for Rerule { queue, arguments, version } in changed {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::servers::Server;
 use super::{details, scopes, texts};
+use crate::config::oauth2::ScopeSyntax;
 
 /// Where Keycloak has its permissions.
 const KEYCLOAK: &str = "authorization.permissions.scopes";
@@ -52,7 +53,7 @@ impl Claims {
         let requests = self.0.get("authorization_details");
         all.extend(requests.into_iter().flat_map(|claim| details::scopes(claim, server)));
         let own = all.iter().filter_map(|scope| scope.strip_prefix(&server.scope_prefix));
-        own.map(|scope| self.filled(scope)).collect()
+        own.map(|scope| self.filled(scope, server.scope_syntax)).collect()
     }
 
     /// The values of a claim, or within claims: those of `a.b` are the `b` of `a`, or of each of its
@@ -75,10 +76,13 @@ impl Claims {
 
     /// A scope with what its variables stand for, but for the virtual host's: `{sub}` is the claim of
     /// that name, or its own name if there is none. Nothing in a claim is special there.
-    fn filled(&self, scope: &str) -> String {
-        scopes::fill(scope, |name| match name {
-            scopes::VHOST => None,
-            name => Some(self.0.get(name).and_then(Value::as_str).unwrap_or(name)),
+    fn filled(&self, scope: &str, syntax: ScopeSyntax) -> String {
+        scopes::fill(scope, syntax, |name| match (self.0.get(name), syntax) {
+            _ if name == scopes::VHOST => None,
+            (Some(Value::String(claim)), _) => Some(claim),
+            (_, ScopeSyntax::Wildcard) => Some(name),
+            // It may say how often something comes.
+            (_, ScopeSyntax::Regex) => None,
         })
     }
 }

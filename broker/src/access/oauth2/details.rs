@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::scopes::Wildcard;
+use super::scopes::{Wildcard, any};
 use super::servers::Server;
 use super::texts;
 
@@ -22,10 +22,10 @@ pub fn scopes(claim: &Value, server: &Server) -> Vec<String> {
     let requests = claim.as_array().into_iter().flatten();
     let meant =
         requests.filter(|request| request.get("type").and_then(Value::as_str) == Some(kind));
-    meant.flat_map(|request| of(request, &server.id)).collect()
+    meant.flat_map(|request| of(request, server)).collect()
 }
 
-fn of(request: &Value, server: &str) -> Vec<String> {
+fn of(request: &Value, server: &Server) -> Vec<String> {
     let list = |name| match request.get(name) {
         Some(Value::String(one)) => vec![one.clone()],
         other => other.map(texts).unwrap_or_default(),
@@ -35,6 +35,7 @@ fn of(request: &Value, server: &str) -> Vec<String> {
     if places.is_empty() {
         return Vec::new();
     }
+    let server = &server.id;
     let scopes = |action: &String| match action.as_str() {
         tag if TAGS.contains(&tag) => vec![format!("{server}.tag:{tag}")],
         action if ACTIONS.contains(&action) => {
@@ -46,7 +47,7 @@ fn of(request: &Value, server: &str) -> Vec<String> {
 }
 
 /// What a scope says of a place such as `cluster:mq/vhost:v/queue:q`, if it is this server's.
-fn resource(place: &str, server: &str) -> Option<String> {
+fn resource(place: &str, server: &Server) -> Option<String> {
     let parts: HashMap<&str, &str> = place
         .split('/')
         .filter_map(|part| part.split_once(':'))
@@ -55,8 +56,9 @@ fn resource(place: &str, server: &str) -> Option<String> {
     let part = |name| parts.get(name).copied();
     let (queue, exchange) = (part("queue"), part("exchange"));
     let legal = queue.is_none() || exchange.is_none() || queue == exchange;
-    let ours = part("cluster").is_some_and(|cluster| Wildcard::parse(cluster).matches(server));
-    let name = queue.or(exchange).unwrap_or("*");
-    let (vhost, key) = (part("vhost").unwrap_or("*"), part("routing-key").unwrap_or("*"));
+    let ours = part("cluster").is_some_and(|cluster| Wildcard::parse(cluster).matches(&server.id));
+    let any = any(server.scope_syntax);
+    let name = queue.or(exchange).unwrap_or(any);
+    let (vhost, key) = (part("vhost").unwrap_or(any), part("routing-key").unwrap_or(any));
     (ours && legal).then(|| format!("{vhost}/{name}/{key}"))
 }

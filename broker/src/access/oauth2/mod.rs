@@ -73,7 +73,7 @@ impl OAuth2 {
         if user.is_empty() {
             return Err("the token names no user".to_owned());
         }
-        Ok(Token { user, tags, scopes: Scopes::parse(&scopes), expires })
+        Ok(Token { user, tags, scopes: Scopes::parse(&scopes, server.scope_syntax), expires })
     }
 }
 

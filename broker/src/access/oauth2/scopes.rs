@@ -1,15 +1,18 @@
-//! Scopes: `read:vhost/name` or `write:vhost/name/routing-key`, each part with `*` for any text and %-codes;
-//! `{vhost}` stands for the virtual host that somebody is in.
+//! Scopes: `read:vhost/name` or `write:vhost/name/routing-key`, each part with `*` for any text and %-codes,
+//! or a regular expression of all of a name; `{vhost}` stands for the virtual host that somebody is in.
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use crate::access::user::Pattern as Regex;
 use crate::access::{Kind, Topic};
+use crate::config::oauth2::ScopeSyntax;
 
 /// The variable that is the virtual host.
 pub const VHOST: &str = "vhost";
 
 /// What somebody may do.
 pub struct Scopes {
+    syntax: ScopeSyntax,
     fixed: Vec<Scope>,
     /// Those that say something else in each virtual host.
     varying: Vec<String>,
@@ -17,22 +20,30 @@ pub struct Scopes {
 
 struct Scope {
     kind: Kind,
-    vhost: Wildcard,
-    name: Wildcard,
-    key: Option<Wildcard>,
+    vhost: Pattern,
+    name: Pattern,
+    key: Option<Pattern>,
+}
+
+enum Pattern {
+    Wildcard(Wildcard),
+    Regex(Regex),
 }
 
 impl Scopes {
     /// Reads scopes; those that say something else count for nothing.
-    pub fn parse(scopes: &[String]) -> Self {
+    pub fn parse(scopes: &[String], syntax: ScopeSyntax) -> Self {
         let varies = |scope: &&String| scope.contains("{vhost}");
         let (varying, fixed): (Vec<&String>, Vec<&String>) = scopes.iter().partition(varies);
-        let fixed = fixed.into_iter().filter_map(|scope| Scope::parse(scope)).collect();
-        Self { fixed, varying: varying.into_iter().cloned().collect() }
+        let fixed = fixed.into_iter().filter_map(|scope| Scope::parse(scope, syntax)).collect();
+        Self { syntax, fixed, varying: varying.into_iter().cloned().collect() }
     }
 
     fn any(&self, vhost: &str, allows: impl Fn(&Scope) -> bool) -> bool {
-        let here = |scope: &String| Scope::parse(&fill(scope, |_| Some(vhost)));
+        let here = |scope: &String| {
+            let variable = |name| (name == VHOST).then_some(vhost);
+            Scope::parse(&fill(scope, self.syntax, variable), self.syntax)
+        };
         self.fixed.iter().any(&allows)
             || self.varying.iter().filter_map(here).any(|scope| allows(&scope))
     }
@@ -63,7 +74,7 @@ impl Scopes {
 }
 
 impl Scope {
-    fn parse(scope: &str) -> Option<Self> {
+    fn parse(scope: &str, syntax: ScopeSyntax) -> Option<Self> {
         let (kind, rest) = scope.split_once(':')?;
         let kind = match kind {
             "configure" => Kind::Configure,
@@ -71,21 +82,62 @@ impl Scope {
             "read" => Kind::Read,
             _ => return None,
         };
-        let mut parts = rest.split('/').map(Wildcard::parse);
-        let (vhost, name, key) = (parts.next()?, parts.next()?, parts.next());
+        let mut parts = rest.split('/').map(|part| Pattern::parse(part, syntax));
+        let (vhost, name, key) = (parts.next()??, parts.next()??, parts.next());
+        let key = match key {
+            Some(key) => Some(key?),
+            None => None,
+        };
         parts.next().is_none().then_some(Self { kind, vhost, name, key })
+    }
+}
+
+impl Pattern {
+    fn parse(text: &str, syntax: ScopeSyntax) -> Option<Self> {
+        if syntax == ScopeSyntax::Wildcard {
+            return Some(Self::Wildcard(Wildcard::parse(text)));
+        }
+        match Regex::whole(text) {
+            Ok(regex) => Some(Self::Regex(regex)),
+            Err(error) => {
+                tracing::warn!("a scope counts for nothing: {error}");
+                None
+            }
+        }
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Wildcard(wildcard) => wildcard.matches(text),
+            Self::Regex(regex) => regex.allows(text),
+        }
+    }
+}
+
+/// What any text matches.
+pub fn any(syntax: ScopeSyntax) -> &'static str {
+    match syntax {
+        ScopeSyntax::Wildcard => "*",
+        ScopeSyntax::Regex => ".*",
     }
 }
 
 /// Puts in what variables (`{name}`) stand for, so that nothing in it is special in a scope. `None`: the
 /// variable stays.
-pub fn fill<'a>(scope: &'a str, value: impl Fn(&'a str) -> Option<&'a str>) -> String {
+pub fn fill<'a>(
+    scope: &'a str,
+    syntax: ScopeSyntax,
+    value: impl Fn(&'a str) -> Option<&'a str>,
+) -> String {
     let mut filled = String::with_capacity(scope.len());
     let mut rest = scope;
     while let Some((before, after)) = rest.split_once('{') {
         let Some((name, after)) = after.split_once('}') else { break };
         filled.push_str(before);
         match value(name) {
+            Some(value) if syntax == ScopeSyntax::Regex => {
+                filled += &regex::escape(value).replace('/', "\\x2F");
+            }
             Some(value) => filled.extend(utf8_percent_encode(value, NON_ALPHANUMERIC)),
             None => filled.extend(["{", name, "}"]),
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::keys::Keys;
-use crate::config::oauth2::{OAuth2 as Settings, ResourceServer};
+use crate::config::oauth2::{OAuth2 as Settings, ResourceServer, ScopeSyntax};
 
 /// A resource server with all that holds for it.
 pub struct Server {
@@ -14,6 +14,8 @@ pub struct Server {
     pub kind: Option<String>,
     /// What its scopes begin with; empty: nothing.
     pub scope_prefix: String,
+    /// How its scopes name things.
+    pub scope_syntax: ScopeSyntax,
     /// Claims with further scopes.
     pub additional_scopes_keys: Vec<String>,
     /// Scopes that an alias stands for.
@@ -81,6 +83,7 @@ impl Server {
             id: id.to_owned(),
             kind: own.kind.clone().or_else(|| root.kind.clone()),
             scope_prefix: prefix.unwrap_or_else(of_id),
+            scope_syntax: own.scope_syntax.or(root.scope_syntax).unwrap_or_default(),
             additional_scopes_keys: either(
                 &own.additional_scopes_keys,
                 &root.additional_scopes_keys,

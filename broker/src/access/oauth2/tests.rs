@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::servers::Server;
 use super::*;
+use crate::config::oauth2::ScopeSyntax::{Regex, Wildcard};
 use crate::config::oauth2::{Provider, ResourceServer};
 
 /// Seconds since 1970, of the tests.
@@ -266,14 +267,14 @@ fn variables_of_scopes_stand_for_claims_and_the_virtual_host() {
     let scope = |scope: &str| json!({"scope": scope, "sub": "a*/b", "aud": "mq"});
     let filled = scopes(scope("mq.read:{vhost}/{sub}-* mq.read:v/{none}"), &scene.settings());
     assert_eq!(filled, ["read:{vhost}/a%2A%2Fb-*", "read:v/none"]);
-    let allowed = Scopes::parse(&filled);
+    let allowed = Scopes::parse(&filled, Wildcard);
     assert!(allowed.resource("x/*", "a*/b-1", Kind::Read));
     assert!(!allowed.resource("x", "ax/b-1", Kind::Read));
-    let own = Scopes::parse(&["read:v/{vhost}.*".to_owned()]);
+    let own = Scopes::parse(&["read:v/{vhost}.*".to_owned()], Wildcard);
     assert!(own.resource("v", "v.q", Kind::Read) && !own.resource("v", "w.q", Kind::Read));
     assert!(own.vhost("v") && !own.vhost("w"));
     for broken in ["read:{vhost", "read:}/{", "{}"] {
-        assert!(!Scopes::parse(&[broken.to_owned()]).vhost("v"));
+        assert!(!Scopes::parse(&[broken.to_owned()], Wildcard).vhost("v"));
     }
 }
 
@@ -330,7 +331,7 @@ fn the_audience_says_which_resource_server_is_meant() {
 
 #[test]
 fn scopes_allow_by_their_wildcards() {
-    let of = |scope: &str| Scopes::parse(&[scope.to_owned()]);
+    let of = |scope: &str| Scopes::parse(&[scope.to_owned()], Wildcard);
     let name = |pattern: &str, name: &str| {
         of(&format!("read:v/{pattern}")).resource("v", name, Kind::Read)
     };
@@ -346,4 +347,49 @@ fn scopes_allow_by_their_wildcards() {
     let topic = |scope: &str, key| of(scope).topic("v", Topic { exchange: "e", key }, Kind::Write);
     assert!(topic("write:v/e/a.*", "a.b") && !topic("write:v/e/a.*", "b.a"));
     assert!(!topic("write:v/e", "a.b") && !topic("read:v/e/*", "a.b"));
+}
+
+#[test]
+fn scopes_may_be_regular_expressions() {
+    let of = |scope: &str| Scopes::parse(&[scope.to_owned()], Regex);
+    let name = |pattern: &str, name: &str| {
+        of(&format!("read:v/{pattern}")).resource("v", name, Kind::Read)
+    };
+    assert!(name("q-[0-9]{1,3}", "q-12") && name(".*", "") && name("a|b", "b") && name("é+", "éé"));
+    // They are for whole names, and there are no codes in them.
+    assert!(!name("q", "q2") && !name("q", "2q") && !name("a|b", "ab") && !name("%71", "q"));
+    for broken in ["*", "(", "a)|(.*", "a(?=b)", &"a".repeat(5000)] {
+        assert!(!name(broken, "a") && !name(broken, "b"), "{broken}");
+    }
+    assert!(!name("(a+)+b", &"a".repeat(255)));
+    let topic = |scope: &str, key| of(scope).topic("v", Topic { exchange: "e", key }, Kind::Write);
+    assert!(
+        topic(r"write:v|w/e/a\..+", "a.b")
+            && !topic(r"write:v/e/a\..+", "a")
+            && !topic("write:v/e", "a")
+    );
+    assert!(!of("read:v/(/k").vhost("v") && !of("read:v/q/(").vhost("v"));
+
+    let scene = Scene::new();
+    let settings = scene.with_server(|server| {
+        server.scope_syntax = Some(Regex);
+        server.kind = Some("rabbitmq".into());
+    });
+    let claims =
+        json!({"scope": "mq.read:{vhost}/{sub}-{2}.{2} mq.read:[{sub}]/q", "sub": "a-z/.*"});
+    let filled = scopes(claims, &settings);
+    let allowed = Scopes::parse(&filled, Regex);
+    let may = |vhost, name| allowed.resource(vhost, name, Kind::Read);
+    assert!(
+        may("v", "a-z/.*--xx") && !may("v", "a-z/.*-xx") && !may("v", "a-z/xx--xx"),
+        "{filled:?}"
+    );
+    assert!(may("a", "q") && may("-", "q") && may("/", "q") && !may("b", "q"));
+    let own = of("read:x{vhost}/.*");
+    assert!(!own.vhost("x.") && !own.vhost("v"));
+    let own = of("read:{vhost}|.{2}/{vhost}-q");
+    assert!(own.resource("/.+", "/.+-q", Kind::Read) && !own.resource("/.+", "/ab-q", Kind::Read));
+    let request = json!({"type": "rabbitmq", "actions": ["write"], "locations": ["cluster:m*"]});
+    let scopes = scopes(json!({"authorization_details": [request]}), &settings);
+    assert_eq!(scopes, ["write:.*/.*/.*"]);
 }

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::Path;
 use serde_json::{Map, Value, json};
 
 use super::{Reply, Routes, done, ok};
 use crate::access::{User, UserLimits};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
-use crate::admin::input::Input;
+use crate::admin::input::{Input, Path};
 use crate::admin::table::{get, put};
 use crate::parameters::ParameterId;
 use crate::vhost::Vhost;

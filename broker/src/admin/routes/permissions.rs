@@ -1,13 +1,12 @@
 //! What users may do in virtual hosts.
 
-use axum::extract::Path;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, deleted, ok, put};
 use crate::access::{Permission, SetError, TopicPermission};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
-use crate::admin::input::Input;
+use crate::admin::input::{Input, Path};
 use crate::admin::table::{delete, get};
 
 pub(super) fn routes() -> Routes {

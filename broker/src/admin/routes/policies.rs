@@ -1,12 +1,11 @@
 //! Policies, of users and of operators.
 
-use axum::extract::Path;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, deleted, ok, put};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
-use crate::admin::input::Input;
+use crate::admin::input::{Input, Path};
 use crate::admin::table::get;
 use crate::policy::{Kind, Policy, PolicySpec};
 use crate::vhost::Vhost;

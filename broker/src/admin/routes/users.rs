@@ -1,6 +1,5 @@
 //! Users.
 
-use axum::extract::Path;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, deleted, done, ok, put};
@@ -8,7 +7,7 @@ use crate::access::User;
 use crate::access::password::{Algorithm, PasswordHash, Secret};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
-use crate::admin::input::Input;
+use crate::admin::input::{Input, Path};
 use crate::admin::table::{get, post};
 use crate::names;
 

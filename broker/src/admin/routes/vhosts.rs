@@ -1,12 +1,11 @@
 //! Virtual hosts.
 
-use axum::extract::Path;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, done, ok, put, stats};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
-use crate::admin::input::Input;
+use crate::admin::input::{Input, Path};
 use crate::admin::table::{get, post};
 use crate::node::Node;
 use crate::vhost::{Vhost, VhostSpec};

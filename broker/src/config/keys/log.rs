@@ -2,7 +2,7 @@
 
 use tracing::level_filters::LevelFilter;
 
-use super::{Key, keys};
+use super::{Key, keys, tls};
 use crate::config::logging::{Formatter, Protocol, Rotation, Transport};
 use crate::config::value::{Reader, ip, number, one_of, or_word, path, text, truth};
 
@@ -11,7 +11,11 @@ pub(super) fn keys() -> Vec<Key> {
     keys.extend(console());
     keys.extend(file());
     keys.extend(exchange());
+    keys.extend(journald());
     keys.extend(syslog());
+    keys.extend(tls::client("log.syslog.ssl_options", "lines to syslog", |c, _| {
+        &mut c.log.syslog.tls
+    }));
     keys
 }
 
@@ -128,8 +132,20 @@ fn exchange() -> Vec<Key> {
     }
 }
 
+fn journald() -> Vec<Key> {
+    keys! {
+        "log.journald", "false", truth(),
+            "the log is sent to systemd's journal"
+            => |c, _, yes| c.log.journald.enabled = yes;
+        "log.journald.level", "", level(),
+            "how much of it, at most", live
+            => |c, _, level| c.log.journald.level = Some(level);
+    }
+}
+
 fn syslog() -> Vec<Key> {
-    let transport = one_of(&[("udp", Transport::Udp), ("tcp", Transport::Tcp)]);
+    let transport =
+        one_of(&[("udp", Transport::Udp), ("tcp", Transport::Tcp), ("tls", Transport::Tls)]);
     let protocol = one_of(&[("rfc3164", Protocol::Rfc3164), ("rfc5424", Protocol::Rfc5424)]);
     keys! {
         "log.syslog", "false", truth(),
@@ -151,7 +167,7 @@ fn syslog() -> Vec<Key> {
             "its port"
             => |c, _, port| c.log.syslog.port = port;
         "log.syslog.transport", "udp", transport,
-            "how lines come to it; TLS is not spoken there yet"
+            "how lines come to it"
             => |c, _, transport| c.log.syslog.transport = transport;
         "log.syslog.protocol", "rfc3164", protocol,
             "how they look"

@@ -1,7 +1,8 @@
 //! The HTTP API and the metrics.
 
+use super::rows::{Of, Rows};
 use super::{Key, Names, keys, tls};
-use crate::config::management::RatesMode;
+use crate::config::management::{Patience, RatesMode};
 use crate::config::value::{ip, number, one_of, path, text, truth};
 use crate::config::{Config, value::Reader};
 use std::time::Duration;
@@ -11,6 +12,10 @@ pub(super) fn keys() -> Vec<Key> {
     keys.extend(api());
     keys.extend(headers());
     keys.extend(metrics());
+    keys.extend(patience("management.tcp", |c, _| &mut c.management.patience));
+    keys.extend(patience("management.ssl", |c, _| &mut c.management.patience));
+    keys.extend(patience("prometheus.tcp", |c, _| &mut c.prometheus.patience));
+    keys.extend(patience("prometheus.ssl", |c, _| &mut c.prometheus.patience));
     keys.extend(tls::listener("management.ssl", "the HTTP API over TLS", |c, _| {
         &mut c.management.tls
     }));
@@ -63,6 +68,20 @@ fn listeners() -> Vec<Key> {
     }
 }
 
+/// A service has the same with TLS and without.
+fn patience(prefix: &'static str, of: Of<Patience>) -> [Key; 2] {
+    let rows = Rows { prefix, whose: "", of };
+    let time = || number(1..=u32::MAX).map(|n| Duration::from_millis(u64::from(n)));
+    let request = "milliseconds for a request, from the end of the one before to the end of its \
+                   head; 60000 if nothing is said";
+    let idle = "milliseconds without more of a request's body, or in which nothing of an answer is \
+                taken; 60000 if nothing is said";
+    [
+        rows.key("request_timeout", time(), request, |to, _, time| to.request = time).live(),
+        rows.key("idle_timeout", time(), idle, |to, _, time| to.pause = time).live(),
+    ]
+}
+
 fn api() -> Vec<Key> {
     let rates = one_of(&[
         ("basic", RatesMode::Basic),
@@ -77,7 +96,7 @@ fn api() -> Vec<Key> {
             "octets of the largest request"
             => |c, _, octets| c.management.max_body_size = octets;
         "management.http_log_dir", "", path(),
-            "where requests were to be written down; they are not, here"
+            "a directory where requests are written down: a file `access.log.…` an hour, those of a week"
             => |c, _, path| c.management.http_log_dir = Some(path);
         "management.login_session_timeout", "", number(1..=u32::MAX),
             "minutes after which one must log in again"

@@ -162,10 +162,16 @@ pub fn find(words: &[String]) -> Option<usize> {
     single.or_else(|| matches().next()).map(|(place, _)| place)
 }
 
-/// A key that is written almost like this one.
+/// A key that is written almost like this one, or has a word more.
 pub fn nearest(written: &str) -> Option<&'static str> {
-    let keys = all().iter().filter(|key| !key.outside && !key.pattern.ends_with("**"));
-    let alike = keys.map(|key| (strsim::damerau_levenshtein(written, &key.pattern), &*key.pattern));
+    let keys = || all().iter().filter(|key| !key.outside && !key.pattern.ends_with("**"));
+    let goes_on =
+        |key: &&Key| key.pattern.strip_prefix(written).is_some_and(|rest| rest.starts_with('.'));
+    if let Some(longer) = keys().find(|key| goes_on(key) && !key.is_ignored()) {
+        return Some(&longer.pattern);
+    }
+    let alike =
+        keys().map(|key| (strsim::damerau_levenshtein(written, &key.pattern), &*key.pattern));
     let near = alike.min_by_key(|(distance, _)| *distance);
     near.filter(|(distance, _)| *distance <= written.len().max(6) / 3).map(|(_, key)| key)
 }

@@ -2,8 +2,8 @@
 
 use super::rows::Rows;
 use super::{Key, Names, keys, tls};
-use crate::config::oauth2::{Provider, ResourceServer};
-use crate::config::value::{list, path, text, truth};
+use crate::config::oauth2::{Provider, ResourceServer, ScopeSyntax};
+use crate::config::value::{list, one_of, path, text, truth};
 
 pub(super) fn keys() -> Vec<Key> {
     let mut keys = keys! {
@@ -63,6 +63,13 @@ fn words(scopes: &str) -> Vec<String> {
     scopes.split([',', ' ']).filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
 }
 
+/// RabbitMQ has had two words for the second one.
+const SYNTAXES: &[(&str, ScopeSyntax)] = &[
+    ("wildcard", ScopeSyntax::Wildcard),
+    ("regex", ScopeSyntax::Regex),
+    ("regexpr", ScopeSyntax::Regex),
+];
+
 fn server(rows: &Rows<ResourceServer>) -> Vec<Key> {
     vec![
         rows.key(
@@ -76,6 +83,12 @@ fn server(rows: &Rows<ResourceServer>) -> Vec<Key> {
             text(),
             "what scopes begin with; without it: the resource server's id and a dot",
             |s, _, prefix| s.scope_prefix = Some(prefix),
+        ),
+        rows.key(
+            "scope_pattern_syntax",
+            one_of(SYNTAXES),
+            "scopes have `*` for any text, or regular expressions, of whole names; without it: `wildcard`",
+            |s, _, syntax| s.scope_syntax = Some(syntax),
         ),
         rows.key(
             "additional_scopes_key",
