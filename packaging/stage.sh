@@ -4,6 +4,10 @@ set -eu
 here=$(dirname "$0")
 system=$2/system
 install -D -m 0755 -s "$1" "$system/usr/bin/lepus"
+# Under RabbitMQ's names, for health checks and scripts that call them in the container.
+for name in rabbitmqctl rabbitmq-diagnostics rabbitmq-queues rabbitmq-plugins; do
+    ln -sf lepus "$system/usr/bin/$name"
+done
 install -D -m 0644 "$here/lepus.conf" "$system/etc/rabbitmq/rabbitmq.conf"
 install -d -m 0755 "$system/etc/rabbitmq/conf.d"
 # Public authorities, for OAuth 2.0 and backends over HTTPS.

@@ -6,6 +6,8 @@
 mod browse;
 #[path = "command_line/connections.rs"]
 mod connections;
+#[path = "command_line/https.rs"]
+mod https;
 #[path = "command_line/nouns.rs"]
 mod nouns;
 #[path = "command_line/rabbitmqctl.rs"]

@@ -18,6 +18,8 @@ mod document;
 mod live;
 #[path = "management/messages.rs"]
 mod messages;
+#[path = "management/patience.rs"]
+mod patience;
 #[path = "management/stats.rs"]
 mod stats;
 #[path = "management/tools.rs"]

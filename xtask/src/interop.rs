@@ -45,6 +45,8 @@ const CLIENTS: &[Client] = &[
     Client { name: "amqplib", run: node, tls: false },
     Client { name: "lapin", run: rust, tls: true },
     Client { name: "monitoring", run: tools_from_outside, tls: false },
+    // What it leaves behind is in the way of others.
+    Client { name: "openapi", run: pytest, tls: false },
 ];
 
 /// Refuses names that are no client.
@@ -143,7 +145,8 @@ fn tests_of(name: &str, at: &Target, options: &[&str]) -> Result<()> {
     tools::run(&mut command)
 }
 
-fn python() -> Result<PathBuf> {
+/// The Python that has the clients.
+pub(crate) fn python() -> Result<PathBuf> {
     let venv = folder(".venv")?;
     let requirements = folder("requirements.txt")?;
     let python = venv.join("bin").join("python");
@@ -157,8 +160,9 @@ fn python() -> Result<PathBuf> {
     Ok(python)
 }
 
-fn node(client: &Client, at: &Target) -> Result<()> {
-    let folder = folder(client.name)?;
+/// Gets what a folder's client needs of Node. Returns the folder.
+pub(crate) fn node_modules(name: &str) -> Result<PathBuf> {
+    let folder = folder(name)?;
     tools::ensure_program("npm", &["--version"], &["nodejs", "npm"])?;
     let lock = folder.join("package-lock.json");
     tools::once(&folder.join("node_modules").join("installed.json"), &lock, || {
@@ -166,6 +170,11 @@ fn node(client: &Client, at: &Target) -> Result<()> {
         tools::run(Command::new("npm").args(npm).current_dir(&folder))
     })
     .context("setting up the Node clients")?;
+    Ok(folder)
+}
+
+fn node(client: &Client, at: &Target) -> Result<()> {
+    let folder = node_modules(client.name)?;
     let npm = ["test", "--silent"];
     let mut command = Command::new("npm");
     at.tell(command.args(npm).current_dir(&folder));

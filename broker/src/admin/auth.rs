@@ -102,7 +102,7 @@ impl FromRequestParts<Arc<Admin>> for Caller {
 }
 
 /// What HTTP Basic says: a user name, a colon, a password.
-fn attempt(header: &[u8]) -> Option<Attempt> {
+pub(super) fn attempt(header: &[u8]) -> Option<Attempt> {
     let (scheme, credentials) = str::from_utf8(header).ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;

@@ -49,6 +49,11 @@ impl Fault {
         Self::new(StatusCode::BAD_REQUEST, error, reason)
     }
 
+    /// 408: it takes too long to come.
+    pub fn too_slow(reason: &str) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", reason)
+    }
+
     /// 503: it cannot be done now.
     pub fn unavailable(reason: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", reason)

@@ -3,11 +3,31 @@
 use std::sync::Arc;
 
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{self, FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use tower_http::timeout::TimeoutError;
 
 use super::Admin;
 use super::error::Fault;
+
+/// What stands in a path in place of names.
+pub(super) struct Path<T>(pub T);
+
+impl<T, S> FromRequestParts<S> for Path<T>
+where
+    T: DeserializeOwned + Send,
+    S: Send + Sync,
+{
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        let found = extract::Path::from_request_parts(parts, state).await;
+        let extract::Path(found) = found.map_err(|why| Fault::bad_request(why.body_text()))?;
+        Ok(Self(found))
+    }
+}
 
 /// A body as it came.
 pub(super) struct Raw(pub Bytes);
@@ -19,8 +39,16 @@ impl FromRequest<Arc<Admin>> for Raw {
         let most = admin.node.config().management.max_body_size;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let body = to_bytes(request.into_body(), most).await;
-        let too_large = |_| Fault::bad_request("Exceeded HTTP request body size limit");
-        Ok(Self(body.map_err(too_large)?))
+        Ok(Self(body.map_err(|error| unread(&error))?))
+    }
+}
+
+/// A body that cannot be read to its end.
+fn unread(error: &(dyn std::error::Error + 'static)) -> Fault {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    match causes.any(|error| error.is::<TimeoutError>()) {
+        true => Fault::too_slow("The body of the request does not come"),
+        false => Fault::bad_request("Exceeded HTTP request body size limit"),
     }
 }
 

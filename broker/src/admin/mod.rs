@@ -1,5 +1,7 @@
 //! The HTTP API, as RabbitMQ's management plugin has it.
 
+mod access_log;
+mod asked;
 mod auth;
 mod cors;
 mod error;
@@ -30,6 +32,7 @@ use crate::http::{Listener, Local, Server};
 use crate::node::Node;
 use crate::reload::Running;
 use crate::stats::sampler;
+use access_log::AccessLog;
 pub(crate) use auth::must_monitor;
 use error::Fault;
 
@@ -68,20 +71,33 @@ pub fn listen(config: &Config) -> Result<Vec<Listener>> {
 /// broker listens on.
 ///
 /// # Errors
-/// There can be no more threads.
+/// There can be no more threads, or requests cannot be written down.
 pub fn start(
     node: Arc<Node>,
     (listeners, local): (Vec<Listener>, Option<&Local>),
     ports: Vec<Port>,
     running: Arc<Running>,
 ) -> Result<Server> {
-    let app = app(Arc::new(Admin { node: node.clone(), ports, running, started: Instant::now() }));
-    let server = Server::start("lepus-http", THREADS, listeners, &app, &node)?;
+    let mut app =
+        app(Arc::new(Admin { node: node.clone(), ports, running, started: Instant::now() }));
+    if let Some(directory) = &node.config().management.http_log_dir {
+        let log = Arc::new(AccessLog::open(directory)?);
+        app = app.layer(from_fn_with_state(log, access_log::note));
+    }
+    let server = Server::start(("lepus-http", THREADS), &API, listeners, app, &node)?;
     if let Some(local) = local {
-        server.add_local(local, &app)?;
+        server.add_local(local)?;
     }
     server.spawn(sampler::sample(node));
     Ok(server)
+}
+
+/// What answers requests, without a port.
+#[cfg(test)]
+pub(crate) fn in_process(node: Arc<Node>) -> Router {
+    let settings = crate::config::load::Settings::default();
+    let running = Arc::new(Running::new(settings, crate::logging::Log::default()));
+    app(Arc::new(Admin { node, ports: Vec::new(), running, started: Instant::now() }))
 }
 
 fn app(admin: Arc<Admin>) -> Router {

@@ -4,13 +4,16 @@ use utoipa::openapi::path::{
     OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathsBuilder,
 };
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type,
+};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, Content, ContentBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder,
     PathItem, Ref, Required, Response, ResponseBuilder,
 };
 
+use super::asked;
 use super::table::Operation;
 
 /// The name of the only way to log in.
@@ -27,7 +30,7 @@ pub(super) fn document(operations: &[Operation]) -> OpenApi {
     let text = || Schema::Object(ObjectBuilder::new().schema_type(Type::String).build());
     let fault = ObjectBuilder::new()
         .property("error", text())
-        .property("reason", ObjectBuilder::new().build())
+        .property("reason", anything())
         .required("error")
         .required("reason");
     let login = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
@@ -50,7 +53,12 @@ fn describe(operation: &Operation) -> OperationBuilder {
     let tag = path.split('/').nth(2).unwrap_or_default();
     let object = || {
         let any = AdditionalProperties::FreeForm(true);
-        ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(any)).build()
+        let object = ObjectBuilder::new().schema_type(Type::Object);
+        let keys = asked::keys(method, path).iter();
+        let object = keys.fold(object, |object, (key, kind)| {
+            object.property(*key, ObjectBuilder::new().schema_type(kind.clone()).build())
+        });
+        object.additional_properties(Some(any)).build()
     };
     let body = RequestBodyBuilder::new()
         .content("application/json", Content::new(Some(Schema::Object(object()))))
@@ -58,7 +66,7 @@ fn describe(operation: &Operation) -> OperationBuilder {
     let described = OperationBuilder::new()
         .tag(tag)
         .operation_id(Some(name(method, path)))
-        .parameters(Some(parameters(path)))
+        .parameters(Some(parameters(method, path)))
         .request_body(takes_body.then_some(body));
     let answers = match method {
         HttpMethod::Get => vec![("200", json("what was asked for"))],
@@ -73,11 +81,16 @@ fn describe(operation: &Operation) -> OperationBuilder {
     };
     let refusals = [
         ("400", refusal("it makes no sense")),
-        ("401", refusal("no login, or it is not allowed")),
+        ("401", plain("no login, which is all that is said then, or it is not allowed")),
         ("404", refusal("it is not there")),
-        ("503", refusal("it cannot be done now, or a check has failed")),
+        ("503", json("it cannot be done now, or a check has failed")),
     ];
-    let answers = answers.into_iter().chain(refusals);
+    let further = match method {
+        HttpMethod::Get => vec![],
+        HttpMethod::Delete => vec![("412", refusal("it is protected"))],
+        _ => vec![("408", refusal("the body does not come"))],
+    };
+    let answers = answers.into_iter().chain(refusals).chain(further);
     answers.fold(described, |described, (status, answer)| described.response(status, answer))
 }
 
@@ -93,13 +106,17 @@ fn name(method: &HttpMethod, path: &str) -> String {
     words.skip(1).fold(method.to_owned(), |name, word| name + "_" + word)
 }
 
-fn parameters(path: &str) -> impl Iterator<Item = Parameter> {
-    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    names.map(|name| {
+fn parameters(method: &HttpMethod, path: &str) -> Vec<Parameter> {
+    let parameter = |name: &str, place, required| {
         let text = ObjectBuilder::new().schema_type(Type::String).build();
-        let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path);
-        parameter.required(Required::True).schema(Some(text)).build()
-    })
+        let parameter = ParameterBuilder::new().name(name).parameter_in(place);
+        parameter.required(required).schema(Some(text)).build()
+    };
+    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let in_path = names.map(|name| parameter(name, ParameterIn::Path, Required::True));
+    let query = if *method == HttpMethod::Get { &asked::QUERY[..] } else { &[] };
+    let in_query = query.iter().map(|name| parameter(name, ParameterIn::Query, Required::False));
+    in_path.chain(in_query).collect()
 }
 
 fn plain(what: &str) -> Response {
@@ -107,10 +124,12 @@ fn plain(what: &str) -> Response {
 }
 
 fn json(what: &str) -> Response {
-    let any = ContentBuilder::new().schema(Some(
-        ObjectBuilder::new().schema_type(utoipa::openapi::schema::SchemaType::AnyValue),
-    ));
+    let any = ContentBuilder::new().schema(Some(anything()));
     ResponseBuilder::new().description(what).content("application/json", any.build()).build()
+}
+
+fn anything() -> Object {
+    ObjectBuilder::new().schema_type(SchemaType::AnyValue).build()
 }
 
 fn refusal(what: &str) -> Response {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use regex::RegexBuilder;
+use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value, json};
 
 use super::error::Fault;
@@ -120,22 +120,31 @@ impl View {
     }
 
     /// The wanted part of a list.
-    pub fn list<T: Item>(&self, mut items: Vec<T>) -> Result<Value, Fault> {
+    pub fn list<T: Item>(&self, items: Vec<T>) -> Result<Value, Fault> {
+        self.pick(items)
+    }
+
+    /// The same of something that need not be kept all at once.
+    pub fn pick<T: Item>(&self, items: impl IntoIterator<Item = T>) -> Result<Value, Fault> {
         let Some(page) = &self.page else {
-            return Ok(Value::Array(self.all(self.first(items, usize::MAX))));
+            let (_, items) = self.first(items, |_| true, usize::MAX);
+            return Ok(Value::Array(self.all(items)));
         };
-        let total = items.len();
-        self.filter(&mut items)?;
-        let filtered = items.len();
+        let pattern = self.pattern()?;
+        let mut total = 0;
+        let is_wanted = |item: &T| {
+            total += 1;
+            pattern.as_ref().is_none_or(|pattern| pattern.is_match(item.name()))
+        };
         let Page { number, size } = *page;
         let first = (number - 1).saturating_mul(size);
+        let (filtered, up_to_page) = self.first(items, is_wanted, first.saturating_add(size));
         if first >= filtered && number > 1 {
             return Err(Fault::invalid(
                 "page_out_of_range",
                 format!("Page out of range, page: {number} page size: {size}, len: {filtered}"),
             ));
         }
-        let up_to_page = self.first(items, first.saturating_add(size));
         let items = self.all(up_to_page.into_iter().skip(first));
         Ok(json!({
             "filtered_count": filtered,
@@ -152,10 +161,10 @@ impl View {
         items.into_iter().map(|item| self.one(item.show())).collect()
     }
 
-    /// Keeps those whose name is asked for.
-    fn filter<T: Item>(&self, items: &mut Vec<T>) -> Result<(), Fault> {
+    /// What names must look like that are asked for; `None`: any.
+    fn pattern(&self) -> Result<Option<Regex>, Fault> {
         let Some(wanted) = self.get("name").filter(|wanted| !wanted.is_empty()) else {
-            return Ok(());
+            return Ok(None);
         };
         let pattern = match self.flag("use_regex") {
             true => wanted.to_owned(),
@@ -163,48 +172,95 @@ impl View {
         };
         let pattern =
             RegexBuilder::new(&pattern).case_insensitive(true).size_limit(FILTER_MAX).build();
-        let pattern =
-            pattern.map_err(|_| Fault::bad_request("Pagination parameters are invalid"))?;
-        items.retain(|item| pattern.is_match(item.name()));
-        Ok(())
+        pattern.map(Some).map_err(|_| Fault::bad_request("Pagination parameters are invalid"))
     }
 
-    /// The first so many of the order that is asked for.
-    fn first<T: Item>(&self, items: Vec<T>, count: usize) -> Vec<T> {
+    /// How many there are that are wanted, and the first so many of them in the order that is asked for.
+    fn first<T: Item>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+        mut is_wanted: impl FnMut(&T) -> bool,
+        count: usize,
+    ) -> (usize, Vec<T>) {
         let field = self.get("sort").filter(|field| !field.is_empty());
         let path: Option<Vec<&str>> = field.map(|field| field.split('.').collect());
         let reversed = path.is_some() && self.flag("sort_reverse");
-        let key = |item: &T| path.as_ref().map_or(Value::Null, |path| item.field(path));
-        let keyed = items.into_iter().enumerate();
-        let keyed = keyed.map(|(at, item)| Keyed { key: key(&item), at, item });
-        let mut keyed: Vec<Keyed<T>> = keyed.collect();
-        let turned = |order: Ordering| if reversed { order.reverse() } else { order };
-        let by_key = |a: &Keyed<T>, b: &Keyed<T>| turned(order(&a.key, &b.key));
-        let wholly = |a: &Keyed<T>, b: &Keyed<T>| turned(a.order(b));
-        if count < keyed.len() {
-            let (before, next, _) = keyed.select_nth_unstable_by(count, by_key);
-            // Most are not looked at any further, unless it matters in which order equal ones come.
-            if before.iter().any(|one| by_key(one, next).is_eq()) {
-                keyed.select_nth_unstable_by(count, wholly);
+        let mut first = First::new(count, reversed);
+        for item in items {
+            if is_wanted(&item) {
+                first.add(path.as_ref().map_or(Value::Null, |path| item.field(path)), item);
             }
-            keyed.truncate(count);
         }
-        keyed.sort_unstable_by(wholly);
-        keyed.into_iter().map(|keyed| keyed.item).collect()
+        (first.seen, first.into_items())
     }
 }
 
-/// An item, what it is sorted by, and where it was in the list.
+/// The first so many of an order, out of things that come in any.
+struct First<T> {
+    count: usize,
+    reversed: bool,
+    /// How many have come.
+    seen: usize,
+    /// Those that may be among the first.
+    kept: Vec<Keyed<T>>,
+    /// Those before this place of `kept` are the first of what has come until then, and the last one of
+    /// them stands last.
+    settled: usize,
+}
+
+/// A thing, what it is sorted by, and where it was in the list.
 struct Keyed<T> {
     key: Value,
     at: usize,
     item: T,
 }
 
+impl<T: Item> First<T> {
+    /// How many more than needed are kept at least before they are looked through.
+    const SLACK: usize = 1024;
+
+    fn new(count: usize, reversed: bool) -> Self {
+        Self { count, reversed, seen: 0, kept: Vec::new(), settled: 0 }
+    }
+
+    fn add(&mut self, key: Value, item: T) {
+        let keyed = Keyed { key, at: self.seen, item };
+        self.seen += 1;
+        let last = self.settled.checked_sub(1).and_then(|last| self.kept.get(last));
+        if last.is_some_and(|last| keyed.order(last, self.reversed).is_gt()) {
+            return;
+        }
+        self.kept.push(keyed);
+        if self.kept.len() >= self.count.saturating_mul(2).saturating_add(Self::SLACK) {
+            self.settle();
+        }
+    }
+
+    /// Drops what is not among the first.
+    fn settle(&mut self) {
+        let reversed = self.reversed;
+        if let Some(last) = self.count.checked_sub(1)
+            && last < self.kept.len()
+        {
+            self.kept.select_nth_unstable_by(last, |a, b| a.order(b, reversed));
+            self.settled = self.count;
+        }
+        self.kept.truncate(self.count);
+    }
+
+    fn into_items(mut self) -> Vec<T> {
+        let reversed = self.reversed;
+        self.settle();
+        self.kept.sort_unstable_by(|a, b| a.order(b, reversed));
+        self.kept.into_iter().map(|keyed| keyed.item).collect()
+    }
+}
+
 impl<T: Item> Keyed<T> {
-    fn order(&self, other: &Self) -> Ordering {
-        let by_key = order(&self.key, &other.key).then_with(|| self.item.order(&other.item));
-        by_key.then_with(|| self.at.cmp(&other.at))
+    fn order(&self, other: &Self, reversed: bool) -> Ordering {
+        let order = order(&self.key, &other.key).then_with(|| self.item.order(&other.item));
+        let order = order.then_with(|| self.at.cmp(&other.at));
+        if reversed { order.reverse() } else { order }
     }
 }
 
@@ -288,6 +344,24 @@ mod tests {
         assert_eq!(names("sort=at.rate"), "z b.c q q2 Abc");
         assert_eq!(names("sort=name&sort_reverse=true"), "z q2 q b.c Abc");
         assert_eq!(names("sort=nothing"), "Abc b.c q q2 z");
+    }
+
+    #[test]
+    fn of_many_the_first_are_found_in_whatever_order_they_come() {
+        let many = |n: u64| (0..n).map(|at| json!({"name": format!("{at}"), "n": at * 7919 % 101}));
+        for query in ["sort=n", "sort=n&sort_reverse=true", "", "sort=none&sort_reverse=true"] {
+            let all = View::parse(query).unwrap().pick(many(5000)).unwrap();
+            for (number, size) in [(1, 1), (1, 100), (3, 500), (50, 100)] {
+                let page = format!("{query}&page={number}&page_size={size}");
+                let page = View::parse(&page).unwrap().pick(many(5000)).unwrap();
+                let from = (number - 1) * size;
+                assert_eq!(page["items"], json!(all.as_array().unwrap()[from..from + size]));
+                assert_eq!(
+                    (&page["total_count"], &page["item_count"]),
+                    (&json!(5000), &json!(size))
+                );
+            }
+        }
     }
 
     #[test]

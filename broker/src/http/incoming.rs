@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::limits::HANDSHAKES_MAX;
+use super::desk::Accept;
+use crate::limits::HTTP_HANDSHAKES_MAX;
 use crate::tls::Acceptor;
 
 /// Who sends requests.
@@ -22,12 +21,6 @@ pub struct Peer {
     pub address: SocketAddr,
     /// It came by the socket in the data directory, which only who runs the broker can open.
     pub is_owner: bool,
-}
-
-impl Connected<IncomingStream<'_, Incoming>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Incoming>) -> Self {
-        Self { address: *stream.remote_addr(), is_owner: false }
-    }
 }
 
 /// What requests are read from and answers are written to.
@@ -43,7 +36,7 @@ pub(super) struct Incoming {
     handshakes: JoinSet<Option<Accepted>>,
 }
 
-type Accepted = (Box<dyn Stream>, SocketAddr);
+type Accepted = (Box<dyn Stream>, Peer);
 
 impl Incoming {
     /// To be called within the runtime that will serve it.
@@ -56,25 +49,23 @@ impl Incoming {
     fn take(&mut self, stream: TcpStream, from: SocketAddr) -> Option<Accepted> {
         // Answers are written as a whole.
         let _ = stream.set_nodelay(true);
+        let peer = Peer { address: from, is_owner: false };
         let Some(acceptor) = self.acceptor.clone() else {
-            return Some((Box::new(stream), from));
+            return Some((Box::new(stream), peer));
         };
         self.handshakes.spawn(async move {
             let stream: Box<dyn Stream> = Box::new(acceptor.accept(stream, from).await?);
-            Some((stream, from))
+            Some((stream, peer))
         });
         None
     }
 }
 
-impl Listener for Incoming {
-    type Io = Box<dyn Stream>;
-    type Addr = SocketAddr;
-
+impl Accept for Incoming {
     async fn accept(&mut self) -> Accepted {
         loop {
             let accepted = tokio::select! {
-                accepted = self.socket.accept(), if self.handshakes.len() < HANDSHAKES_MAX => accepted,
+                accepted = self.socket.accept(), if self.handshakes.len() < HTTP_HANDSHAKES_MAX => accepted,
                 Some(done) = self.handshakes.join_next() => match done {
                     Ok(Some(accepted)) => return accepted,
                     _ => continue,
@@ -92,9 +83,5 @@ impl Listener for Incoming {
                 }
             }
         }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
     }
 }

@@ -7,10 +7,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::Peer;
+use super::desk::Accept;
+use super::incoming::Stream;
 
 /// The name of the socket.
 const NAME: &str = "lepus.sock";
@@ -56,8 +59,17 @@ impl Drop for Local {
     }
 }
 
-impl Connected<IncomingStream<'_, tokio::net::UnixListener>> for Peer {
-    fn connect_info(_: IncomingStream<'_, tokio::net::UnixListener>) -> Self {
-        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), is_owner: true }
+impl Accept for tokio::net::UnixListener {
+    async fn accept(&mut self) -> (Box<dyn Stream>, Peer) {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        loop {
+            match Self::accept(self).await {
+                Ok((stream, _)) => return (Box::new(stream), Peer { address, is_owner: true }),
+                Err(error) => {
+                    tracing::error!("cannot accept a connection of the command line: {error}");
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
     }
 }

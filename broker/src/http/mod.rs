@@ -1,5 +1,6 @@
 //! HTTP, with or without TLS, on threads of its own, so that nobody's messages wait for a long list.
 
+mod desk;
 mod incoming;
 mod local;
 
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::config::management::Service;
 use crate::node::Node;
 use crate::tls::Acceptor;
+use desk::Desk;
 use incoming::Incoming;
 pub use incoming::Peer;
 pub use local::{Local, socket_in};
@@ -71,7 +73,12 @@ impl Listener {
 }
 
 /// A service at work.
-pub struct Server(Runtime);
+pub struct Server {
+    runtime: Runtime,
+    desk: Desk,
+    /// What stops with it.
+    kept: Option<Runtime>,
+}
 
 impl Server {
     /// Answers requests from now on. Handlers learn from whom they come by `ConnectInfo<Peer>`.
@@ -79,47 +86,55 @@ impl Server {
     /// # Errors
     /// There can be no more threads.
     pub fn start(
-        name: &str,
-        threads: usize,
+        (name, threads): (&str, usize),
+        service: &'static Service,
         listeners: Vec<Listener>,
-        router: &Router,
+        router: Router,
         node: &Arc<Node>,
     ) -> Result<Self> {
         let mut builder = Builder::new_multi_thread();
         let runtime = builder.worker_threads(threads).thread_name(name).enable_all().build();
         let runtime = runtime.with_context(|| format!("cannot start the threads {name}"))?;
+        let desk = Desk::new(node.clone(), service, router);
+        let server = Self { runtime, desk, kept: None };
         for listener in listeners {
-            let _entered = runtime.enter();
+            let _entered = server.runtime.enter();
             if let Some(acceptor) = listener.acceptor.clone() {
-                drop(runtime.spawn(acceptor.watch(node.clone())));
+                server.spawn(acceptor.watch(node.clone()));
             }
             let incoming = Incoming::new(listener.socket, listener.acceptor)?;
-            let service = router.clone().into_make_service_with_connect_info::<Peer>();
-            // It ends with its runtime only.
-            drop(runtime.spawn(async move { axum::serve(incoming, service).await }));
+            server.spawn(server.desk.clone().serve(incoming));
         }
-        Ok(Self(runtime))
+        Ok(server)
     }
 
     /// Answers those, too, who come by a socket in the data directory.
     ///
     /// # Errors
     /// The system does not wait for them.
-    pub fn add_local(&self, local: &Local, router: &Router) -> Result<()> {
-        let _entered = self.0.enter();
+    pub fn add_local(&self, local: &Local) -> Result<()> {
+        let _entered = self.runtime.enter();
         let socket = tokio::net::UnixListener::from_std(local.socket()?)?;
-        let service = router.clone().into_make_service_with_connect_info::<Peer>();
-        self.spawn(async move { drop(axum::serve(socket, service).await) });
+        // Whoever runs the broker gets in, however many others there are.
+        self.spawn(self.desk.with_places_of_its_own().serve(socket));
         Ok(())
     }
 
     /// Has its threads do something else beside, until it stops.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        drop(self.0.spawn(work));
+        drop(self.runtime.spawn(work));
+    }
+
+    /// Keeps other threads for as long.
+    pub fn keep(&mut self, others: Runtime) {
+        self.kept = Some(others);
     }
 
     /// Answers nobody any more.
     pub fn stop(self) {
-        self.0.shutdown_background();
+        self.runtime.shutdown_background();
+        if let Some(others) = self.kept {
+            others.shutdown_background();
+        }
     }
 }

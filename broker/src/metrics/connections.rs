@@ -12,7 +12,7 @@ use crate::stats::Messages;
 /// A channel, as its connection has told of it.
 pub(super) struct Channel {
     pub open: Arc<Open>,
-    pub seen: ChannelSeen,
+    pub seen: Arc<ChannelSeen>,
     pub name: String,
 }
 

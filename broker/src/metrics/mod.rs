@@ -3,6 +3,7 @@
 //! `/metrics` adds up, `/metrics/per-object` has rows for each queue, connection and channel, and
 //! `/metrics/detailed` those that are asked for.
 
+mod aside;
 mod connections;
 mod exchanges;
 mod global;
@@ -21,8 +22,6 @@ use std::time::Instant;
 use anyhow::Result;
 use axum::Router;
 use tokio::runtime::Handle;
-use tower_http::CompressionLevel;
-use tower_http::compression::CompressionLayer;
 
 use crate::config::Config;
 use crate::config::management::METRICS;
@@ -32,15 +31,14 @@ use crate::node::Node;
 /// Threads for all requests.
 const THREADS: usize = 1;
 
-/// By how much messages go before them. Long answers take what is left of the machine.
-const NICE: i32 = 10;
-
 /// What requests are answered from.
 struct Metrics {
     node: Arc<Node>,
     started: Instant,
     /// The runtime of those whose messages go before.
     broker: Handle,
+    /// What long answers are made by.
+    aside: Handle,
 }
 
 /// Takes the ports of the metrics.
@@ -59,20 +57,17 @@ pub fn listen(config: &Config) -> Result<Vec<Listener>> {
 /// # Panics
 /// It is not called in the broker's runtime.
 pub fn start(node: Arc<Node>, listeners: Vec<Listener>) -> Result<Server> {
+    let aside = aside::start()?;
     let metrics = Arc::new(Metrics {
         node: node.clone(),
         started: Instant::now(),
         broker: Handle::current(),
+        aside: aside.handle().clone(),
     });
-    let compress = CompressionLayer::new().quality(CompressionLevel::Fastest);
     let app = Router::new()
-        .merge(scrape::routes(&metrics).layer(compress).with_state(metrics))
+        .merge(scrape::routes(&metrics).with_state(metrics))
         .merge(health::routes().with_state(node.clone()));
-    let server = Server::start("lepus-metrics", THREADS, listeners, &app, &node)?;
-    // On Linux it is about the thread that asks for it, and there is only one.
-    server.spawn(async {
-        // Where it is refused all goes on as before.
-        let _ = rustix::process::nice(NICE);
-    });
+    let mut server = Server::start(("lepus-metrics", THREADS), &METRICS, listeners, app, &node)?;
+    server.keep(aside);
     Ok(server)
 }

@@ -3,6 +3,7 @@
 use super::Metrics;
 use super::page::Page;
 use crate::alarm::Alarm;
+use crate::clock;
 use crate::memory;
 
 /// Units of what was measured in a second.
@@ -17,6 +18,10 @@ pub(super) fn write(page: &mut Page, metrics: &Metrics) {
         let help = "Memory that is allocated, which the memory alarm goes by";
         page.gauge("memory_allocated_bytes", help, allocated as f64);
     }
+    let help =
+        "By how much the system's clock is ahead of the broker's, which does not follow its steps";
+    let ahead = clock::ahead_ms() as f64 / MILLISECONDS;
+    page.gauge("clock_ahead_seconds", help, ahead);
     let info = [("version", env!("CARGO_PKG_VERSION"))];
     page.gauges("build_info", "The version of Lepus", &[(&info, 1.0)]);
 }
@@ -81,7 +86,9 @@ fn pressure(page: &mut Page, metrics: &Metrics) {
     let now = node.now_ms();
     let mut count = [("blocked", 0_u32), ("blocking", 0), ("flow", 0), ("running", 0)];
     let alarm = node.alarms().any();
+    let mut blocking_themselves = 0_u32;
     for connection in node.connections() {
+        blocking_themselves += u32::from(connection.blocks_own_consumers());
         let state = connection.state(alarm, now);
         count.iter_mut().filter(|(name, _)| *name == state).for_each(|(_, count)| *count += 1);
     }
@@ -91,6 +98,8 @@ fn pressure(page: &mut Page, metrics: &Metrics) {
     let help =
         "Connections by what holds them back: an alarm, or queues that fill faster than they drain";
     page.gauges("connections", help, &values);
+    let help = "Blocked connections with consumers, whose acknowledgements are not read";
+    page.gauge("connections_blocking_own_consumers", help, f64::from(blocking_themselves));
     let (traffic, to_seconds) = (&node.stats().traffic, 1e-3);
     let help = "How often publishers were left alone for the sake of a backlog";
     page.counter("publisher_pauses_total", help, traffic.pauses.get());

@@ -186,16 +186,12 @@ impl Object for Arc<Queue> {
     }
 
     fn numbers(&self) -> Numbers {
-        let (counts, status, _) = self.status();
-        Numbers { counts, messages: self.stats(), status: Some(status), oldest: self.oldest() }
+        let (counts, status, messages, oldest) = self.figures();
+        Numbers { counts, messages, status: Some(status), oldest }
     }
 }
 
 /// The queues of virtual hosts.
 pub(super) fn of(vhosts: &[Arc<Vhost>]) -> Vec<Arc<Queue>> {
-    let mut queues = Vec::new();
-    for vhost in vhosts {
-        vhost.read(|topology| queues.extend(topology.queues().map(|(_, queue)| queue.clone())));
-    }
-    queues
+    vhosts.iter().flat_map(|vhost| vhost.queues().iter().cloned().collect::<Vec<_>>()).collect()
 }

@@ -52,7 +52,8 @@ pub(super) fn rows<O: Object>(
     columns: Vec<&'static Column<O::Numbers>>,
     objects: Vec<O>,
 ) -> Pieces {
-    Box::new(Rows { prefix, columns, objects, values: Vec::new(), column: 0, from: 0 })
+    let (labels, values) = (Labels::default(), Vec::new());
+    Box::new(Rows { prefix, columns, objects, labels, values, column: 0, from: 0 })
 }
 
 /// Rows on their way: column after column, and of each object after object.
@@ -60,6 +61,8 @@ struct Rows<O: Object> {
     prefix: &'static str,
     columns: Vec<&'static Column<O::Numbers>>,
     objects: Vec<O>,
+    /// Of the objects that were asked for the first time.
+    labels: Labels,
     /// Of the column's block, object after object.
     values: Vec<f64>,
     column: usize,
@@ -99,24 +102,59 @@ impl<O: Object> Rows<O> {
     /// Asks some objects.
     fn ask(&mut self, from: usize, block: Range<usize>) {
         let columns = self.columns.get(block).unwrap_or_default();
-        for object in self.objects.iter().skip(from).take(PIECE) {
+        for (at, object) in self.objects.iter().enumerate().skip(from).take(PIECE) {
+            if at == self.labels.ends.len() {
+                self.labels.add(object);
+            }
             let numbers = object.numbers();
             self.values.extend(columns.iter().map(|column| (column.of)(&numbers)));
         }
     }
 
     fn piece(&self, column: &Column<O::Numbers>, at: usize, width: usize) -> String {
-        let (mut text, name) = (String::new(), full_name(self.prefix, column.name));
+        let name = full_name(self.prefix, column.name);
+        let mut text = String::with_capacity(PIECE * (name.len() + 64));
         if self.from == 0 {
             head(&mut text, &name, column);
         }
         let values = self.values.iter().skip(self.from * width + at).step_by(width);
-        for (object, value) in self.objects.iter().skip(self.from).zip(values).take(PIECE) {
+        for (number, value) in (self.from..self.objects.len()).zip(values).take(PIECE) {
             if !value.is_nan() {
-                row(&mut text, &name, object, *value);
+                row(&mut text, &name, self.labels.of(number), *value);
             }
         }
         text
+    }
+}
+
+/// The labels of objects as rows have them, in braces; they are needed for each column.
+#[derive(Default)]
+struct Labels {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Labels {
+    fn add(&mut self, object: &impl Object) {
+        let text = &mut self.text;
+        let mut before = '{';
+        object.labels(&mut |label, value| {
+            text.push(before);
+            text.push_str(label);
+            text.push_str("=\"");
+            escape(text, value);
+            text.push('"');
+            before = ',';
+        });
+        text.push('}');
+        self.ends.push(text.len());
+    }
+
+    fn of(&self, object: usize) -> &str {
+        let before = object.checked_sub(1);
+        let from = before.and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
+        let to = self.ends.get(object).copied().unwrap_or_default();
+        self.text.get(from..to).unwrap_or_default()
     }
 }
 
@@ -131,24 +169,18 @@ fn head<N>(text: &mut String, name: &str, column: &Column<N>) {
     let _ = write!(text, "# HELP {name} {}\n# TYPE {name} {kind}\n", column.help);
 }
 
-fn row(text: &mut String, name: &str, object: &impl Object, value: f64) {
+fn row(text: &mut String, name: &str, labels: &str, value: f64) {
     /// Whole numbers below it are written as such, which is quicker.
     const WHOLE: f64 = 9e15;
     text.push_str(name);
-    let mut before = '{';
-    object.labels(&mut |label, value| {
-        text.push(before);
-        text.push_str(label);
-        text.push_str("=\"");
-        escape(text, value);
-        text.push('"');
-        before = ',';
-    });
-    let _ = if value.fract() == 0.0 && (0.0..WHOLE).contains(&value) {
-        writeln!(text, "}} {}", value as u64)
+    text.push_str(labels);
+    text.push(' ');
+    if value.fract() == 0.0 && (0.0..WHOLE).contains(&value) {
+        text.push_str(itoa::Buffer::new().format(value as u64));
     } else {
-        writeln!(text, "}} {value}")
-    };
+        let _ = write!(text, "{value}");
+    }
+    text.push('\n');
 }
 
 fn escape(text: &mut String, value: &str) {

@@ -13,11 +13,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::{StreamExt, stream};
 use tokio::task::{block_in_place, yield_now};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 
 use super::node::PARTS;
 use super::page::Page;
 use super::rows::{Column, Pieces, rows};
-use super::{Metrics, connections, exchanges, global, node, own, process, queues};
+use super::{Metrics, aside, connections, exchanges, global, node, own, process, queues};
 use crate::admin::must_monitor;
 use crate::http::Peer;
 
@@ -29,12 +31,18 @@ pub(super) fn routes(metrics: &Arc<Metrics>) -> Router<Arc<Metrics>> {
     let config = metrics.node.config();
     let path = format!("/{}", config.prometheus.path.trim_matches('/'));
     let at = |name: &str| format!("{}/{name}", path.trim_end_matches('/'));
-    let usual = if config.prometheus.per_object { get(per_object) } else { get(aggregated) };
-    Router::new()
-        .route(&path, usual)
+    let compress = CompressionLayer::new().quality(CompressionLevel::Fastest);
+    let long = Router::new()
         .route(&at("per-object"), get(per_object))
-        .route(&at("detailed"), get(detailed))
-        .layer(from_fn_with_state(metrics.clone(), let_in))
+        .route(&at("detailed"), get(detailed));
+    let (long, short) = match config.prometheus.per_object {
+        true => (long.route(&path, get(per_object)), Router::new()),
+        false => (long, Router::new().route(&path, get(aggregated))),
+    };
+    // They are compressed there, too.
+    let long =
+        long.layer(compress.clone()).layer(from_fn_with_state(metrics.clone(), aside::answer));
+    short.layer(compress).merge(long).layer(from_fn_with_state(metrics.clone(), let_in))
 }
 
 /// Anybody may ask, unless `prometheus.authentication.enabled` says otherwise.

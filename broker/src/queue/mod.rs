@@ -20,12 +20,12 @@ pub mod timers;
 pub mod waiting;
 mod writes;
 
+use lepus_sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use amq_protocol::types::FieldTable;
 use lepus_storage::{MessageStore, QueueId};
-use parking_lot::Mutex;
+use lepus_sync::Mutex;
 
 use crate::mailbox::Mail;
 use crate::message::Message;
@@ -53,7 +53,8 @@ pub struct Queue {
     inner: Mutex<Inner>,
     /// Octets of the ready messages, bookkeeping included, for whoever needs no more than a hint.
     backlog: AtomicUsize,
-    has_consumers: AtomicBool,
+    /// Its ready messages, those that consumers hold, and the consumers.
+    lengths: [AtomicUsize; 3],
     /// When the earliest timer that was set will come, in ms since 1970.
     timer: AtomicU64,
     /// Publishes may be refused by the queue.
@@ -81,6 +82,14 @@ struct Inner {
     counted: Counts,
     /// When something was last asked of it by others than itself, in ms since 1970.
     active: u64,
+}
+
+impl Inner {
+    fn numbers(&self, now: u64) -> Numbers {
+        let counts = self.state.counts();
+        let lengths = [counts.ready as u64, counts.unacked as u64];
+        numbers(&self.state.stats(), lengths, self.state.served(now))
+    }
 }
 
 impl std::fmt::Debug for Queue {
@@ -118,7 +127,7 @@ impl Queue {
             counted: Counts::default(),
             active: node.now_ms(),
         };
-        let (backlog, has_consumers) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (backlog, lengths) = (AtomicUsize::new(0), Default::default());
         let timer = AtomicU64::new(u64::MAX);
         let inner = Mutex::new(inner);
         let is_quorum = is_quorum(&record.spec.arguments);
@@ -128,7 +137,7 @@ impl Queue {
             node,
             inner,
             backlog,
-            has_consumers,
+            lengths,
             timer,
             refuses,
             is_quorum,
@@ -255,7 +264,11 @@ impl Queue {
         let counts = inner.state.counts();
         let octets = counts.ready * DELIVERY_COST as usize + counts.ready_bytes as usize;
         self.backlog.store(octets, Ordering::Relaxed);
-        self.has_consumers.store(counts.consumers > 0, Ordering::Relaxed);
+        let lengths = [counts.ready, counts.unacked, counts.consumers];
+        self.lengths
+            .iter()
+            .zip(lengths)
+            .for_each(|(to, length)| to.store(length, Ordering::Relaxed));
         let before = std::mem::replace(&mut inner.counted, counts);
         self.totals.ready.exchange(before.ready, counts.ready);
         self.totals.unacked.exchange(before.unacked, counts.unacked);
@@ -272,17 +285,29 @@ impl Queue {
 
     /// Takes a sample.
     pub fn sample(&self, tick: Tick) {
-        let (_, _, numbers) = self.status();
-        self.track.sample(tick, numbers);
+        self.track.sample(tick, self.numbers());
+    }
+
+    /// What is counted, as of now.
+    pub fn numbers(&self) -> Numbers {
+        let now = self.node.now_ms();
+        self.inner.lock().numbers(now)
     }
 
     /// Counts as of now, and what else operators are told.
     pub fn status(&self) -> (Counts, Status, Numbers) {
         let now = self.node.now_ms();
         let inner = self.inner.lock();
-        let (counts, status) = (inner.state.counts(), inner.state.status(now));
-        let lengths = [counts.ready as u64, counts.unacked as u64];
-        (counts, status.clone(), numbers(&inner.state.stats(), lengths, status.served))
+        (inner.state.counts(), inner.state.status(), inner.numbers(now))
+    }
+
+    /// Counts as of now, what else operators are told, what it has done since it came to be, and for how
+    /// many ms its first message has waited, as far as that is in memory.
+    pub fn figures(&self) -> (Counts, Status, Messages<u64>, Option<u64>) {
+        let now = self.node.now_ms();
+        let Inner { state, .. } = &*self.inner.lock();
+        let waited = state.first_arrived().map(|arrived| now.saturating_sub(arrived));
+        (state.counts(), state.status(), state.stats(), waited)
     }
 
     /// Octets that it holds in memory, about: those of its messages, and its own.
@@ -311,6 +336,11 @@ impl Queue {
         self.inner.lock().state.counts()
     }
 
+    /// Its ready messages, those that consumers hold, and the consumers, without a lock.
+    pub fn lengths(&self) -> [usize; 3] {
+        self.lengths.each_ref().map(|length| length.load(Ordering::Relaxed))
+    }
+
     /// Its consumers.
     pub fn consumers(&self) -> Vec<ConsumerStatus> {
         self.inner.lock().state.consumers()
@@ -328,16 +358,13 @@ impl Queue {
 
     /// Octets of the ready messages if there are consumers that will take them some time, else 0.
     pub fn backlog_of_consumers(&self) -> usize {
-        if self.has_consumers.load(Ordering::Relaxed) {
-            self.backlog.load(Ordering::Relaxed)
-        } else {
-            0
-        }
+        if !self.is_unconsumed() { self.backlog.load(Ordering::Relaxed) } else { 0 }
     }
 
     /// Whether nobody takes its messages now.
     pub fn is_unconsumed(&self) -> bool {
-        !self.has_consumers.load(Ordering::Relaxed)
+        let [_, _, consumers] = self.lengths();
+        consumers == 0
     }
 
     /// `open`: transactions that messages which leave may have come with.
@@ -456,5 +483,7 @@ fn by_connection(deliveries: Vec<Delivery>) -> Vec<(u64, Vec<Delivery>)> {
     groups
 }
 
+#[cfg(all(test, feature = "models"))]
+mod models;
 #[cfg(test)]
 mod tests;

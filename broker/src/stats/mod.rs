@@ -57,6 +57,9 @@ pub struct ConnectionStats {
     pub send_oct: Counter,
     /// How often something was written.
     pub send_cnt: Counter,
+    /// How often it was at work: what its channels have, but for what they have done, stays the same until
+    /// then.
+    pub turns: Counter,
     /// The messages of all its channels, those that are closed too.
     pub messages: Messages<Counter>,
     /// [`Self::octets`].

@@ -37,11 +37,10 @@ fn step(node: &Node, tick: Tick) {
 }
 
 fn sample_inside(vhost: &Vhost, tick: Tick) {
-    let (exchanges, queues): (Vec<_>, Vec<_>) = vhost.read(|topology| {
+    let exchanges: Vec<_> = vhost.read(|topology| {
         let exchanges = topology.exchanges().map(|exchange| &exchange.stats);
-        let exchanges = exchanges.chain([topology.default_stats()]).cloned().collect();
-        (exchanges, topology.queues().map(|(_, queue)| queue.clone()).collect())
+        exchanges.chain([topology.default_stats()]).cloned().collect()
     });
     exchanges.iter().for_each(|exchange| exchange.sample(tick));
-    queues.iter().for_each(|queue| queue.sample(tick));
+    vhost.queues().iter().for_each(|queue| queue.sample(tick));
 }

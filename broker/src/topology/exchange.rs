@@ -49,16 +49,23 @@ pub struct Exchange {
     pub history: Option<History>,
     /// What went through it.
     pub stats: Arc<ExchangeStats>,
+    /// Who has declared it.
+    pub user: Arc<str>,
 }
 
 impl Exchange {
-    pub(super) fn new(id: ExchangeId, spec: ExchangeSpec, what: &str) -> Result<Self, Refusal> {
+    pub(super) fn new(
+        id: ExchangeId,
+        spec: ExchangeSpec,
+        user: Arc<str>,
+        what: &str,
+    ) -> Result<Self, Refusal> {
         let alternate = arguments::exchange_name(&spec.arguments, ALTERNATE, what)?;
         let name = spec.name.as_str().into();
         let bindings = Bindings::new(spec.kind, &spec.arguments).map_err(refusal)?;
         let history = History::of(bindings.kind(), &spec.arguments);
         let (applied, stats) = (Applied::default(), Arc::default());
-        Ok(Self { id, name, bindings, spec, alternate, applied, history, stats })
+        Ok(Self { id, name, bindings, spec, alternate, applied, history, stats, user })
     }
 
     /// From now on these policies count.

@@ -12,6 +12,13 @@ impl<H: Clone> Topology<H> {
         self.watched = wanted;
     }
 
+    /// Who makes the changes to come.
+    pub fn act_for(&mut self, user: &str) {
+        if *self.acting != *user {
+            self.acting = user.into();
+        }
+    }
+
     /// Takes what came and went, since the last call.
     pub fn take_happened(&mut self) -> Vec<Happened> {
         std::mem::take(&mut self.happened)

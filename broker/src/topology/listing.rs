@@ -32,6 +32,11 @@ impl<H: Clone> Topology<H> {
         entries.map(|entry| (&entry.record, &entry.handle))
     }
 
+    /// How many queues there are.
+    pub fn queue_count(&self) -> usize {
+        self.queues.len()
+    }
+
     /// The queue of that name, whoever may use it.
     pub fn queue_named(&self, name: &str) -> Option<(&Arc<QueueRecord>, &H)> {
         let entry = self.queue.get(self.queues.get(name)?)?;

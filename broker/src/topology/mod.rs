@@ -125,6 +125,8 @@ pub struct Route<H> {
     pub histories: Vec<ExchangeId>,
     /// What counts it, if it was published to an exchange.
     pub exchange: Option<Arc<ExchangeStats>>,
+    /// How much was looked at to find the queues.
+    pub looked_at: usize,
 }
 
 /// The exchanges, queues and bindings of a virtual host. `H` is what the outside knows a queue by.
@@ -156,6 +158,8 @@ pub struct Topology<H> {
     traced: bool,
     /// Somebody wants to be told what comes and goes.
     watched: bool,
+    /// Who changes something.
+    acting: Arc<str>,
     /// What came and went, and was not collected yet.
     happened: Vec<Happened>,
     /// What was done to things that survive a restart, and not been collected yet.
@@ -210,13 +214,14 @@ impl<H: Clone> Topology<H> {
             rules_version: 0,
             traced: false,
             watched: false,
+            acting: events::INTERNAL_USER.into(),
             happened: Vec::new(),
             changes: Vec::new(),
             gone: Vec::new(),
         };
         for (id, spec) in (FIRST_PREDECLARED..).zip(predeclared(vhost)) {
             // It has no arguments that could be refused.
-            if let Ok(exchange) = Exchange::new(ExchangeId(id), spec, "") {
+            if let Ok(exchange) = Exchange::new(ExchangeId(id), spec, topology.acting.clone(), "") {
                 topology.keep_exchange(exchange);
             }
         }
@@ -290,7 +295,8 @@ impl<H: Clone> Topology<H> {
 
     fn create_exchange(&mut self, spec: ExchangeSpec) -> Result<(), Refusal> {
         let what = self.what("exchange", &spec.name);
-        let exchange = Exchange::new(ExchangeId(self.census.new_id()), spec, &what)?;
+        let id = ExchangeId(self.census.new_id());
+        let exchange = Exchange::new(id, spec, self.acting.clone(), &what)?;
         self.changes.extend(record::put_exchange(&self.vhost, &exchange));
         self.note(|| Happened::ExchangeCreated(exchange.spec.clone()));
         self.keep_exchange(exchange);
@@ -518,7 +524,8 @@ impl<H: Clone> Topology<H> {
         let handle = |id: &QueueId| self.queue.get(id).map(|entry| entry.handle.clone());
         let held = walk.delays.into_iter().map(held_by);
         let queues = walk.queues.into_iter().chain(held).filter_map(|id| handle(&id)).collect();
-        Route { queues, stable: walk.by_keys_only, histories: walk.histories, exchange: None }
+        let Walk { by_keys_only: stable, histories, looked_at, .. } = walk;
+        Route { queues, stable, histories, exchange: None, looked_at }
     }
 
     /// Keeps a message in the histories that it belongs to, before the topology may change: then a

@@ -45,6 +45,9 @@ pub enum Record {
         internal: bool,
         /// Optional arguments: their table, in base64.
         arguments: String,
+        /// Who has declared it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
     },
     /// A queue; its id is its name in the message store.
     Queue {
@@ -217,6 +220,7 @@ pub fn put_exchange(vhost: &str, exchange: &Exchange) -> Option<Change> {
         auto_delete: spec.auto_delete,
         internal: spec.internal,
         arguments: text(&spec.arguments),
+        user: Some(exchange.user.to_string()),
     };
     is_recorded(exchange).then(|| (exchange_key(vhost, exchange), value(&record)))
 }

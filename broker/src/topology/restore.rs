@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::record::{self, Record};
 use super::{BindingSpec, Exchange, ExchangeSpec, QueueRecord, QueueSpec, Target, Topology};
+use crate::events::INTERNAL_USER;
 use crate::policy::Flow;
 use crate::routing::{ExchangeId, ExchangeKind, QueueId};
 
@@ -41,7 +42,14 @@ impl<H: Clone> Topology<H> {
     ) -> Result<(), String> {
         match record {
             Record::Exchange {
-                name, id, exchange_type, auto_delete, internal, arguments, ..
+                name,
+                id,
+                exchange_type,
+                auto_delete,
+                internal,
+                arguments,
+                user,
+                ..
             } => {
                 let spec = ExchangeSpec {
                     name: name.clone(),
@@ -52,7 +60,8 @@ impl<H: Clone> Topology<H> {
                     arguments: record::arguments(arguments)?,
                 };
                 let what = self.what("exchange", name);
-                let exchange = Exchange::new(ExchangeId(*id), spec, &what);
+                let user = user.as_deref().unwrap_or(INTERNAL_USER).into();
+                let exchange = Exchange::new(ExchangeId(*id), spec, user, &what);
                 self.keep_exchange(exchange.map_err(|refusal| refusal.text)?);
                 self.census.id_is_known(*id);
                 self.add_schedule(name, make);

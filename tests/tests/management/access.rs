@@ -48,6 +48,30 @@ fn users_need_the_tag_of_what_they_ask_for() {
 }
 
 #[test]
+fn what_binds_policymakers_is_not_theirs_to_change_as_a_parameter() {
+    let api = Api::start();
+    api.user("maker", "policymaker", ALL);
+    let policy = r#"{"value":{"pattern":".*","definition":{"max-length":1},"priority":0}}"#;
+    let limits = r#"{"value":{"max-queues":1}}"#;
+    let (of_policy, of_limits) =
+        ("/parameters/operator_policy/%2F/p", "/parameters/vhost-limits/%2F/limits");
+    for (path, body) in [(of_policy, policy), (of_limits, limits)] {
+        let refused = |method: &str| {
+            let answer = api.by("maker", method, path, body);
+            assert_eq!(answer.status, 401, "{method} {path}");
+            assert_eq!(answer.json()["reason"], "Not administrator user");
+        };
+        refused("PUT");
+        api.change("PUT", path, body, 201);
+        refused("DELETE");
+        assert_eq!(api.by("maker", "GET", path, "").status, 200);
+        api.change("DELETE", path, "", 204);
+    }
+    let shovel = r#"{"value":{"src-uri":"amqp://","dest-uri":"amqp://"}}"#;
+    assert_eq!(api.by("maker", "PUT", "/parameters/shovel/%2F/s", shovel).status, 201);
+}
+
+#[test]
 fn virtual_hosts_are_open_to_those_who_may_use_them() {
     let api = Api::start();
     api.user("reader", "management", ALL);
@@ -163,4 +187,21 @@ fn answers_are_json_whatever_is_accepted_and_not_kept() {
     assert_eq!(answer.header("content-type"), "application/json");
     assert_eq!(answer.header("cache-control"), "no-cache");
     assert_eq!(answer.header("vary"), "accept, accept-encoding, origin");
+}
+
+#[test]
+fn paths_that_name_nothing_are_refused_in_the_same_form() {
+    let api = Api::start();
+    for (method, path) in [
+        ("GET", "/queues/%2F/%FF"),
+        ("GET", "/exchanges/%FF"),
+        ("DELETE", "/x/consumers/%2F/connection/channel/tag"),
+    ] {
+        let answer = api.send(method, path, "");
+        assert_eq!(
+            (answer.status, &answer.json()["error"]),
+            (400, &json!("bad_request")),
+            "{path}"
+        );
+    }
 }

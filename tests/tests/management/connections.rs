@@ -317,3 +317,27 @@ fn those_who_log_in_are_counted() {
     assert!(!api.get(node).as_array().unwrap().iter().any(|item| item["protocol"] == "amqp091"));
     api.missing("GET", "/auth/attempts/nosuch");
 }
+
+#[test]
+fn channels_are_told_of_as_they_are_however_often_they_are_asked() {
+    let api = Api::start();
+    let mut conn = dial(&api);
+    let mut channel = conn.channel(1);
+    let seen = || api.get("/channels")[0].clone();
+    for prefetch in 1..20 {
+        channel.call::<basic::QosOk>(qos(prefetch));
+        assert_eq!(seen()["prefetch_count"], prefetch);
+        assert_eq!(seen()["prefetch_count"], prefetch);
+    }
+}
+
+#[test]
+fn lists_have_no_value_for_tls_where_there_is_none() {
+    let api = Api::start();
+    let conn = dial(&api);
+    let one = api.get(&format!("/connections/{}", quoted(&name_of(&api, &conn))));
+    let listed = &api.get("/connections")[0];
+    for field in ["ssl_cipher", "ssl_protocol", "peer_cert_subject"] {
+        assert_eq!((&one[field], &listed[field]), (&json!(""), &json!(null)), "{field}");
+    }
+}

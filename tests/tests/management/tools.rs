@@ -2,8 +2,9 @@
 
 use std::io::Write;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
-use lepus_tests::consume;
+use lepus_tests::{DEADLINE, Files, consume};
 use serde_json::json;
 
 use crate::api::{Api, basic};
@@ -102,6 +103,44 @@ fn what_belongs_to_plugins_is_empty() {
         assert_eq!(api.get(&format!("/{list}/%2F")), json!([]), "{list}");
         api.missing("GET", &format!("/{list}/nosuch"));
     }
+    for (path, kind) in [("top", "processes"), ("top/ets", "ets_tables")] {
+        assert_eq!(api.get(&format!("/{path}/rabbit@localhost"))[kind], json!([]));
+        api.missing("GET", &format!("/{path}/nosuch"));
+    }
+}
+
+#[test]
+fn settings_are_told_as_they_hold() {
+    let api = Api::with_config("heartbeat = 17\ndefault_pass = guest\n");
+    let settings = api.get("/config/effective").to_string();
+    assert!(settings.contains("heartbeat") && settings.contains("17"), "{settings}");
+    assert!(settings.contains("default_pass") && settings.contains("***"), "{settings}");
+}
+
+#[test]
+fn requests_are_written_down() {
+    let files = Files::default();
+    let folder = files.folder().join("requests");
+    let api = Api::with_config(&format!("management.http_log_dir = {}\n", folder.display()));
+    api.ask(&[("user-agent", "a \"b\"")], "GET", "/api/whoami?x=1", "");
+    api.change("PUT", "/queues/%2F/q", "{}", 201);
+    let written = || -> String {
+        let all = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+        all.map(|file| std::fs::read_to_string(file).unwrap()).collect()
+    };
+    let deadline = Instant::now() + DEADLINE;
+    while written().lines().count() < 2 {
+        assert!(Instant::now() < deadline, "{}", written());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let written = written();
+    let lines: Vec<&str> = written.lines().collect();
+    let begins = |line: &str, with: &str| assert!(line.starts_with(with), "{line}");
+    begins(lines[0], "127.0.0.1 - - [");
+    begins(lines[1], "127.0.0.1 - guest [");
+    assert!(lines[0].contains("] \"GET /api/whoami?x=1 HTTP/1.1\" 401 "), "{written}");
+    assert!(lines[0].ends_with(r#" "-" "a \"b\"""#), "{written}");
+    assert!(lines[1].contains("] \"PUT /api/queues/%2F/q HTTP/1.1\" 201 "), "{written}");
 }
 
 #[test]

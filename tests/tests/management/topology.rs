@@ -210,3 +210,32 @@ fn bindings_of_nothing_are_refused() {
     api.refused("POST", "/bindings/%2F/e/e1/q/nosuch", "{}", 404, told);
     api.missing("POST", "/bindings/%2F/e/e1/x/q1");
 }
+
+#[test]
+fn exchanges_tell_who_has_made_them() {
+    let mut api = Api::start();
+    api.user("maker", "administrator", [".*", ".*", ".*"]);
+    let made = api.by("maker", "PUT", "/exchanges/%2F/made", r#"{"durable":true}"#);
+    assert_eq!(made.status, 201, "{made:?}");
+    api.change("PUT", "/exchanges/%2F/passing", "{}", 201);
+    let maker = |api: &Api, name: &str| {
+        api.get(&format!("/exchanges/%2F/{name}"))["user_who_performed_action"].clone()
+    };
+    assert_eq!(maker(&api, "passing"), "guest");
+    api.broker.restart_by_stop();
+    assert_eq!(
+        (maker(&api, "made"), maker(&api, "amq.topic")),
+        (json!("maker"), json!("rmq-internal"))
+    );
+}
+
+#[test]
+fn policies_are_told_without_statistics() {
+    let api = Api::start();
+    let policy = r#"{"pattern":"^p","definition":{"max-length":5}}"#;
+    api.change("PUT", "/policies/%2F/few", policy, 201);
+    api.change("PUT", "/queues/%2F/p", "{}", 201);
+    api.change("PUT", "/queues/%2F/q", "{}", 201);
+    let queues = api.get("/queues?disable_stats=true&sort=name");
+    assert_eq!((&queues[0]["policy"], queues[1].get("policy")), (&json!("few"), None));
+}

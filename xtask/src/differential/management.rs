@@ -59,6 +59,8 @@ fn ask_all(peer: &Peer, port: u16, requests: &[&str]) -> Result<Vec<Answer>> {
     let _connection = bench_scale::idle(peer.addr(), 1)?;
     let agent = Agent::config_builder().http_status_as_error(false).max_redirects(0);
     let agent = agent.max_redirects_will_error(false).allow_non_standard_methods(true);
+    // RabbitMQ closes a connection after so many requests, and a PUT that meets that is not sent again.
+    let agent = agent.max_idle_connections(0);
     let agent: Agent = agent.build().into();
     let ask = |line: &str| ask(&agent, port, line).with_context(|| line.to_owned());
     let deadline = Instant::now() + PATIENCE;

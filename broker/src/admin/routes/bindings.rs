@@ -1,7 +1,6 @@
 //! Bindings.
 
 use amq_protocol::types::FieldTable;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
@@ -11,7 +10,7 @@ use super::{Reply, Routes, done, exchange_name, ok};
 use crate::access::{Kind, Resource, Topic};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
-use crate::admin::input::Input;
+use crate::admin::input::{Input, Path};
 use crate::admin::properties_key::{properties_key, quote};
 use crate::admin::table::get;
 use crate::json_table::{from_json, to_json};

@@ -2,13 +2,13 @@
 
 use std::path::Path as FilePath;
 
-use axum::extract::Path;
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
 use super::{Reply, Routes, health, ok};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
+use crate::admin::input::Path;
 use crate::admin::table::get;
 use crate::config::Config;
 use crate::node::Node;

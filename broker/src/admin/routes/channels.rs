@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::Path;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, connections, consumers, idle_process, ok, stats};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
+use crate::admin::input::Path;
 use crate::admin::query::Item;
 use crate::admin::samples::Asked;
 use crate::admin::table::get;
@@ -73,7 +73,7 @@ pub(super) fn name(open: &Open, number: u16) -> String {
 /// A channel as its connection has told of it.
 pub(super) struct Seen {
     open: Arc<Open>,
-    channel: ChannelSeen,
+    channel: Arc<ChannelSeen>,
     name: String,
     state: &'static str,
     asked: Asked,

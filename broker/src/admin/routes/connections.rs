@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::Path;
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, channels, done, idle_process, ok, stats};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
+use crate::admin::input::Path;
 use crate::admin::query::Item;
 use crate::admin::samples::Asked;
 use crate::admin::table::get;
@@ -45,7 +45,11 @@ fn list(caller: &Caller, connections: Vec<Arc<Open>>) -> Reply {
 
 async fn one(caller: Caller, Path(name): Path<String>) -> Reply {
     let open = find(&caller, &name)?;
-    ok(caller.view.one(Seen::new(&caller, open).show()))
+    let texts: Vec<_> = open.facts.tls_texts().map(|(field, text)| (field, text.to_owned())).into();
+    let mut shown = Seen::new(&caller, open).show();
+    // RabbitMQ has no value for them in lists only.
+    texts.into_iter().for_each(|(field, text)| shown[field] = text.into());
+    ok(caller.view.one(shown))
 }
 
 async fn channels_of(caller: Caller, Path(name): Path<String>) -> Reply {
@@ -176,13 +180,16 @@ fn show(Seen { open, name, state, asked }: &Seen) -> Value {
         "send_pend": 0,
     });
     for (field, text) in facts.tls_texts() {
-        shown[field] = text.into();
+        shown[field] = Some(text).filter(|text| !text.is_empty()).into();
     }
     for (field, counted) in stats::connection_octets(&open.stats, asked) {
         shown[field] = counted;
     }
     if let Some(name) = facts.provided_name() {
         shown["user_provided_name"] = name.into();
+    }
+    if open.blocks_own_consumers() {
+        shown["blocks_own_consumers"] = true.into();
     }
     idle_process(shown)
 }

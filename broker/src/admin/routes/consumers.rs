@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::Path;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, channels, connections, ok};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
+use crate::admin::input::Path;
 use crate::admin::table::get;
 use crate::connection::{Open, ask_all};
 use crate::json_table::to_json;
@@ -35,7 +35,9 @@ async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
 async fn of(node: &Node, connections: Vec<Arc<Open>>) -> Vec<Value> {
     let mut queues = Queues::default();
     let channels = ask_all(connections).await;
-    let shown = channels.iter().flat_map(|(open, channel)| queues.consumers(node, open, channel));
+    let shown = channels
+        .iter()
+        .flat_map(|(open, channel)| queues.consumers(node, (open, channel), &channel.consumers));
     let mut shown: Vec<Value> = shown.map(|(_, shown)| shown).collect();
     let place = |consumer: &Value| {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -48,8 +50,8 @@ async fn of(node: &Node, connections: Vec<Arc<Open>>) -> Vec<Value> {
 
 /// The consumers of one channel.
 pub(super) fn of_channel(node: &Node, open: &Open, channel: &ChannelSeen) -> Value {
-    let consumers = Queues::default().consumers(node, open, channel).into_iter();
-    consumers.map(|(_, shown)| shown).collect()
+    let consumers = Queues::default().consumers(node, (open, channel), &channel.consumers);
+    consumers.into_iter().map(|(_, shown)| shown).collect()
 }
 
 /// The consumers of one queue, as it knows them, and as they are shown.
@@ -60,11 +62,11 @@ pub(super) async fn of_queue(node: &Node, queue: &Arc<Queue>) -> Vec<(ConsumerSt
     ids.dedup();
     let asked = ids.into_iter().filter_map(|id| node.connection(id)).collect();
     let mut queues = Queues::default();
-    let mut channels = ask_all(asked).await;
-    for (_, channel) in &mut channels {
-        channel.consumers.retain(|consumer| Arc::ptr_eq(&consumer.queue, queue));
-    }
-    let shown = channels.iter().flat_map(|(open, channel)| queues.consumers(node, open, channel));
+    let channels = ask_all(asked).await;
+    let is_its = |consumer: &&ConsumerSeen| Arc::ptr_eq(&consumer.queue, queue);
+    let shown = channels.iter().flat_map(|(open, channel)| {
+        queues.consumers(node, (open, channel), channel.consumers.iter().filter(is_its))
+    });
     shown.collect()
 }
 
@@ -82,13 +84,13 @@ impl Queues {
     }
 
     /// Those that are still there.
-    fn consumers(
+    fn consumers<'a>(
         &mut self,
         node: &Node,
-        open: &Open,
-        channel: &ChannelSeen,
+        (open, channel): (&Open, &ChannelSeen),
+        consumers: impl IntoIterator<Item = &'a ConsumerSeen>,
     ) -> Vec<(ConsumerStatus, Value)> {
-        let shown = channel.consumers.iter().filter_map(|consumer| {
+        let shown = consumers.into_iter().filter_map(|consumer| {
             let status = self.status(consumer)?;
             Some((status, show(node, open, channel.number, consumer, &status)))
         });

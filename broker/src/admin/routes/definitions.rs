@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Multipart, Path, Request};
+use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::IntoResponse;
@@ -14,7 +14,7 @@ use super::{Reply, Routes, done, ok};
 use crate::admin::Admin;
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
-use crate::admin::input::Raw;
+use crate::admin::input::{Path, Raw};
 use crate::admin::table::get;
 use crate::definitions::{self, Definitions};
 

@@ -1,12 +1,11 @@
 //! What RabbitMQ has and this broker needs none of: nothing is there, or nothing is to be done.
 
-use axum::extract::Path;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, done, nodes, ok};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
-use crate::admin::input::Input;
+use crate::admin::input::{Input, Path};
 use crate::admin::table::{Methods, delete, get, post, put};
 use crate::node::Node;
 
@@ -25,6 +24,8 @@ pub(super) fn routes() -> Routes {
         .route("/api/shovels/{vhost}", nothing_of_vhost())
         .route("/api/federation-links", nothing_for(Tag::Monitoring))
         .route("/api/federation-links/{vhost}", nothing_of_vhost())
+        .route("/api/top/{node}", top("processes"))
+        .route("/api/top/ets/{node}", top("ets_tables"))
         .route("/api/stream/connections", nothing_for(Tag::Management))
         .route("/api/stream/connections/{vhost}", nothing_of_vhost())
         .route("/api/stream/consumers", nothing_for(Tag::Management))
@@ -44,6 +45,15 @@ fn nothing_of_vhost() -> Methods {
     get(async |caller: Caller, Path(vhost): Path<String>| -> Reply {
         caller.vhost(&vhost)?;
         ok(caller.view.list(Vec::<Value>::new())?)
+    })
+}
+
+/// What Erlang's runtime has and takes, of which there is none.
+fn top(kind: &'static str) -> Methods {
+    get(async move |caller: Caller, Path(node): Path<String>| -> Reply {
+        caller.must_be(Tag::Monitoring)?;
+        nodes::must_be_here(&node)?;
+        ok(json!({"node": Node::NAME, "row_count": 20, kind: []}))
     })
 }
 

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use amq_protocol::types::{AMQPValue, FieldTable};
-use axum::extract::Path;
 use serde_json::{Value, json};
 
 use super::{Reply, Routes, done, exchange_name, ok, put, stats};
 use crate::access::{Kind, Resource};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
-use crate::admin::input::Input;
+use crate::admin::input::{Input, Path};
 use crate::admin::table::get;
+use crate::events::INTERNAL_USER;
 use crate::json_table::{from_json, to_json};
 use crate::policy::Applied;
 use crate::routing::ExchangeKind;
@@ -63,12 +63,14 @@ struct Seen {
     spec: ExchangeSpec,
     applied: Applied,
     stats: Arc<ExchangeStats>,
+    user: Arc<str>,
 }
 
 impl Seen {
     fn of(found: &Exchange) -> Self {
         let (spec, applied) = (found.spec.clone(), found.applied.clone());
-        Self { spec, applied, stats: found.stats.clone() }
+        let (stats, user) = (found.stats.clone(), found.user.clone());
+        Self { spec, applied, stats, user }
     }
 
     /// The exchange that every queue is bound to, of which routing needs to know nothing.
@@ -82,11 +84,11 @@ impl Seen {
             arguments: FieldTable::default(),
         };
         let stats = vhost.read(|topology| topology.default_stats().clone());
-        Self { spec, applied: Applied::default(), stats }
+        Self { spec, applied: Applied::default(), stats, user: INTERNAL_USER.into() }
     }
 
     fn show(&self, caller: &Caller, vhost: &Vhost) -> Value {
-        let Self { spec, applied, stats } = self;
+        let Self { spec, applied, stats, user } = self;
         let mut exchange = json!({
             "name": spec.name,
             "vhost": vhost.name.to_string(),
@@ -95,6 +97,7 @@ impl Seen {
             "auto_delete": spec.auto_delete,
             "internal": spec.internal,
             "arguments": to_json(&spec.arguments),
+            "user_who_performed_action": **user,
         });
         if !caller.leaves_out_stats() {
             exchange["message_stats"] = stats::exchange_messages(stats, &caller.asked());

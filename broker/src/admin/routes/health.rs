@@ -1,7 +1,6 @@
 //! Whether all is well.
 
 use axum::Json;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
@@ -10,6 +9,7 @@ use super::{Reply, Routes, ok};
 use crate::admin::Port;
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
+use crate::admin::input::Path;
 use crate::admin::table::get;
 use crate::alarm::Alarm;
 use crate::node::Node;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderValue;
 use axum::http::header::SET_COOKIE;
 use base64::Engine;
@@ -18,7 +18,7 @@ use crate::access::password::{PasswordHash, Secret};
 use crate::admin::Admin;
 use crate::admin::auth::{Caller, Tag, log_in};
 use crate::admin::error::Fault;
-use crate::admin::input::Raw;
+use crate::admin::input::{Path, Raw};
 use crate::admin::table::{get, post};
 use crate::http::Peer;
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lepus_protocol::method::Verdict;
@@ -15,7 +14,7 @@ use super::{Reply, Routes, exchange_name, ok, properties, queues};
 use crate::access::{Kind, Resource, Topic};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
-use crate::admin::input::Input;
+use crate::admin::input::{Input, Path};
 use crate::admin::settle::PATIENCE;
 use crate::admin::table::{get, post};
 use crate::envelope;

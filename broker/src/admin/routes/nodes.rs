@@ -1,6 +1,5 @@
 //! The process that the broker is. There is one.
 
-use axum::extract::Path;
 use lepus_storage::disk::{Disk, RealDisk};
 use serde_json::{Map, Value, json};
 
@@ -8,6 +7,7 @@ use super::{Reply, Routes, ok, overview, stats};
 use crate::access::sasl::Mechanism;
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::error::Fault;
+use crate::admin::input::Path;
 use crate::admin::table::get;
 use crate::alarm::Alarm;
 use crate::definitions::RABBITMQ_VERSION;

@@ -96,7 +96,7 @@ async fn overview(caller: Caller) -> Reply {
         overview["object_totals"] = object_totals(&caller);
     }
     if caller.is(Tag::Monitoring) {
-        overview["listeners"] = caller.ports().iter().map(listener).collect();
+        overview["listeners"] = caller.ports().iter().map(|port| listener(&caller, port)).collect();
         overview["contexts"] = contexts(&caller);
     }
     ok(caller.view.one(overview))
@@ -134,7 +134,7 @@ fn object_totals(caller: &Caller) -> Value {
         vhost.read(|topology| {
             // The default one is not among them.
             exchanges += topology.exchanges().count() + 1;
-            queues += topology.queues().count();
+            queues += topology.queue_count();
         });
         connections += vhost.members.count();
         consumers += vhost.stats.totals.consumers.get();
@@ -145,14 +145,18 @@ fn object_totals(caller: &Caller) -> Value {
     })
 }
 
-fn listener(port: &Port) -> Value {
+fn listener(caller: &Caller, port: &Port) -> Value {
     let tls = port.protocol.ends_with("/ssl");
+    let options = match port.protocol.starts_with("amqp") {
+        true => json!({"backlog": caller.node().config().socket.backlog, "nodelay": true}),
+        false => json!({"ip": port.address.ip().to_string(), "port": port.address.port()}),
+    };
     json!({
         "node": Node::NAME,
         "protocol": port.protocol,
         "ip_address": port.address.ip().to_string(),
         "port": port.address.port(),
-        "socket_opts": {},
+        "socket_opts": options,
         "tls": tls,
     })
 }

@@ -15,6 +15,7 @@ pub(super) fn routes() -> Routes {
         .route("/api/x/log-level", get(level).put(set_level))
         .route("/api/x/logs/rotate", post(rotate))
         .route("/api/x/environment", get(environment))
+        .route("/api/config/effective", get(environment))
         .route("/api/x/stop", post(stop))
 }
 

@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use amq_protocol::types::{AMQPValue, FieldTable};
-use axum::extract::Path;
 use chrono::{DateTime, SecondsFormat};
 use lepus_protocol::properties::Properties;
 use serde_json::{Map, Value, json};
@@ -13,7 +12,7 @@ use super::{Reply, Routes, consumers, done, ok, put, stats};
 use crate::access::{Kind, Resource};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
-use crate::admin::input::Input;
+use crate::admin::input::{Input, Path};
 use crate::admin::query::Item;
 use crate::admin::samples;
 use crate::admin::table::{delete, get};
@@ -25,7 +24,11 @@ use crate::queue::Queue;
 use crate::queue::state::{Command, Outcome};
 use crate::stats::Numbers;
 use crate::topology::{QueueSpec, check_name};
-use crate::vhost::Vhost;
+use crate::vhost::{Queues, Vhost};
+
+/// Queues whose lengths are read in one go: each is somewhere else in memory, and so the processor waits
+/// for many of them at a time.
+const AT_ONCE: usize = 256;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
@@ -37,15 +40,23 @@ pub(super) fn routes() -> Routes {
 }
 
 async fn all(caller: Caller) -> Reply {
-    let vhosts = caller.vhosts();
-    let queues = vhosts.iter().flat_map(|vhost| see(&caller, vhost)).collect::<Vec<_>>();
-    ok(caller.view.list(queues)?)
+    list(&caller, &caller.vhosts())
 }
 
 async fn of_vhost(caller: Caller, Path(vhost): Path<String>) -> Reply {
-    let vhost = caller.vhost(&vhost)?;
-    let queues = see(&caller, &vhost);
-    ok(caller.view.list(queues)?)
+    list(&caller, &[caller.vhost(&vhost)?])
+}
+
+fn list(caller: &Caller, vhosts: &[Arc<Vhost>]) -> Reply {
+    let all: Vec<Queues> = vhosts.iter().map(|vhost| vhost.queues()).collect();
+    let seen = vhosts.iter().zip(&all).flat_map(|(vhost, queues)| {
+        queues.chunks(AT_ONCE).flat_map(move |queues| {
+            let lengths: Vec<_> = queues.iter().map(|queue| queue.lengths()).collect();
+            let both = queues.iter().zip(lengths);
+            both.map(move |(queue, lengths)| Seen { caller, vhost, queue, lengths })
+        })
+    });
+    ok(caller.view.pick(seen)?)
 }
 
 async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Reply {
@@ -54,7 +65,7 @@ async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Rep
     let consumers = consumers::of_queue(caller.node(), &queue).await;
     let consumers: Vec<Value> = consumers.into_iter().map(|(_, shown)| shown).collect();
     let owner = owner(caller.node(), &queue);
-    let mut queue = Seen { caller: &caller, vhost: &vhost, queue }.show();
+    let mut queue = Seen::new(&caller, &vhost, &queue).show();
     queue["consumer_details"] = consumers.into();
     if let Some(owner) = owner {
         queue["owner_pid_details"] = owner;
@@ -79,7 +90,9 @@ fn owner(node: &Node, queue: &Queue) -> Option<Value> {
 struct Seen<'a> {
     caller: &'a Caller,
     vhost: &'a Arc<Vhost>,
-    queue: Arc<Queue>,
+    queue: &'a Arc<Queue>,
+    /// As it was listed: messages ready, messages that consumers hold, consumers.
+    lengths: [usize; 3],
 }
 
 impl Item for Seen<'_> {
@@ -88,16 +101,14 @@ impl Item for Seen<'_> {
     }
 
     fn field(&self, path: &[&str]) -> Value {
+        let [ready, unacked, consumers] = self.lengths;
         match path {
             ["name"] => self.queue.name().into(),
             ["vhost"] => (*self.vhost.name).into(),
-            ["consumers"] => self.queue.counts().consumers.into(),
-            ["messages_ready"] => self.queue.counts().ready.into(),
-            ["messages_unacknowledged"] => self.queue.counts().unacked.into(),
-            ["messages"] => {
-                let counts = self.queue.counts();
-                (counts.ready + counts.unacked).into()
-            }
+            ["messages"] => (ready + unacked).into(),
+            ["messages_ready"] => ready.into(),
+            ["messages_unacknowledged"] => unacked.into(),
+            ["consumers"] => consumers.into(),
             ["message_stats", name, rest @ ..] => {
                 stats::queue_number(&self.numbers(), name).field(rest)
             }
@@ -119,18 +130,13 @@ impl Item for Seen<'_> {
     }
 }
 
-/// All queues, in no order.
-fn see<'a>(caller: &'a Caller, vhost: &'a Arc<Vhost>) -> Vec<Seen<'a>> {
-    vhost.read(|topology| {
-        let queues = topology.queues().map(|(_, queue)| queue.clone());
-        queues.map(|queue| Seen { caller, vhost, queue }).collect()
-    })
-}
+impl<'a> Seen<'a> {
+    fn new(caller: &'a Caller, vhost: &'a Arc<Vhost>, queue: &'a Arc<Queue>) -> Self {
+        Self { caller, vhost, queue, lengths: queue.lengths() }
+    }
 
-impl Seen<'_> {
     fn numbers(&self) -> samples::Seen<17> {
-        let (_, _, numbers) = self.queue.status();
-        self.numbers_of(numbers)
+        self.numbers_of(self.queue.numbers())
     }
 
     fn numbers_of(&self, numbers: Numbers) -> samples::Seen<17> {
@@ -141,15 +147,18 @@ impl Seen<'_> {
         let policies = self.vhost.read(|topology| topology.queue_policies(self.queue.name()).ok());
         let (applied, flow) = policies.unwrap_or_default();
         let mut shown = self.declared(flow);
-        match (self.caller.leaves_out_stats(), self.caller.wants_queue_totals()) {
-            (false, _) => self.put_stats(&applied, &mut shown),
-            (true, true) => {
-                let counts = self.queue.counts();
-                shown.insert("messages".to_owned(), (counts.ready + counts.unacked).into());
-                shown.insert("messages_ready".to_owned(), counts.ready.into());
-                shown.insert("messages_unacknowledged".to_owned(), counts.unacked.into());
-            }
-            (true, false) => {}
+        if !self.caller.leaves_out_stats() {
+            self.put_stats(&applied, &mut shown);
+            return Value::Object(shown);
+        }
+        if let Some(policy) = &applied.policy {
+            shown.insert("policy".to_owned(), policy.name.clone().into());
+        }
+        if self.caller.wants_queue_totals() {
+            let [ready, unacked, _] = self.lengths;
+            shown.insert("messages".to_owned(), (ready + unacked).into());
+            shown.insert("messages_ready".to_owned(), ready.into());
+            shown.insert("messages_unacknowledged".to_owned(), unacked.into());
         }
         Value::Object(shown)
     }

@@ -1,9 +1,8 @@
 //! One consumer is sent away; its channel stays, and with it what the consumer holds.
 
-use axum::extract::Path;
-
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
+use crate::admin::input::Path;
 use crate::admin::routes::{Reply, Routes, connections, done};
 use crate::admin::table::delete;
 use crate::queue::state::Command;
@@ -21,9 +20,9 @@ async fn cancel(
     if *open.vhost.name != *vhost {
         return Err(Fault::unknown());
     }
-    let mut channels = open.ask().await.map_err(|_| Fault::unknown())?.into_iter();
-    let channel = channels.find(|seen| seen.number == channel).ok_or_else(Fault::unknown)?;
-    let consumer = channel.consumers.into_iter().find(|consumer| consumer.tag == tag);
+    let channels = open.ask().channels().await.ok_or_else(Fault::unknown)?;
+    let channel = channels.iter().find(|seen| seen.number == channel).ok_or_else(Fault::unknown)?;
+    let consumer = channel.consumers.iter().find(|consumer| consumer.tag == tag);
     let consumer = consumer.ok_or_else(Fault::unknown)?;
     consumer.queue.apply(Command::Dismiss(consumer.key));
     done()

@@ -11,7 +11,6 @@ mod show;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::Path;
 use lepus_storage::StoreError;
 use serde_json::json;
 use tokio::task::spawn_blocking;
@@ -20,7 +19,7 @@ use super::{Reply, Routes, exchange_name, ok};
 use crate::access::{Kind, Resource};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
-use crate::admin::input::Input;
+use crate::admin::input::{Input, Path};
 use crate::admin::query::View;
 use crate::admin::table::{get, post};
 use crate::queue::Queue;

@@ -1,12 +1,12 @@
 //! Queues: how old what they have is, who holds it, and whether they give anything out.
 
 use axum::body::Bytes;
-use axum::extract::Path;
 use serde_json::{Value, json};
 
 use crate::access::{Kind, Resource};
 use crate::admin::auth::Caller;
 use crate::admin::error::Fault;
+use crate::admin::input::Path;
 use crate::admin::routes::{Reply, Routes, consumers, done, ok, queues};
 use crate::admin::table::{get, post};
 use crate::policy::Flow;

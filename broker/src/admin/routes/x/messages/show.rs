@@ -29,8 +29,8 @@ async fn holders(caller: &Caller, found: &[Found]) -> Holders {
     let mut holders = HashMap::new();
     for (open, channel) in ask_all(asked).await {
         let name = channels::name(&open, channel.number);
-        for consumer in channel.consumers {
-            holders.insert(consumer.key, (name.clone(), consumer.tag));
+        for consumer in &channel.consumers {
+            holders.insert(consumer.key, (name.clone(), consumer.tag.clone()));
         }
     }
     holders
