@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -37,6 +38,18 @@ impl CrashArgs {
         let segment_bytes = "1MiB".to_owned();
         Self { rounds, sled_rounds, seed: None, only: None, segment_bytes, release: false }
     }
+}
+
+/// So many rounds, and others again until the time is over.
+pub(crate) fn run_for(minutes: u64, rounds: u32) -> Result<()> {
+    let end = Instant::now() + Duration::from_secs(minutes * 60);
+    let mut runs = 0;
+    while runs == 0 || Instant::now() < end {
+        run(&CrashArgs::of(rounds, rounds / 10))?;
+        runs += 1;
+    }
+    println!("{runs} runs of `cargo xtask crash`: nothing lost");
+    Ok(())
 }
 
 /// Builds the broker and runs the rounds against it.

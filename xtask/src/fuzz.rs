@@ -20,6 +20,11 @@ pub(crate) struct FuzzArgs {
     target: String,
 }
 
+/// All targets, for so many seconds.
+pub(crate) fn run_for(seconds: u64) -> Result<()> {
+    run(&FuzzArgs { seconds, target: String::new() })
+}
+
 /// Runs them over and over until the time is over, or one fails.
 pub(crate) fn run(args: &FuzzArgs) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(args.seconds);

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{crash, deb, deny, differential, image, interop, tools};
+use crate::{crash, deb, deny, differential, image, interop, models, sbom, tools};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
@@ -38,12 +38,14 @@ const STEPS: &[Step] = &[
     ("clippy", |_| cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     ("build", |_| build_lepus().map(|_| Outcome::Passed)),
     ("unit+blackbox", |_| unit_and_blackbox()),
+    ("models", |_| models_step()),
     ("interop", interop_step),
     ("crash", |_| crash_step()),
     ("differential", |_| differential_step()),
     ("image", |_| image_step()),
     ("deb", |_| deb_step()),
     ("deny", |_| deny_step()),
+    ("sbom", |_| sbom_step()),
 ];
 
 /// Runs the chosen steps; the last line counts those that passed and failed.
@@ -136,6 +138,11 @@ fn interop_step(args: &TestArgs) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+fn models_step() -> Result<Outcome> {
+    models::run(&models::few())?;
+    Ok(Outcome::Passed)
+}
+
 fn crash_step() -> Result<Outcome> {
     crash::rounds(&build_lepus()?, &crash::CrashArgs::of(10, 3))?;
     Ok(Outcome::Passed)
@@ -177,5 +184,15 @@ fn deny_step() -> Result<Outcome> {
         ));
     }
     deny::check()?;
+    Ok(Outcome::Passed)
+}
+
+fn sbom_step() -> Result<Outcome> {
+    if !sbom::installed() {
+        return Ok(Outcome::Skipped(
+            "cargo-cyclonedx is not installed; `cargo xtask sbom` installs it (some minutes) and runs it",
+        ));
+    }
+    sbom::write()?;
     Ok(Outcome::Passed)
 }

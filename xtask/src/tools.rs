@@ -115,6 +115,16 @@ pub(crate) fn once(stamp: &Path, input: &Path, work: impl FnOnce() -> Result<()>
     std::fs::write(stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
+/// When the last commit was made, in seconds since 1970: what is built from it says that it is from
+/// then.
+pub(crate) fn commit_time() -> Result<String> {
+    let mut git = Command::new("git");
+    git.args(["log", "-1", "--format=%ct"]).current_dir(root()?);
+    let output = git.output().context("cannot run git")?;
+    ensure!(output.status.success(), "git knows no last commit");
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
 /// A seed by the clock, short enough to be typed.
 pub(crate) fn seed() -> u64 {
     let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();

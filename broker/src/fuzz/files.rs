@@ -23,7 +23,7 @@ proptest! {
     /// Damaged files are refused, or read as far as they go; looking into them changes nothing.
     #[test]
     fn a_data_directory(file in any::<Index>(), edits in edits(6)) {
-        let here = tempfile::tempdir().unwrap();
+        let here = directory();
         let files = files(SOUND.path());
         for (name, octets) in &files {
             let path = here.path().join(name);
@@ -50,7 +50,7 @@ proptest! {
 
 /// A directory that a store was closed on.
 static SOUND: LazyLock<TempDir> = LazyLock::new(|| {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = directory();
     let (store, _) = open(StoreKind::Log, &config(dir.path())).unwrap();
     for number in 0..60_u64 {
         let (queue, seq) = (QueueId(number % 3), Seq(number));
@@ -75,6 +75,12 @@ static SOUND: LazyLock<TempDir> = LazyLock::new(|| {
     drop(store);
     dir
 });
+
+/// In memory, where there is such a file system: each case waits for the disk several times, and others may
+/// keep that busy.
+fn directory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
 
 fn config(directory: &Path) -> StoreConfig {
     StoreConfig { segment_bytes: SEGMENT, ..StoreConfig::new(directory) }

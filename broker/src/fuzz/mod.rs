@@ -5,8 +5,10 @@
 //! until the time is over. What has failed is shrunk and printed.
 
 mod files;
+mod http;
 mod octets;
 mod peer;
+mod sequences;
 mod texts;
 
 use proptest::prelude::ProptestConfig;

@@ -1,6 +1,7 @@
 //! What a peer sends: handshakes, frames, methods, tables, properties.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use lepus_protocol::frame::{Decoder, Piece};
 use lepus_protocol::handshake::PROTOCOL_HEADER;
@@ -21,6 +22,13 @@ proptest! {
     #[test]
     fn a_stream_of_octets(edits in edits(6), cuts in prop::collection::vec(any::<Index>(), 0..6)) {
         talk(&changed(&conversation().concat(), &edits), &cuts);
+    }
+
+    /// Who has logged in may send anything.
+    #[test]
+    fn a_stream_after_login(edits in edits(6), cuts in prop::collection::vec(any::<Index>(), 0..6)) {
+        let rest = conversation().split_off(login().len()).concat();
+        talk(&[login().concat(), changed(&rest, &edits)].concat(), &cuts);
     }
 
     #[test]
@@ -94,9 +102,19 @@ fn payload_of(frame: &[u8]) -> &[u8] {
     frame.get(7..frame.len() - 1).unwrap_or_default()
 }
 
-/// The protocol header, and a frame each of most of what a client does.
-fn conversation() -> Vec<Vec<u8>> {
+/// The protocol header, and all until the connection is open.
+pub(super) fn login() -> Vec<Vec<u8>> {
     let login = Login::default();
+    vec![
+        PROTOCOL_HEADER.to_vec(),
+        login.start_ok().bytes(0),
+        login.tune_ok().bytes(0),
+        connection::Open { virtual_host: "/".into() }.bytes(0),
+    ]
+}
+
+/// The login, and a frame each of most of what a client does.
+fn conversation() -> Vec<Vec<u8>> {
     let arguments = client::table([
         ("x-message-ttl", int(60_000)),
         ("x-dead-letter-exchange", text("amq.topic")),
@@ -107,18 +125,15 @@ fn conversation() -> Vec<Vec<u8>> {
         client::headers([("kind", text("bill")), ("count", long(3)), ("CC", list([text("b")]))]);
     let named = named.with_delivery_mode(2).with_priority(1).with_expiration("1000".into());
     let headers = client::table([("x-match", text("all")), ("kind", text("bill"))]);
-    let mut frames = vec![
-        PROTOCOL_HEADER.to_vec(),
-        login.start_ok().bytes(0),
-        login.tune_ok().bytes(0),
-        connection::Open { virtual_host: "/".into() }.bytes(0),
+    let mut frames = login();
+    frames.extend([
         channel::Open {}.bytes(1),
         declare_exchange("e", "headers").bytes(1),
         queue::Declare { arguments, ..declare("q") }.bytes(1),
         queue::Bind { arguments: headers, ..bind("q", "e", "k") }.bytes(1),
         confirm::Select { nowait: false }.bytes(1),
         qos(2).bytes(1),
-    ];
+    ]);
     for (exchange, key) in [("e", "k"), ("", "q"), ("amq.topic", "a.b"), ("", "nowhere")] {
         frames.push(basic::Publish { mandatory: true, ..publish(exchange, key) }.bytes(1));
         frames.push(header_frame(1, 7, &named));
@@ -149,9 +164,8 @@ fn conversation() -> Vec<Vec<u8>> {
 
 /// Has a broker hear all of it, in these pieces. What it answers must be frames.
 fn talk(octets: &[u8], cuts: &[Index]) {
-    let node = Node::in_memory(Config { memory_watermark: u64::MAX, ..Config::default() });
+    let (node, mut link) = start();
     let now = node.now_ms();
-    let mut link = Link::new(node.clone(), IpAddr::from(Ipv4Addr::LOCALHOST), now);
     let mut cuts: Vec<usize> = cuts.iter().map(|at| at.index(octets.len() + 1)).collect();
     cuts.extend([0, octets.len()]);
     cuts.sort_unstable();
@@ -167,8 +181,15 @@ fn talk(octets: &[u8], cuts: &[Index]) {
     node.dismantle();
 }
 
+/// A broker, and a connection to it of which nothing was heard.
+pub(super) fn start() -> (Arc<Node>, Link) {
+    let node = Node::in_memory(Config { memory_watermark: u64::MAX, ..Config::default() });
+    let link = Link::new(node.clone(), IpAddr::from(Ipv4Addr::LOCALHOST), node.now_ms());
+    (node, link)
+}
+
 /// Until it waits for more.
-fn feed(link: &mut Link, pending: &mut Vec<u8>, said: &mut Vec<u8>, now: u64) {
+pub(super) fn feed(link: &mut Link, pending: &mut Vec<u8>, said: &mut Vec<u8>, now: u64) {
     loop {
         let used = if link.wants_input() { link.input(pending, now).0 } else { 0 };
         pending.drain(..used);
@@ -192,7 +213,7 @@ fn hear(link: &mut Link, said: &mut Vec<u8>, now: u64) {
 
 /// All that a broker says is whole frames, whose methods can be read but for routing keys that a client
 /// has made of any octets.
-fn check(said: &[u8]) {
+pub(super) fn check(said: &[u8]) {
     let (mut decoder, mut rest) = (Decoder::new(0), said);
     // A stranger is told which protocol is spoken here.
     if let Some(after) = rest.strip_suffix(&PROTOCOL_HEADER[..]) {
@@ -212,9 +233,8 @@ fn check(said: &[u8]) {
 fn the_conversation_itself_is_heard_to_its_end() {
     let mut frames = conversation();
     let last = frames.pop().unwrap();
-    let node = Node::in_memory(Config { memory_watermark: u64::MAX, ..Config::default() });
+    let (node, mut link) = start();
     let now = node.now_ms();
-    let mut link = Link::new(node.clone(), IpAddr::from(Ipv4Addr::LOCALHOST), now);
     let mut said = Vec::new();
     feed(&mut link, &mut frames.concat(), &mut said, now);
     assert!(link.is_open(), "{}", said.escape_ascii());
@@ -231,22 +251,22 @@ fn what_was_published_is_got() {
     let frames = conversation();
     let get = client::get("q").bytes(1);
     let before = frames.iter().position(|frame| *frame == get).unwrap();
-    let node = Node::in_memory(Config { memory_watermark: u64::MAX, ..Config::default() });
+    let (node, mut link) = start();
     let now = node.now_ms();
-    let mut link = Link::new(node.clone(), IpAddr::from(Ipv4Addr::LOCALHOST), now);
     let mut said = Vec::new();
     feed(&mut link, &mut frames[..=before].concat(), &mut said, now);
-    assert_eq!(methods(&said).last(), Some(&[0, 60, 0, 71].to_vec()), "{}", said.escape_ascii());
+    assert_eq!(methods(&said).last(), Some(&(1, [60, 71])), "{}", said.escape_ascii());
     drop(link);
     node.dismantle();
 }
 
-/// Classes and methods of what a broker says.
-fn methods(said: &[u8]) -> Vec<Vec<u8>> {
+/// Channels, classes and methods of what a broker says, as far as they are whole.
+pub(super) fn methods(said: &[u8]) -> Vec<(u16, [u16; 2])> {
     let (mut decoder, mut rest, mut found) = (Decoder::new(0), said, Vec::new());
     while let Some((used, piece)) = decoder.next(rest).expect("frames") {
-        if let Piece::Method { payload, .. } = piece {
-            found.push(payload[..4].to_vec());
+        if let Piece::Method { channel, payload } = piece {
+            let number = |at: usize| u16::from_be_bytes([payload[at], payload[at + 1]]);
+            found.push((channel, [number(0), number(2)]));
         }
         rest = &rest[used..];
     }

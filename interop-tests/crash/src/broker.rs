@@ -19,9 +19,21 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub enum Setup {
     /// Lepus: its binary, a directory, and more arguments.
-    Own { binary: PathBuf, directory: PathBuf, args: Vec<String> },
+    Own {
+        /// The broker.
+        binary: PathBuf,
+        /// Its data goes to `data` in there, its log beside it.
+        directory: PathBuf,
+        /// More arguments.
+        args: Vec<String>,
+    },
     /// Another one: a command that is given `start`, `kill` or `stop`, and where it then serves.
-    Other { command: String, url: String },
+    Other {
+        /// The command.
+        command: String,
+        /// Where it serves.
+        url: String,
+    },
 }
 
 /// A running broker. Dropped, it is killed.
@@ -122,6 +134,11 @@ impl Broker {
     /// For requests over HTTP, if it is known.
     pub fn http(&self) -> Option<&str> {
         self.http.as_deref()
+    }
+
+    /// Its process, unless it runs elsewhere.
+    pub fn process(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// SIGKILL. Returns the moment just before it.

@@ -4,9 +4,7 @@
 //! compared with what the broker has: nothing confirmed is lost or changed or out of order, nothing
 //! settled comes back, transactions are whole, and what must not survive is gone.
 
-mod broker;
 mod drain;
-mod image;
 mod ledger;
 mod load;
 mod message;
@@ -24,9 +22,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
+use lepus_crash::broker::Setup;
 use parking_lot::Mutex;
 
-use broker::Setup;
 use ledger::{Ledger, Totals};
 use load::World;
 use random::Random;

@@ -8,12 +8,12 @@ use lapin::options::QueueDeleteOptions;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::broker::{Broker, Setup};
 use crate::load::{Consuming, Publishing, World, consume, publish};
 use crate::random::Random;
 use crate::topology::{bye, connect, declare_bound, exists};
 use crate::transactions::shuttle;
 use crate::vhosts::{self, Vhosts, come_and_go};
+use lepus_crash::broker::{Broker, Setup};
 
 /// What happens while the broker is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

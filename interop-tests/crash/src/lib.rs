@@ -1,0 +1,4 @@
+//! A broker to be ended in one way or the other, and started again on the same directory.
+
+pub mod broker;
+mod image;

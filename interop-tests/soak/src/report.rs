@@ -1,0 +1,126 @@
+//! The figures, and whether they are good enough.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use hdrhistogram::Histogram;
+
+use crate::faults::Fault;
+use crate::ledger::Ledger;
+use crate::measure::{Course, Samples};
+
+/// By how much memory may grow in the last life: octets, or this part of what it is.
+const MEMORY: f64 = 32.0 * MIB;
+const PART: f64 = 0.15;
+/// The same of descriptors.
+const DESCRIPTORS: f64 = 8.0;
+/// A slope over less than this says nothing, in seconds.
+const LEAST: f64 = 30.0;
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// How often a fault was survived, and how long it took at most until all went on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Survived {
+    times: u32,
+    longest: Duration,
+}
+
+impl Survived {
+    pub fn note(&mut self, took: Duration) {
+        self.times += 1;
+        self.longest = self.longest.max(took);
+    }
+}
+
+/// What the run came to.
+pub struct Report<'a> {
+    pub seconds: f64,
+    pub survived: BTreeMap<Fault, Survived>,
+    pub ledger: &'a Ledger,
+    pub samples: &'a Samples,
+}
+
+impl Report<'_> {
+    /// Prints all; an error tells what is not good enough.
+    pub fn print(&self) -> Result<()> {
+        let (lost, first) = self.ledger.missing();
+        let totals = &self.ledger.totals;
+        println!("\ntime         {:.1} min", self.seconds / 60.0);
+        println!(
+            "messages     {} confirmed, {} consumed, {} refused by a nack ({} of them came all the same)",
+            totals.confirmed,
+            totals.delivered,
+            totals.refused,
+            self.ledger.refused_and_there()
+        );
+        println!("lost         {lost}");
+        println!(
+            "again        {} with the flag `redelivered`, {} without, all of them after a fault",
+            totals.again, totals.again_unflagged
+        );
+        self.print_faults();
+        let (memory, descriptors) = self.samples.last_life().unzip();
+        if let Some(memory) = &memory {
+            print_course("memory", memory, MIB, "MiB");
+        }
+        if let Some(descriptors) = &descriptors {
+            print_course("descriptors", descriptors, 1.0, "open");
+        }
+        print_latency("latency", &self.ledger.latency);
+        print_latency("  no fault", &self.ledger.quiet);
+        println!("violations   {}", self.ledger.violations.len());
+        let first = first.unwrap_or_default();
+        ensure!(lost == 0, "{lost} confirmed messages are lost; the first is {first}");
+        let violations = self.ledger.violations.len();
+        ensure!(violations == 0, "{violations} violations");
+        let bound = |course: &Course| MEMORY.max(course.median * PART);
+        check("memory", memory, bound)?;
+        check("descriptors", descriptors, |_| DESCRIPTORS)
+    }
+
+    fn print_faults(&self) {
+        let all: u32 = self.survived.values().map(|survived| survived.times).sum();
+        println!(
+            "faults       {all}, and {} reconnections of clients",
+            self.ledger.totals.reconnects
+        );
+        for (fault, Survived { times, longest }) in &self.survived {
+            let (fault, longest) = (format!("{fault:?}"), longest.as_secs_f32());
+            println!("  {fault:<14} {times:>4}   all went on after at most {longest:.1} s");
+        }
+    }
+}
+
+fn print_course(name: &str, course: &Course, unit: f64, units: &str) {
+    let Course { seconds, median, most, slope } = course;
+    println!(
+        "{name:<12} {:.1} {units} (median of the last {seconds:.0} s), at most {:.1}, {:+.2} an hour",
+        median / unit,
+        most / unit,
+        slope * 3600.0 / unit
+    );
+}
+
+fn print_latency(name: &str, latency: &Histogram<u64>) {
+    let ms = |quantile: f64| latency.value_at_quantile(quantile) as f64 / 1000.0;
+    println!(
+        "{name:<12} {} messages: p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, max {:.0} ms",
+        latency.len(),
+        ms(0.5),
+        ms(0.95),
+        ms(0.99),
+        ms(0.999),
+        ms(1.0)
+    );
+}
+
+fn check(what: &str, course: Option<Course>, bound: impl Fn(&Course) -> f64) -> Result<()> {
+    let Some(course) = course.filter(|course| course.seconds >= LEAST) else {
+        println!("the last life was too short to say whether {what} grows");
+        return Ok(());
+    };
+    let (growth, bound) = (course.growth(), bound(&course));
+    ensure!(growth <= bound, "{what} grew by {growth:.0}; no more than {bound:.0} is allowed");
+    Ok(())
+}
