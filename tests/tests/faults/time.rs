@@ -88,7 +88,7 @@ fn the_clock_jumps() {
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
     ];
     let mut broker = Broker::with_surroundings(&[], &env, "");
-    let mut conn = broker.login(&Login { heartbeat: 1, ..Login::default() });
+    let mut conn = broker.login(&Login { heartbeat: 30, ..Login::default() });
     let queue = durable_queue_with(&mut conn, "timed", 30_000);
     let mut ch = conn.channel_confirming(2);
     ch.publish_with(publish("", &queue), &persistent(), "in half a minute");
