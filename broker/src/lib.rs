@@ -31,8 +31,6 @@ pub mod mailbox;
 pub mod memory;
 pub mod message;
 pub mod metrics;
-#[cfg(all(test, feature = "models"))]
-mod models;
 pub mod names;
 pub mod node;
 pub mod out;

@@ -18,8 +18,6 @@ mod identity;
 mod inspect;
 pub mod log;
 mod memory;
-#[cfg(all(test, feature = "models"))]
-mod models;
 mod open;
 mod sled_store;
 mod store;

@@ -6,11 +6,10 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use lepus_sync::thread;
+use lepus_sync::{check, thread};
 use shuttle::future::block_on;
 
 use super::{Mail, Mailbox};
-use crate::models::check;
 use crate::queue::state::ConsumerKey;
 
 /// Posts these; returns how many nobody will collect.

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lepus_sync::thread;
+use lepus_sync::{check, thread};
 
 use super::pending::Pending;
-use crate::models::check;
 
 #[test]
 fn what_was_handed_over_is_taken_before_the_end() {

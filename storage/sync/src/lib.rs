@@ -5,8 +5,12 @@
 //! ships. With the feature they only work inside of `shuttle::check_*`.
 
 #[cfg(feature = "shuttle")]
+mod check;
+#[cfg(feature = "shuttle")]
 mod model;
 
+#[cfg(feature = "shuttle")]
+pub use check::check;
 #[cfg(feature = "shuttle")]
 pub use model::{Condvar, Mutex, MutexGuard, WaitTimeoutResult};
 #[cfg(feature = "shuttle")]

@@ -10,14 +10,13 @@ use bytes::Bytes;
 use lepus_storage::disk::sim::SimDisk;
 use lepus_storage::log::Tuning;
 use lepus_storage::{LogStore, MessageStore, Op, QueueId, Seq, StoreConfig};
-use lepus_sync::thread;
+use lepus_sync::{check, thread};
 
 use super::super::receipt::{Fate, Receipt};
 use super::super::writes::{Write, Writes};
 use crate::durability::Durability;
 use crate::mailbox::Mailbox;
 use crate::mailbox::models::collect;
-use crate::models::check;
 
 fn open(durability: &Arc<Durability>) -> Arc<LogStore> {
     let cfg = StoreConfig {

@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use lepus_sync::thread;
+use lepus_sync::{check, thread};
 
 use super::super::tests::{consumer, ids, node, publish, queue, single};
 use super::super::{Command, ConsumerKey, Queue};
 use crate::mailbox::{Mail, Mailbox};
-use crate::models::check;
 
 /// Two publishers, each with so many messages.
 fn publish_all(queue: &Arc<Queue>) -> [thread::JoinHandle<()>; 2] {

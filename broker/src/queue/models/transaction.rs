@@ -5,10 +5,9 @@
 use std::sync::Arc;
 
 use lepus_storage::{Lsn, StoreError, TxPart};
-use lepus_sync::{Mutex, thread};
+use lepus_sync::{Mutex, check, thread};
 
 use super::super::receipt::Transaction;
-use crate::models::check;
 
 /// What the store has taken, and how many parts it was given.
 #[derive(Default)]

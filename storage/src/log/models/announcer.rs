@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use lepus_sync::{Mutex, thread};
+use lepus_sync::{Mutex, check, thread};
 
 use super::super::announce::Announcer;
 use crate::Lsn;
-use crate::models::check;
 
 #[test]
 fn nothing_becomes_durable_after_the_end() {

@@ -4,12 +4,11 @@
 
 use std::sync::Arc;
 
-use lepus_sync::{Condvar, Mutex, thread};
+use lepus_sync::{Condvar, Mutex, check, thread};
 
 use crate::conformance::{batch, publish};
 use crate::disk::sim::SimDisk;
 use crate::log::{LogStore, Tuning};
-use crate::models::check;
 use crate::{Lsn, MessageStore, QueueId, StoreConfig};
 
 /// What is durable, and who waits for it.

@@ -1,12 +1,11 @@
-//! What the threads of a store agree on, run in ever other orders by Shuttle (`cargo xtask models`).
-//! A wait that never ends is found as a deadlock. Which mistakes each model finds is said beside it.
+//! Models are run in ever other orders (`cargo xtask models`). A wait that never ends is found as a deadlock.
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, Runner};
 
-/// Runs it in so many orders by chance, and as often with few changes from one thread to another at
-/// the worst places.
-pub(crate) fn check(model: impl Fn() + Send + Sync + Copy + 'static) {
+/// Runs a model in as many orders by chance as `LEPUS_MODEL_RUNS` says (500), and as often with few changes from
+/// one thread to another at the worst places. Panics with the schedule of an order that fails.
+pub fn check(model: impl Fn() + Send + Sync + Copy + 'static) {
     let runs = std::env::var("LEPUS_MODEL_RUNS").ok().and_then(|runs| runs.parse().ok());
     let runs = runs.unwrap_or(500);
     run(RandomScheduler::new(runs), model);
