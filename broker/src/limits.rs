@@ -19,8 +19,9 @@ pub const READS_PER_TURN: usize = 2;
 
 /// What one read of a connection may make the broker do beyond what its octets are worth, before others
 /// get their turn: so many further queues that a message goes to. A read full of small messages to
-/// many queues would keep everybody waiting for seconds.
-pub const WORK_PER_READ: usize = 1024;
+/// many queues would keep everybody waiting for seconds. It is about what a read full of small messages
+/// to one queue each costs; with less, a fan-out to ten queues is slower.
+pub const WORK_PER_READ: usize = 8192;
 
 /// Patterns and conditions that may be compared with a message for one unit of that work.
 pub const LOOKS_PER_WORK: usize = 4;

@@ -10,6 +10,7 @@ mod global;
 mod health;
 mod node;
 mod own;
+mod pace;
 mod page;
 mod process;
 mod queues;

@@ -74,8 +74,7 @@ impl<O: Object> Iterator for Rows<O> {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
-        let first = self.column / BLOCK * BLOCK;
-        let block = first..self.columns.len().min(first + BLOCK);
+        let block = self.block();
         let column = *self.columns.get(self.column)?;
         let known = self.values.len() / block.len();
         if known < self.objects.len() {
@@ -85,7 +84,7 @@ impl<O: Object> Iterator for Rows<O> {
         if self.objects.is_empty() {
             return None;
         }
-        let piece = self.piece(column, self.column - first, block.len());
+        let piece = self.piece(column, self.column - block.start, block.len());
         self.from += PIECE;
         if self.from >= self.objects.len() {
             self.from = 0;
@@ -96,9 +95,29 @@ impl<O: Object> Iterator for Rows<O> {
         }
         Some(piece)
     }
+
+    /// Exactly so many pieces are left.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let block = self.block();
+        if block.is_empty() {
+            return (0, Some(0));
+        }
+        let of_all = self.objects.len().div_ceil(PIECE);
+        let asked = self.values.len() / block.len();
+        let to_ask = (self.objects.len() - asked).div_ceil(PIECE)
+            + (self.columns.len() - block.end).div_ceil(BLOCK) * of_all;
+        let left = to_ask + (self.columns.len() - self.column) * of_all - self.from / PIECE;
+        (left, Some(left))
+    }
 }
 
 impl<O: Object> Rows<O> {
+    /// The columns whose numbers are kept at once.
+    fn block(&self) -> Range<usize> {
+        let first = self.column / BLOCK * BLOCK;
+        first.min(self.columns.len())..self.columns.len().min(first + BLOCK)
+    }
+
     /// Asks some objects.
     fn ask(&mut self, from: usize, block: Range<usize>) {
         let columns = self.columns.get(block).unwrap_or_default();
@@ -227,7 +246,7 @@ mod tests {
     #[test]
     fn pieces_are_bounded_and_together_they_are_all() {
         let things = (0..2 * PIECE + 1).map(Thing).collect();
-        let mut pieces: Vec<String> = rows("rabbitmq_", vec![&COLUMN], things).collect();
+        let mut pieces: Vec<String> = counted(rows("rabbitmq_", vec![&COLUMN], things));
         pieces.retain(|piece| !piece.is_empty());
         assert_eq!(pieces.len(), 3);
         let first = "# HELP rabbitmq_number What it is\n# TYPE rabbitmq_number gauge\n\
@@ -241,9 +260,25 @@ mod tests {
     fn columns_come_one_after_another_however_many_there_are() {
         let things = || vec![Thing(0), Thing(2), Thing(5)];
         let columns = vec![&COLUMN; 2 * BLOCK + 1];
-        let text: String = rows("", columns, things()).collect();
+        let text = counted(rows("", columns, things())).concat();
         let one: String = rows("", vec![&COLUMN], things()).collect();
         assert_eq!(text, one.repeat(2 * BLOCK + 1));
-        assert_eq!(rows::<Thing>("", vec![&COLUMN], vec![]).count(), 0);
+        assert!(counted(rows::<Thing>("", vec![&COLUMN], vec![])).is_empty());
+        assert!(counted(rows("", vec![], things())).is_empty());
+        let many = (0..2 * PIECE + 1).map(Thing).collect();
+        assert_eq!(counted(rows("", vec![&COLUMN; 2 * BLOCK], many)).len(), 2 * 3 + 2 * BLOCK * 3);
+    }
+
+    /// All pieces; it is known before each how many are left.
+    fn counted(mut pieces: Pieces) -> Vec<String> {
+        let mut told = vec![pieces.size_hint()];
+        let mut all = Vec::new();
+        while let Some(piece) = pieces.next() {
+            all.push(piece);
+            told.push(pieces.size_hint());
+        }
+        let left = (0..=all.len()).rev().map(|left| (left, Some(left)));
+        assert_eq!(told, left.collect::<Vec<_>>());
+        all
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, RawQuery, Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -17,6 +18,7 @@ use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
 use super::node::PARTS;
+use super::pace::Pace;
 use super::page::Page;
 use super::rows::{Column, Pieces, rows};
 use super::{Metrics, aside, connections, exchanges, global, node, own, process, queues};
@@ -95,15 +97,21 @@ fn own_page(metrics: &Metrics, endpoint: &str) -> Page {
 }
 
 /// Rows instead of sums.
-async fn per_object(State(metrics): Metric) -> Response {
+async fn per_object(State(metrics): Metric, headers: HeaderMap) -> Response {
+    let pace = Pace::new(&metrics.broker, &headers);
     let page = own_page(&metrics, "per-object");
     let all = &|_: &str| true;
     let rows = all_rows(&metrics, "rabbitmq_", all, all).await;
-    streamed(page.finish(), rows)
+    streamed(page.finish(), rows, pace)
 }
 
 /// The groups of families, and of the virtual hosts, that are asked for.
-async fn detailed(State(metrics): Metric, RawQuery(query): RawQuery) -> Response {
+async fn detailed(
+    State(metrics): Metric,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let pace = Pace::new(&metrics.broker, &headers);
     let query = query.unwrap_or_default();
     let asked = |key: &str| -> BTreeSet<String> {
         let pairs = form_urlencoded::parse(query.as_bytes());
@@ -124,7 +132,7 @@ async fn detailed(State(metrics): Metric, RawQuery(query): RawQuery) -> Response
     let of_vhost = |name: &str| vhosts.is_empty() || vhosts.contains(name);
     let of_family = |name: &str| families.contains(name);
     let rows = all_rows(&metrics, "rabbitmq_detailed_", &of_family, &of_vhost).await;
-    streamed(page.finish(), rows)
+    streamed(page.finish(), rows, pace)
 }
 
 /// The rows of all objects: of these groups of families, and these virtual hosts.
@@ -166,15 +174,18 @@ fn chosen<N>(
 }
 
 /// An answer that is made while it is sent.
-fn streamed(first: String, rows: Vec<Pieces>) -> Response {
+fn streamed(first: String, rows: Vec<Pieces>, pace: Pace) -> Response {
+    let all: usize = rows.iter().map(|pieces| pieces.size_hint().0).sum();
     let pieces = std::iter::once(first).chain(rows.into_iter().flatten());
-    let body = stream::unfold(pieces, async |mut pieces| {
+    let pieces = pieces.enumerate().map(move |(at, piece)| (at as f64 / all.max(1) as f64, piece));
+    let body = stream::unfold((pieces, pace), async |(mut pieces, mut pace)| {
         loop {
             // Others' turn.
             yield_now().await;
-            match pieces.next()? {
-                piece if piece.is_empty() => {}
-                piece => return Some((Ok::<_, Infallible>(piece), pieces)),
+            let (done, piece) = pace.work(|| pieces.next())?;
+            pace.keep(done).await;
+            if !piece.is_empty() {
+                return Some((Ok::<_, Infallible>(piece), (pieces, pace)));
             }
         }
     });
