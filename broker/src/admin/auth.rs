@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
+use super::changes::Sender;
 use super::error::Fault;
 use super::query::View;
 use super::samples::Asked;
@@ -95,6 +96,9 @@ impl FromRequestParts<Arc<Admin>> for Caller {
         };
         let view = View::parse(parts.uri.query().unwrap_or_default())?;
         let is_owner = peer.is_owner;
+        if let Some(sender) = parts.extensions.get::<Sender>() {
+            sender.is(&identity.user);
+        }
         let caller = Self { admin: admin.clone(), identity, from, is_owner, view };
         caller.must_be(Tag::Management)?;
         Ok(caller)
@@ -134,7 +138,7 @@ pub(super) async fn log_in(
         sleep(Duration::from_millis(wait)).await;
     }
     judged.map_err(|refused| {
-        tracing::warn!("HTTP access denied: {}", refused.0);
+        tracing::warn!(%from, user = %attempt.user, "HTTP access denied: {}", refused.0);
         match refused.0.ends_with("can only connect via localhost") {
             true => Fault::not_authorised("User can only log in via localhost"),
             false => Fault::login_failed(),

@@ -3,6 +3,7 @@
 mod access_log;
 mod asked;
 mod auth;
+mod changes;
 mod cors;
 mod error;
 mod input;
@@ -23,7 +24,9 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, VARY};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::{from_fn_with_state, map_request_with_state, map_response_with_state};
+use axum::middleware::{
+    from_fn, from_fn_with_state, map_request_with_state, map_response_with_state,
+};
 use axum::response::{IntoResponse, Response};
 
 use crate::config::Config;
@@ -102,6 +105,7 @@ pub(crate) fn in_process(node: Arc<Node>) -> Router {
 
 fn app(admin: Arc<Admin>) -> Router {
     let routes = routes::all()
+        .route_layer(from_fn(changes::note))
         .fallback(async || Fault::unknown())
         .method_not_allowed_fallback(other_method)
         .with_state(admin.clone());
