@@ -122,7 +122,6 @@ const IGNORED: &[(&str, &str)] = &[
     ("management.uaa_client_id", NOT_YET),
     ("management.uaa_location", NOT_YET),
     ("management.oauth_enabled", NOT_YET),
-    ("management.oauth_disable_basic_auth", NOT_YET),
     ("management.oauth_provider_url", NOT_YET),
     ("management.oauth_client_id", NOT_YET),
     ("management.oauth_client_secret", NOT_YET),

@@ -114,7 +114,10 @@ fn api() -> Vec<Key> {
             "seconds for which that is remembered"
             => |c, _, seconds| c.management.cors_max_age = seconds;
         "management.disable_basic_auth", "false", truth(),
-            "no passwords"
+            "the HTTP API takes tokens (`Authorization: Bearer`) and no passwords"
+            => |c, _, yes| c.management.disable_basic_auth = yes;
+        "management.oauth_disable_basic_auth", "false", truth(),
+            "the same"
             => |c, _, yes| c.management.disable_basic_auth = yes;
         "management.disable_stats", "false", truth(),
             "no statistics"
