@@ -21,6 +21,7 @@ use super::samples::Asked;
 use super::{Admin, Port};
 use crate::access::attempts::Protocol;
 use crate::access::{Answer, Attempt, Identity, Kind, Resource, Topic};
+use crate::config::management::RatesMode;
 use crate::http::Peer;
 use crate::node::Node;
 use crate::reload::Running;
@@ -97,7 +98,8 @@ impl FromRequestParts<Arc<Admin>> for Caller {
                 log_in(&admin.node, &attempt, from).await?
             }
         };
-        let view = View::parse(parts.uri.query().unwrap_or_default())?;
+        let rated = admin.node.config().management.rates_mode != RatesMode::None;
+        let view = View::parse(parts.uri.query().unwrap_or_default())?.with_rates(rated);
         let is_owner = peer.is_owner;
         if let Some(sender) = parts.extensions.get::<Sender>() {
             sender.is(&identity.user);

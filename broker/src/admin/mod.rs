@@ -30,7 +30,7 @@ use axum::middleware::{
 use axum::response::{IntoResponse, Response};
 
 use crate::config::Config;
-use crate::config::management::API;
+use crate::config::management::{API, RatesMode};
 use crate::http::{Listener, Local, Server};
 use crate::node::Node;
 use crate::reload::Running;
@@ -81,6 +81,9 @@ pub fn start(
     ports: Vec<Port>,
     running: Arc<Running>,
 ) -> Result<Server> {
+    if node.config().management.rates_mode == RatesMode::Detailed {
+        tracing::warn!("management.rates_mode: `detailed` counts as `basic` here");
+    }
     let mut app =
         app(Arc::new(Admin { node: node.clone(), ports, running, started: Instant::now() }));
     if let Some(directory) = &node.config().management.http_log_dir {
@@ -91,7 +94,9 @@ pub fn start(
     if let Some(local) = local {
         server.add_local(local)?;
     }
-    server.spawn(sampler::sample(node));
+    if node.config().management.rates_mode != RatesMode::None {
+        server.spawn(sampler::sample(node));
+    }
     Ok(server)
 }
 

@@ -105,8 +105,7 @@ async fn overview(caller: Caller) -> Reply {
 /// RabbitMQ's word for how much of rates is reckoned.
 pub(super) fn rates_mode(mode: RatesMode) -> &'static str {
     match mode {
-        RatesMode::Basic => "basic",
-        RatesMode::Detailed => "detailed",
+        RatesMode::Basic | RatesMode::Detailed => "basic",
         RatesMode::None => "none",
     }
 }

@@ -118,6 +118,7 @@ const IGNORED: &[(&str, &str)] = &[
     ("management.tcp.**", HTTP),
     ("management.ssl.**", HTTP),
     ("management.listener.**", HTTP),
+    ("management.sample_retention_policies.**", "of the broker and its virtual hosts a day is kept, of all else an hour"),
     ("management.enable_uaa", NOT_YET),
     ("management.uaa_client_id", NOT_YET),
     ("management.uaa_location", NOT_YET),
