@@ -72,6 +72,18 @@ fn the_node_has_what_tools_look_for() {
 }
 
 #[test]
+fn the_node_names_its_files() {
+    let files = Files::default();
+    let api =
+        Api::with_config(&format!("log.dir = {}\nlog.file = a.log\n", files.folder().display()));
+    let node = &api.get("/nodes")[0];
+    assert_eq!(node["log_files"], json!([files.path("a.log"), "<stderr>"]));
+    assert_eq!(node["config_files"], json!([api.broker.config_file()]));
+    let node = &Api::start().get("/nodes")[0];
+    assert_eq!((&node["log_files"], &node["config_files"]), (&json!(["<stderr>"]), &json!([])));
+}
+
+#[test]
 fn what_needs_no_work_is_done_at_once() {
     let api = Api::start();
     api.user("u", "management", [".*", ".*", ".*"]);

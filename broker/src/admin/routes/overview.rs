@@ -8,7 +8,8 @@ use crate::admin::Port;
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::input::Input;
 use crate::admin::table::get;
-use crate::config::management::RatesMode;
+use crate::config::management::{API, METRICS, RatesMode, Service};
+use crate::config::tls::TlsOptions;
 use crate::definitions::RABBITMQ_VERSION;
 use crate::node::Node;
 use crate::routing::ExchangeKind;
@@ -145,7 +146,7 @@ fn object_totals(caller: &Caller) -> Value {
 }
 
 fn listener(caller: &Caller, port: &Port) -> Value {
-    let tls = port.protocol.ends_with("/ssl");
+    let tls = port.protocol.ends_with("/ssl") || port.protocol.starts_with("https");
     let options = match port.protocol.starts_with("amqp") {
         true => json!({"backlog": caller.node().config().socket.backlog, "nodelay": true}),
         false => json!({"ip": port.address.ip().to_string(), "port": port.address.port()}),
@@ -160,20 +161,31 @@ fn listener(caller: &Caller, port: &Port) -> Value {
     })
 }
 
-/// Where the HTTP API is.
+/// Where HTTP is spoken, and for what.
 pub(super) fn contexts(caller: &Caller) -> Value {
-    caller.ports().iter().filter_map(context).collect()
+    let config = caller.node().config();
+    let of = |service: &'static Service, description| {
+        let config = &config;
+        let ports = caller.ports().iter();
+        let ports = ports.filter(move |port| service.protocols.contains(&port.protocol));
+        ports.map(move |port| context(port, description, (service.tls.1)(config)))
+    };
+    of(&API, "RabbitMQ Management").chain(of(&METRICS, "RabbitMQ Prometheus")).collect()
 }
 
-fn context(port: &Port) -> Option<Value> {
-    (port.protocol == "http").then(|| {
-        json!({
-            "node": Node::NAME,
-            "description": "RabbitMQ Management",
-            "path": "/",
-            "ip": port.address.ip().to_string(),
-            "port": port.address.port().to_string(),
-            "ssl_opts": [],
-        })
+fn context(port: &Port, description: &str, tls: &TlsOptions) -> Value {
+    let options = match port.protocol.starts_with("https") {
+        true => json!({
+            "cacertfile": tls.cacertfile, "certfile": tls.certfile, "keyfile": tls.keyfile,
+        }),
+        false => json!([]),
+    };
+    json!({
+        "node": Node::NAME,
+        "description": description,
+        "path": "/",
+        "ip": port.address.ip().to_string(),
+        "port": port.address.port().to_string(),
+        "ssl_opts": options,
     })
 }
