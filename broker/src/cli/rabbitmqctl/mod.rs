@@ -8,6 +8,7 @@ mod listings;
 mod node;
 mod plugins;
 mod policies;
+mod served;
 mod status;
 mod terms;
 mod users;
