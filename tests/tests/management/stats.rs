@@ -162,6 +162,28 @@ fn channels_count_what_they_do() {
     rate("/connections?data_rates_age=10&data_rates_incr=5", "/0/send_oct_details/avg");
 }
 
+#[test]
+fn connections_count_what_their_channels_do() {
+    let api = Api::with_config(OFTEN);
+    let mut conn = api.broker.connect();
+    conn.channel(1).queue("q");
+    conn.ch(1).publish_all("q", ["a", "b"]);
+    conn.ch(1).close();
+    let mut ch = conn.channel(2);
+    assert!(ch.get("q", true).is_some());
+    let expected = json!({"publish": 2, "get_no_ack": 1, "deliver_get": 1});
+    until("connection", || match counted(&api.get("/connections")[0]["message_stats"]) {
+        seen if seen == expected => Ok(()),
+        seen => Err(seen.to_string()),
+    });
+    until("its rate", || {
+        ch.publish("", "q", "more");
+        let seen = api.get("/connections");
+        let rate = seen.pointer("/0/message_stats/publish_details/rate").and_then(Value::as_f64);
+        rate.filter(|rate| *rate > 0.0).map(drop).ok_or_else(|| seen.to_string())
+    });
+}
+
 /// Publishes until a rate is told.
 fn rate(api: &Api, path: &str, pointer: &str) -> f64 {
     let mut conn = api.broker.connect();

@@ -185,6 +185,7 @@ fn show(Seen { open, name, state, asked }: &Seen) -> Value {
     for (field, counted) in stats::connection_octets(&open.stats, asked) {
         shown[field] = counted;
     }
+    shown["message_stats"] = stats::connection_messages(&open.stats, asked);
     if let Some(name) = facts.provided_name() {
         shown["user_provided_name"] = name.into();
     }
