@@ -14,6 +14,7 @@ mod routes;
 mod samples;
 mod settle;
 mod table;
+mod told;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

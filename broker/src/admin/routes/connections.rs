@@ -17,12 +17,13 @@ use crate::json_table::to_json;
 use crate::node::Node;
 
 pub(super) fn routes() -> Routes {
+    let of_one_user = get(of_user).lists("Connection").delete(close_all);
     Routes::new()
-        .route("/api/connections", get(all))
-        .route("/api/vhosts/{vhost}/connections", get(of_vhost))
-        .route("/api/connections/{name}", get(one).delete(close))
-        .route("/api/connections/{name}/channels", get(channels_of))
-        .route("/api/connections/username/{user}", get(of_user).delete(close_all))
+        .route("/api/connections", get(all).lists("Connection"))
+        .route("/api/vhosts/{vhost}/connections", get(of_vhost).lists("Connection"))
+        .route("/api/connections/{name}", get(one).shows("Connection").delete(close))
+        .route("/api/connections/{name}/channels", get(channels_of).lists("Channel"))
+        .route("/api/connections/username/{user}", of_one_user)
 }
 
 async fn all(caller: Caller) -> Reply {

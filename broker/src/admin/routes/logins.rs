@@ -26,7 +26,7 @@ pub(super) fn routes() -> Routes {
     Routes::new()
         .route("/api/login", post(login))
         .route("/api/auth", get(settings))
-        .route("/api/auth/attempts/{node}", get(attempts).delete(forget))
+        .route("/api/auth/attempts/{node}", get(attempts).lists("Attempts").delete(forget))
         .route("/api/auth/attempts/{node}/source", get(sources).delete(forget))
         .route("/api/auth/hash_password/{password}", get(hash_password))
 }

@@ -17,8 +17,8 @@ use crate::{descriptors, memory};
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/nodes", get(all))
-        .route("/api/nodes/{node}", get(one))
+        .route("/api/nodes", get(all).lists("Node"))
+        .route("/api/nodes/{node}", get(one).shows("Node"))
         .route("/api/nodes/{node}/memory", get(memory_of))
         .route("/api/nodes/{node}/memory/relative", get(relative_memory_of))
         .route("/api/nodes/{node}/memory/ets", get(tables_of))

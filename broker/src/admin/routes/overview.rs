@@ -18,9 +18,9 @@ const CLUSTER_NAME: &str = "cluster_name";
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/overview", get(overview))
-        .route("/api/whoami", get(whoami))
-        .route("/api/cluster-name", get(cluster_name).put(set_cluster_name))
+        .route("/api/overview", get(overview).shows("Overview"))
+        .route("/api/whoami", get(whoami).shows("Whoami"))
+        .route("/api/cluster-name", get(cluster_name).shows("ClusterName").put(set_cluster_name))
         .route("/api/extensions", get(extensions))
         .route("/api/version", get(version))
 }

@@ -31,11 +31,12 @@ use crate::vhost::{Queues, Vhost};
 const AT_ONCE: usize = 256;
 
 pub(super) fn routes() -> Routes {
+    let one_of_them = get(one).shows("Queue").put(declare).delete(delete_one);
     Routes::new()
-        .route("/api/queues", get(all))
-        .route("/api/queues/detailed", get(all))
-        .route("/api/queues/{vhost}", get(of_vhost))
-        .route("/api/queues/{vhost}/{queue}", get(one).put(declare).delete(delete_one))
+        .route("/api/queues", get(all).lists("Queue"))
+        .route("/api/queues/detailed", get(all).lists("Queue"))
+        .route("/api/queues/{vhost}", get(of_vhost).lists("Queue"))
+        .route("/api/queues/{vhost}/{queue}", one_of_them)
         .route("/api/queues/{vhost}/{queue}/contents", delete(purge))
 }
 
