@@ -1,7 +1,7 @@
 //! The messages of a queue: looked at, searched, moved.
 
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::DateTime;
 use clap::{Args, ValueEnum};
@@ -142,29 +142,23 @@ pub fn search(session: &Session, args: &Find) -> Done {
 
 /// Runs `lepus queues tail`: what comes from now on.
 pub fn tail(session: &Session, queue: &str) -> Done {
-    let query = [("state", "ready")];
-    let mut last = None;
+    let (route, size) = (messages(session, queue), PAGE.to_string());
+    let mut end = "now".to_owned();
     loop {
-        let begun = Instant::now();
-        let found = pages(session, queue, &query, None, usize::MAX)?;
-        let newer = |message: &&Value| last.is_none_or(|last| position(message) > last);
-        // At the first look there is only what was there.
-        let shown = last.is_some().then(|| found.iter().filter(newer));
-        for message in shown.into_iter().flatten() {
+        let query = [("since", end.as_str()), ("page_size", size.as_str())];
+        let page = session.client.get(&with_query(&route, &query))?;
+        let found = rows(&page);
+        for message in &found {
             match session.json {
                 true => table::write(&message.to_string())?,
                 false => table::write(&line(message))?,
             }
         }
-        last = found.iter().map(position).max().max(last).or(Some(0));
-        // The whole queue is looked at each time: of a long one the broker is to have some rest.
-        sleep(PAUSE.max(begun.elapsed() * 4));
+        end = text(find(&page, "end"));
+        if found.len() < PAGE {
+            sleep(PAUSE);
+        }
     }
-}
-
-/// Later messages have higher ones.
-fn position(message: &Value) -> u64 {
-    text(find(message, "position")).parse().unwrap_or_default()
 }
 
 /// Messages of as many pages as there are or are wanted.

@@ -1,6 +1,7 @@
 //! Messages looked at without a change, moved, sent back to where they died, deleted, and run before their
 //! time.
 
+mod arrived;
 mod deed;
 mod history;
 mod order;
@@ -136,6 +137,9 @@ async fn browse_exchange(caller: Caller, Path((vhost, exchange)): Path<(String, 
 
 async fn browse(caller: Caller, owner: Owner) -> Reply {
     let wanted = Wanted::parse(&caller.view, &owner)?;
+    if let Some(since) = caller.view.get("since").map(str::to_owned) {
+        return arrived::since(caller, owner, &since, wanted).await;
+    }
     let truncate = wanted.truncate;
     let queue = owner.queue.clone();
     let page = spawn_blocking(move || wanted.find(&queue)).await;
