@@ -128,13 +128,15 @@ fn messages(session: &Session, queue: &str) -> String {
 /// Runs `lepus queues peek`.
 pub fn peek(session: &Session, args: &Peek) -> Done {
     let query = [("state", args.state.name())];
-    show(session, pages(session, &args.name, &query, None, args.count)?)
+    show(session, pages(session, &args.name, &query, args.count)?)
 }
 
 /// Runs `lepus queues search`.
 pub fn search(session: &Session, args: &Find) -> Done {
     let query = [("state", args.state.name()), ("search", args.text.as_str())];
-    let found = pages(session, &args.name, &query, None, args.count)?;
+    let looking = progress::spinner("search");
+    let found = pages(session, &args.name, &query, args.count)?;
+    drop(looking);
     let none = found.is_empty();
     show(session, found)?;
     if none { Err(Failure::no("")) } else { Ok(()) }
@@ -162,14 +164,8 @@ pub fn tail(session: &Session, queue: &str) -> Done {
 }
 
 /// Messages of as many pages as there are or are wanted.
-fn pages(
-    session: &Session,
-    queue: &str,
-    query: &[(&str, &str)],
-    mut after: Option<String>,
-    count: usize,
-) -> Done<Vec<Value>> {
-    let mut found = Vec::new();
+fn pages(session: &Session, queue: &str, query: &[(&str, &str)], count: usize) -> Done<Vec<Value>> {
+    let (mut found, mut after) = (Vec::new(), None::<String>);
     while found.len() < count {
         let size = (count - found.len()).min(PAGE).to_string();
         let mut query = query.to_vec();

@@ -302,6 +302,16 @@ fn passwords_are_hashed_without_a_broker() {
         assert_eq!(shell.ctl("-q authenticate_user anna secret"), "");
     }
     assert_eq!(shell.run(&["password", "hash", "x", "--algorithm", "nosuch"]).code, 65);
+    let shown = shell.lepus(&["password", "hash", "secret", "--json"]).json();
+    shell.lepus(&[
+        "users",
+        "set",
+        "otto",
+        "--password-hash",
+        shown["password_hash"].as_str().unwrap(),
+    ]);
+    assert_eq!(shell.ctl("-q authenticate_user otto secret"), "");
+    assert_eq!(shown["hashing_algorithm"], "rabbit_password_hashing_sha256");
 }
 
 #[test]
