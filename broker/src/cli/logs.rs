@@ -56,7 +56,7 @@ pub fn run(args: &LogsArgs) -> Done {
 }
 
 /// A line of the log for people: what all lines have, and then the rest.
-fn shown(event: &Value) -> String {
+pub(super) fn shown(event: &Value) -> String {
     const HEAD: [&str; 4] = ["time", "level", "module", "msg"];
     let head = HEAD.map(|part| text(find(event, part)));
     let rest = event.as_object().into_iter().flatten();

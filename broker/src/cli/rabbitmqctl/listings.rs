@@ -5,7 +5,6 @@ use comfy_table::{Table, TableComponent};
 use serde_json::{Value, json};
 
 use super::call::{Call, Formatter, error, part};
-use super::terms;
 use super::verbs::Verb;
 use super::{served, terms};
 use crate::cli::client::path;
@@ -308,6 +307,19 @@ const LISTINGS: &[Listing] = &[
         path: &["global-parameters"],
         items: &[same("name"), document("value", "value")],
         usual: &["name", "value"],
+    },
+    Listing {
+        verb: "list_deprecated_features",
+        banner: "Listing deprecated features ...",
+        path: &["deprecated-features"],
+        items: &[
+            same("name"),
+            same("deprecation_phase"),
+            same("provided_by"),
+            same("desc"),
+            same("doc_url"),
+        ],
+        usual: &["name", "deprecation_phase"],
     },
     Listing {
         verb: "list_feature_flags",

@@ -10,6 +10,7 @@ mod plugins;
 mod policies;
 mod served;
 mod status;
+mod tails;
 mod terms;
 mod users;
 mod verbs;
