@@ -197,7 +197,7 @@ fn show(session: &Session, found: Vec<Value>) -> Done {
 }
 
 fn line(message: &Value) -> String {
-    let key = text(find(message, "routing_key"));
+    let key = table::visible(text(find(message, "routing_key")));
     format!("{} {key} {}", arrived(message), payload(message))
 }
 

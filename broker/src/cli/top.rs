@@ -9,7 +9,7 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, poll, re
 use ratatui::layout::{Alignment, Constraint, Layout};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Text;
-use ratatui::widgets::{Cell, Paragraph, Row, Table};
+use ratatui::widgets::{Cell, Paragraph, Row, Table, Wrap};
 use serde_json::Value;
 
 use super::client::{path, with_query};
@@ -189,7 +189,7 @@ fn draw(frame: &mut Frame<'_>, seen: &Seen, sort: Sort) {
     let [head, body, foot] =
         Layout::vertical([Constraint::Length(2), Constraint::Min(1), Constraint::Length(1)])
             .areas(frame.area());
-    frame.render_widget(Paragraph::new(seen.head.as_str()), head);
+    frame.render_widget(Paragraph::new(seen.head.as_str()).wrap(Wrap { trim: true }), head);
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let title = |column: &Column| {
         let style =

@@ -103,6 +103,25 @@ fn queues_come_and_go() {
 }
 
 #[test]
+fn all_queues_of_a_name_are_listed() {
+    lepus_only!("it runs Lepus' own command");
+    let shell = Shell::local();
+    let mut conn = shell.broker.connect();
+    let mut ch = conn.channel(1);
+    (0..501).for_each(|number| drop(ch.queue(&format!("job {number}"))));
+    ch.queue("other");
+    let all = shell.lepus(&["queues", "ls", "--name", "JOB", "--json"]).json();
+    assert_eq!(all.as_array().unwrap().len(), 501);
+    assert_eq!(shell.lepus(&["queues", "ls", "--name", "job", "--limit", "3"]).rows().len(), 4);
+    assert_eq!(shell.lepus(&["queues", "ls", "--name", "nosuch"]).rows().len(), 1);
+    // A user without a password is one all the same.
+    let url = format!("http://anna@{}", shell.broker.http_address());
+    let refused = shell.run(&["queues", "ls", "--url", &url]);
+    assert_eq!((refused.code, refused.err.as_str()), (1, "error: Login failed\n"));
+    shell.broker.wait_for_log("user 'anna' attempted to log in with a blank password", 1);
+}
+
+#[test]
 fn exchanges_and_bindings_come_and_go() {
     lepus_only!("it runs Lepus' own command");
     for shell in Shell::both() {
