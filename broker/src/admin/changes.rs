@@ -41,11 +41,12 @@ pub(super) async fn note(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let Some(route) = route.filter(|route| !method.is_safe() && is_told(route.as_str())) else {
+    let route = request.extensions().get::<MatchedPath>();
+    let is_change = |route: &&MatchedPath| !request.method().is_safe() && is_told(route.as_str());
+    let Some(route) = route.filter(is_change).cloned() else {
         return next.run(request).await;
     };
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let vhost = vhost_of(&mut request).await;
     let sender = Sender::default();
     request.extensions_mut().insert(sender.clone());

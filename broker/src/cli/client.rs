@@ -197,9 +197,8 @@ fn named(failure: Failure, path: &str) -> Failure {
     if !failure.is_missing() || failure.text != "Not Found" {
         return failure;
     }
-    let path = path.split('?').next().unwrap_or_default();
-    let place = percent_decode_str(path).decode_utf8_lossy();
-    Failure { text: format!("not found: {}", place.trim_start_matches("/api/")), ..failure }
+    let place = path.split('?').next().unwrap_or_default().trim_start_matches("/api/");
+    Failure { text: format!("not found: {place}"), ..failure }
 }
 
 /// The body of an answer, or why there is none.

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::client::{path, with_query};
 use super::failure::Done;
+use super::health;
 use super::reach::{Reach, Session};
 use super::table::{self, Column, find, rows, text, wanted};
 
@@ -131,10 +132,12 @@ fn look(session: &Session, sort: Sort) -> Done<Seen> {
     ];
     let queues = with_query(&session.all_of("queues"), &query);
     let queues = rows(&session.client.get(&queues)?);
+    let alarm = health::ask(&session.client, &["alarms"])?;
+    let alarm = alarm.map(|why| format!("   {why}")).unwrap_or_default();
     let total = |at: &str| text(find(&overview, at));
     let rate = |at: &'static str| Column::rate("", at).cell(&overview);
     let head = format!(
-        "{} {}   {} connections   {} queues   {} ready   {} unacked   in {}/s   out {}/s   acks {}/s",
+        "{} {}   {} connections   {} queues   {} ready   {} unacked   in {}/s   out {}/s   acks {}/s{alarm}",
         total("product_name"),
         total("product_version"),
         total("object_totals.connections"),

@@ -95,11 +95,23 @@ fn queues_come_and_go() {
         );
         shell.lepus(&["queues", "purge", "a b/c"]);
         shell.lepus(&["queues", "rm", "a b/c", "--if-empty", "--if-unused"]);
-        assert_eq!(shell.run(&["queues", "show", "a b/c"]).code, 1);
+        let ran = shell.run(&["queues", "show", "a b/c"]);
+        let missing = "error: not found: queues/%2F/a%20b%2Fc\n";
+        assert_eq!((ran.code, ran.err.as_str()), (1, missing));
         assert_eq!(shell.lepus(&["queues", "ls", "-p", "/", "--json"]).json()[0]["name"], "other");
         let top = shell.lepus(&["top", "--once"]).rows();
         assert!(top[0].starts_with("Lepus ") && top[2].starts_with("other / running"), "{top:?}");
     }
+}
+
+#[test]
+fn top_says_that_publishers_are_held_back() {
+    lepus_only!("it runs Lepus' own command");
+    let broker = Broker::with_config("vm_memory_high_watermark.absolute = 1KiB\n");
+    broker.wait_for_log("memory alarm set", 1);
+    let shell = Shell { broker, by_url: false };
+    let head = shell.lepus(&["top", "--once"]).rows().remove(0);
+    assert!(head.ends_with("There are alarms in effect in the cluster: memory"), "{head}");
 }
 
 #[test]
