@@ -11,8 +11,8 @@ use clap::{Args, Subcommand};
 use lepus_storage::StoreKind;
 use serde_json::Value;
 
-use crate::cli::Reach;
 use crate::cli::running::Running;
+use crate::cli::{Reach, progress};
 use crate::config::{Config, StorageEngine};
 use crate::definitions::{
     self, Definitions, bring, difference, document, export, export_vhost, vhost_document,
@@ -64,6 +64,9 @@ struct DiffArgs {
     from: PathBuf,
     /// Into what.
     to: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 const DIFFERENT: u8 = 1;
@@ -109,6 +112,7 @@ fn export_directory(directory: &Path, vhost: Option<&str>) -> Result<Value> {
 
 fn run_import(args: &ImportArgs) -> Result<()> {
     let vhost = args.reach.vhost.as_deref();
+    let _shown = progress::spinner("import");
     if let Some(running) = Running::find(&args.reach)? {
         let document = serde_json::from_slice(&octets(&args.file)?);
         return running.import(vhost, &document.context("the file is not JSON")?);
@@ -126,8 +130,12 @@ fn run_import(args: &ImportArgs) -> Result<()> {
 fn run_diff(args: &DiffArgs) -> Result<ExitCode> {
     let changes = difference(&read(&args.from, None)?, &read(&args.to, None)?);
     let mut out = io::stdout().lock();
-    for change in &changes {
-        writeln!(out, "{change}")?;
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&changes)?)?;
+    } else {
+        for change in &changes {
+            writeln!(out, "{change}")?;
+        }
     }
     Ok(if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
 }

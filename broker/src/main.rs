@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::Permissions;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -99,8 +99,9 @@ fn main() -> Result<ExitCode> {
         Some(Command::Running(verb)) => return Ok(cli::run(&verb)),
         Some(Command::Rabbitmqctl { words }) => return Ok(rabbitmqctl::run((Tool::Ctl, words))),
         Some(Command::Completions { shell }) => {
-            generate(shell, &mut Cli::command(), "lepus", &mut std::io::stdout());
-            return Ok(ExitCode::SUCCESS);
+            let mut script = Vec::new();
+            generate(shell, &mut Cli::command(), "lepus", &mut script);
+            return print(&script);
         }
         Some(Command::Definitions(args)) => return Ok(definitions_cli::run(&args)),
         Some(Command::Config(args)) => return Ok(config::cli::run(args)),
@@ -111,6 +112,14 @@ fn main() -> Result<ExitCode> {
         None => serve(&flags),
     };
     done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Whoever has stopped to read wants no more.
+fn print(text: &[u8]) -> Result<ExitCode> {
+    match std::io::stdout().write_all(text) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 fn serve(flags: &Flags) -> Result<()> {

@@ -12,6 +12,7 @@ use lepus_protocol::frame::{Decoder, Piece};
 use lepus_protocol::handshake::PROTOCOL_HEADER;
 use lepus_protocol::limits::FRAME_MAX_BEFORE_TUNE;
 use lepus_protocol::method::{self, Method};
+use serde_json::json;
 
 use crate::config::cli::Flags;
 use crate::config::load::load;
@@ -26,6 +27,9 @@ pub struct PingArgs {
     /// How long to wait for the answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     timeout: u64,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     flags: Flags,
 }
@@ -33,23 +37,30 @@ pub struct PingArgs {
 /// Connects and waits for connection.start: then the broker is up, whoever may log in.
 /// Where it listens for TLS only, that the port is open has to do.
 pub fn run(args: &PingArgs) -> Result<()> {
-    let timeout = Duration::from_secs(args.timeout.max(1));
     let (address, speaks) = match args.address {
         Some(address) => (address, true),
         None => configured(&args.flags)?,
     };
+    let done = reach(address, speaks, Duration::from_secs(args.timeout.max(1)));
+    if args.json {
+        let why = done.as_ref().err().map(|error| format!("{error:#}"));
+        println!("{}", json!({"address": address, "ok": why.is_none(), "reason": why}));
+    } else if done.is_ok() {
+        println!("{address} {}", if speaks { "answers" } else { "accepts connections" });
+    }
+    done
+}
+
+fn reach(address: SocketAddr, speaks: bool, timeout: Duration) -> Result<()> {
     let connected = TcpStream::connect_timeout(&address, timeout);
     let mut stream = connected.with_context(|| format!("no broker at {address}"))?;
     if !speaks {
-        println!("{address} accepts connections");
         return Ok(());
     }
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
     stream.write_all(&PROTOCOL_HEADER)?;
-    await_start(&mut stream).with_context(|| format!("no AMQP 0-9-1 broker at {address}"))?;
-    println!("{address} answers");
-    Ok(())
+    await_start(&mut stream).with_context(|| format!("no AMQP 0-9-1 broker at {address}"))
 }
 
 /// Where a broker with this configuration is to be found, and whether without TLS.

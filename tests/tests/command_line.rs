@@ -16,5 +16,7 @@ mod rabbitmqctl;
 mod shell;
 #[path = "command_line/socket.rs"]
 mod socket;
+#[path = "command_line/terminal.rs"]
+mod terminal;
 #[path = "command_line/tools.rs"]
 mod tools;

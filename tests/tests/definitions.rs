@@ -200,6 +200,13 @@ fn the_command_imports_exports_and_compares() {
     for line in ["~ users \"app\": tags: [] -> [\"management\"]", "+ vhosts \"shop\""] {
         assert!(out.lines().any(|found| found == line), "{out}");
     }
+    let (code, out, _) = definitions(&["diff", "--json", &more, &whole]);
+    let changes: Value = serde_json::from_str(&out).unwrap();
+    let tags = json!({
+        "change": "changed", "part": "users", "key": "\"app\"", "field": "tags", "from": [],
+        "to": ["management"],
+    });
+    assert!(code == 1 && changes.as_array().unwrap().contains(&tags), "{out}");
     let one = ["export", "--data-dir", &data, "--vhost", "shop", &alone];
     assert_eq!(definitions(&one).0, 0);
     let second = json!({"vhosts": [{"name": "second"}]}).to_string();

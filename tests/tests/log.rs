@@ -261,3 +261,39 @@ fn a_syslog_server_that_takes_nothing_holds_nobody_up() {
     ch.publish("", &queue, "one");
     assert_eq!(ch.got(&queue).text(), "one");
 }
+
+/// The line that says this, once it is there.
+fn line(broker: &Broker, said: &str) -> Value {
+    broker.wait_for_log(said, 1);
+    let log = broker.log();
+    let line = log.lines().find(|line| line.contains(said) && line.ends_with('}'));
+    serde_json::from_str(line.unwrap_or_else(|| panic!("no whole line: {log}"))).unwrap()
+}
+
+#[test]
+fn connections_are_followed_from_their_beginning_to_their_end() {
+    lepus_only!("the texts are Lepus' own");
+    let broker = Broker::with_config("log.console.formatter = json\nhandshake_timeout = 1500\n");
+    let home = |line: &Value| {
+        let who = (&line["user"], &line["vhost"]);
+        assert_eq!(who, (&"guest".into(), &"/".into()), "{line}");
+        let from = line["from"].as_str().unwrap().to_owned();
+        assert!(from.starts_with("127.0.0.1:"), "{line}");
+        (line["connection"].as_u64().unwrap(), from)
+    };
+    broker.connect().close();
+    let came = home(&line(&broker, "connected"));
+    let closed = line(&broker, "closed by the client");
+    assert_eq!((home(&closed), &closed["level"]), (came, &"info".into()));
+    drop(broker.connect());
+    let left = line(&broker, "the client has left without closing the connection");
+    home(&left);
+    assert_eq!(left["level"], "warning");
+    let mut silent = broker.dial();
+    silent.expect_eof();
+    let late = line(&broker, "not open in time, closing");
+    assert_eq!((&late["user"], &late["vhost"]), (&Value::Null, &Value::Null), "{late}");
+    cause(broker.connect());
+    home(&line(&broker, SAID));
+    assert_eq!(broker.log().matches("without closing").count(), 1, "{}", broker.log());
+}

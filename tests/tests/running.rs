@@ -19,12 +19,19 @@ fn ping_says_whether_a_broker_answers() {
     let answer = ping(&["--address", address]).unwrap();
     assert!(answer.status.success(), "{answer:?}");
     assert_eq!(String::from_utf8_lossy(&answer.stdout), format!("{address} answers\n"));
+    let answer = ping(&["--address", address, "--json"]).unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!((&told["ok"], &told["address"]), (&true.into(), &address.into()));
     // Where nobody listens.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let answer = ping(&["--address", &free]).unwrap();
     assert_eq!(answer.status.code(), Some(1));
     let error = String::from_utf8_lossy(&answer.stderr);
     assert!(error.contains(&format!("no broker at {free}")), "{error}");
+    let answer = ping(&["--address", &free, "--json"]).unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!((answer.status.code(), &told["ok"]), (Some(1), &false.into()), "{told}");
+    assert!(told["reason"].as_str().unwrap().contains("no broker at"), "{told}");
 }
 
 #[test]

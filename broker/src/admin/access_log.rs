@@ -54,7 +54,8 @@ pub(super) async fn note(
 ) -> Response {
     let headers = request.headers();
     let login = headers.get(AUTHORIZATION).and_then(|login| auth::attempt(login.as_bytes()));
-    let user = login.map_or_else(|| "-".to_owned(), |attempt| attempt.user);
+    let user = login.map(|attempt| attempt.user).filter(|user| !user.is_empty());
+    let user = user.unwrap_or_else(|| "-".to_owned());
     let [referer, agent] = [REFERER, USER_AGENT].map(|name| text(headers, &name));
     let asked = format!("{} {} {:?}", request.method(), request.uri(), request.version());
     let response = next.run(request).await;

@@ -6,8 +6,8 @@ use utoipa::openapi::schema::Type;
 /// Keys of bodies, and the types of their values.
 type Keys = &'static [(&'static str, Type)];
 
-/// What the query of whoever asks for something may have.
-pub(super) const QUERY: [&str; 15] = [
+/// What the query of whoever asks for something may have, where nothing else is said.
+const QUERY: [&str; 15] = [
     "page",
     "page_size",
     "name",
@@ -24,6 +24,21 @@ pub(super) const QUERY: [&str; 15] = [
     "data_rates_age",
     "data_rates_incr",
 ];
+
+/// What the query of a request may have.
+pub(super) fn query(method: &HttpMethod, path: &str) -> &'static [&'static str] {
+    match (method, path) {
+        (HttpMethod::Get, "/api/x/events") => &["event", "vhost"],
+        (HttpMethod::Get, "/api/x/logs") => &["level"],
+        (HttpMethod::Get, path) if path.ends_with("/messages") => {
+            &["state", "page_size", "after", "search", "truncate", "since"]
+        }
+        (HttpMethod::Get, _) => &QUERY,
+        (HttpMethod::Delete, "/api/queues/{vhost}/{queue}") => &["if-unused", "if-empty"],
+        (HttpMethod::Delete, "/api/exchanges/{vhost}/{exchange}") => &["if-unused"],
+        _ => &[],
+    }
+}
 
 /// The keys that are looked at in the body of a request.
 pub(super) fn keys(method: &HttpMethod, path: &str) -> Keys {

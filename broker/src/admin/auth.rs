@@ -14,12 +14,14 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
+use super::changes::Sender;
 use super::error::Fault;
 use super::query::View;
 use super::samples::Asked;
 use super::{Admin, Port};
 use crate::access::attempts::Protocol;
 use crate::access::{Answer, Attempt, Identity, Kind, Resource, Topic};
+use crate::config::management::RatesMode;
 use crate::http::Peer;
 use crate::node::Node;
 use crate::reload::Running;
@@ -85,33 +87,66 @@ impl FromRequestParts<Arc<Admin>> for Caller {
             .await
             .map_err(|_| Fault::no_login())?;
         let from = peer.address.ip();
-        let attempt = parts.headers.get(AUTHORIZATION).map(|header| attempt(header.as_bytes()));
-        let identity = match attempt {
+        let identity = match parts.headers.get(AUTHORIZATION) {
             None if peer.is_owner => Identity::of_owner(),
             None => return Err(Fault::no_login()),
-            Some(attempt) => {
-                log_in(&admin.node, &attempt.ok_or_else(Fault::login_failed)?, from).await?
+            Some(header) => {
+                if !is_token(header) {
+                    must_take_passwords(&admin.node)?;
+                }
+                let attempt = attempt(header.as_bytes()).ok_or_else(Fault::login_failed)?;
+                log_in(&admin.node, &attempt, from).await?
             }
         };
-        let view = View::parse(parts.uri.query().unwrap_or_default())?;
+        let rated = admin.node.config().management.rates_mode != RatesMode::None;
+        let view = View::parse(parts.uri.query().unwrap_or_default())?.with_rates(rated);
         let is_owner = peer.is_owner;
+        if let Some(sender) = parts.extensions.get::<Sender>() {
+            sender.is(&identity.user);
+        }
         let caller = Self { admin: admin.clone(), identity, from, is_owner, view };
         caller.must_be(Tag::Management)?;
         Ok(caller)
     }
 }
 
-/// What HTTP Basic says: a user name, a colon, a password.
+/// What the header `Authorization` says: a user name and a password (Basic), or a token, which stands for
+/// both (Bearer).
 pub(super) fn attempt(header: &[u8]) -> Option<Attempt> {
     let (scheme, credentials) = str::from_utf8(header).ok()?.split_once(' ')?;
+    let credentials = credentials.trim();
+    if is_bearer(scheme) {
+        let token = credentials.as_bytes().to_vec();
+        return Some(Attempt { user: String::new(), password: Some(token.into()) });
+    }
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let credentials = STANDARD.decode(credentials.trim()).ok()?;
+    let credentials = STANDARD.decode(credentials).ok()?;
     let colon = credentials.iter().position(|octet| *octet == b':')?;
     let (user, password) = (credentials.get(..colon)?, credentials.get(colon + 1..)?);
     let user = String::from_utf8(user.to_vec()).ok()?;
     Some(Attempt { user, password: Some(password.to_vec().into()) })
+}
+
+/// Whether a header brings a token.
+fn is_token(header: &HeaderValue) -> bool {
+    let scheme = header.to_str().ok().and_then(|text| text.split(' ').next());
+    scheme.is_some_and(is_bearer)
+}
+
+fn is_bearer(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("bearer")
+}
+
+/// Refuses passwords where only tokens are wanted.
+pub(super) fn must_take_passwords(node: &Node) -> Result<(), Fault> {
+    const WHY: &str = "HTTP access denied: basic auth disabled";
+    if node.config().management.disable_basic_auth {
+        tracing::warn!("{WHY}");
+        return Err(Fault::not_authorised(WHY));
+    }
+    Ok(())
 }
 
 /// The same login as for AMQP, with the same answer that comes later and later to who guesses.
@@ -134,7 +169,7 @@ pub(super) async fn log_in(
         sleep(Duration::from_millis(wait)).await;
     }
     judged.map_err(|refused| {
-        tracing::warn!("HTTP access denied: {}", refused.0);
+        tracing::warn!(%from, user = %attempt.user, "HTTP access denied: {}", refused.0);
         match refused.0.ends_with("can only connect via localhost") {
             true => Fault::not_authorised("User can only log in via localhost"),
             false => Fault::login_failed(),

@@ -3,6 +3,7 @@
 mod access_log;
 mod asked;
 mod auth;
+mod changes;
 mod cors;
 mod error;
 mod input;
@@ -13,6 +14,7 @@ mod routes;
 mod samples;
 mod settle;
 mod table;
+mod told;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,11 +25,13 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, VARY};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::{from_fn_with_state, map_request_with_state, map_response_with_state};
+use axum::middleware::{
+    from_fn, from_fn_with_state, map_request_with_state, map_response_with_state,
+};
 use axum::response::{IntoResponse, Response};
 
 use crate::config::Config;
-use crate::config::management::API;
+use crate::config::management::{API, RatesMode};
 use crate::http::{Listener, Local, Server};
 use crate::node::Node;
 use crate::reload::Running;
@@ -78,6 +82,9 @@ pub fn start(
     ports: Vec<Port>,
     running: Arc<Running>,
 ) -> Result<Server> {
+    if node.config().management.rates_mode == RatesMode::Detailed {
+        tracing::warn!("management.rates_mode: `detailed` counts as `basic` here");
+    }
     let mut app =
         app(Arc::new(Admin { node: node.clone(), ports, running, started: Instant::now() }));
     if let Some(directory) = &node.config().management.http_log_dir {
@@ -88,7 +95,9 @@ pub fn start(
     if let Some(local) = local {
         server.add_local(local)?;
     }
-    server.spawn(sampler::sample(node));
+    if node.config().management.rates_mode != RatesMode::None {
+        server.spawn(sampler::sample(node));
+    }
     Ok(server)
 }
 
@@ -102,6 +111,7 @@ pub(crate) fn in_process(node: Arc<Node>) -> Router {
 
 fn app(admin: Arc<Admin>) -> Router {
     let routes = routes::all()
+        .route_layer(from_fn(changes::note))
         .fallback(async || Fault::unknown())
         .method_not_allowed_fallback(other_method)
         .with_state(admin.clone());

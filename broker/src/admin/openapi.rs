@@ -15,6 +15,7 @@ use utoipa::openapi::{
 
 use super::asked;
 use super::table::Operation;
+use super::told::{self, Told};
 
 /// The name of the only way to log in.
 const LOGIN: &str = "basic";
@@ -42,14 +43,17 @@ pub(super) fn document(operations: &[Operation]) -> OpenApi {
         .info(info)
         .paths(paths)
         .components(Some(
-            ComponentsBuilder::new().schema(FAULT, fault).security_scheme(LOGIN, login).build(),
+            told::add(ComponentsBuilder::new())
+                .schema(FAULT, fault)
+                .security_scheme(LOGIN, login)
+                .build(),
         ))
         .security(Some([SecurityRequirement::new(LOGIN, [""; 0])]))
         .build()
 }
 
 fn describe(operation: &Operation) -> OperationBuilder {
-    let Operation { path, method, takes_body } = operation;
+    let Operation { path, method, takes_body, told } = operation;
     let tag = path.split('/').nth(2).unwrap_or_default();
     let object = || {
         let any = AdditionalProperties::FreeForm(true);
@@ -69,13 +73,9 @@ fn describe(operation: &Operation) -> OperationBuilder {
         .parameters(Some(parameters(method, path)))
         .request_body(takes_body.then_some(body));
     let answers = match method {
-        HttpMethod::Get => vec![("200", json("what was asked for"))],
+        HttpMethod::Get => vec![("200", asked_for(*told))],
         HttpMethod::Post => {
-            vec![
-                ("200", json("what was asked for")),
-                ("201", plain("made")),
-                ("204", plain("done")),
-            ]
+            vec![("200", asked_for(*told)), ("201", plain("made")), ("204", plain("done"))]
         }
         _ => vec![("201", plain("made")), ("204", plain("done"))],
     };
@@ -114,8 +114,9 @@ fn parameters(method: &HttpMethod, path: &str) -> Vec<Parameter> {
     };
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let in_path = names.map(|name| parameter(name, ParameterIn::Path, Required::True));
-    let query = if *method == HttpMethod::Get { &asked::QUERY[..] } else { &[] };
-    let in_query = query.iter().map(|name| parameter(name, ParameterIn::Query, Required::False));
+    let in_query = asked::query(method, path)
+        .iter()
+        .map(|name| parameter(name, ParameterIn::Query, Required::False));
     in_path.chain(in_query).collect()
 }
 
@@ -126,6 +127,15 @@ fn plain(what: &str) -> Response {
 fn json(what: &str) -> Response {
     let any = ContentBuilder::new().schema(Some(anything()));
     ResponseBuilder::new().description(what).content("application/json", any.build()).build()
+}
+
+fn asked_for(told: Option<Told>) -> Response {
+    let schema = told.map_or_else(|| anything().into(), Told::schema);
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new()
+        .description("what was asked for")
+        .content("application/json", content)
+        .build()
 }
 
 fn anything() -> Object {

@@ -56,6 +56,8 @@ pub(super) struct View {
     parameters: HashMap<String, String>,
     page: Option<Page>,
     ages: Ages,
+    /// Nothing is to be said of how fast things change.
+    unrated: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -72,6 +74,11 @@ impl View {
         view.page = view.find_page()?;
         view.ages = Ages::parse(&view)?;
         Ok(view)
+    }
+
+    /// The same with rates, or without.
+    pub fn with_rates(self, rated: bool) -> Self {
+        Self { unrated: !rated, ..self }
     }
 
     /// A parameter.
@@ -112,7 +119,10 @@ impl View {
     }
 
     /// The wanted part of an object.
-    pub fn one(&self, item: Value) -> Value {
+    pub fn one(&self, mut item: Value) -> Value {
+        if self.unrated {
+            drop_rates(&mut item);
+        }
         match self.get("columns") {
             Some(columns) if !columns.is_empty() => project(&item, columns),
             _ => item,
@@ -284,6 +294,17 @@ fn order(a: &Value, b: &Value) -> Ordering {
     }
 }
 
+/// Leaves out what is reckoned from samples. Elsewhere than in these parts such names are somebody's own.
+fn drop_rates(item: &mut Value) {
+    const PARTS: [&str; 2] = ["queue_totals", "churn_rates"];
+    let Value::Object(fields) = item else { return };
+    let is_rate = |name: &str, value: &Value| {
+        name == "message_stats" || name.ends_with("_details") && value.get("rate").is_some()
+    };
+    fields.retain(|name, value| !is_rate(name, value));
+    PARTS.iter().for_each(|part| fields.get_mut(*part).into_iter().for_each(drop_rates));
+}
+
 /// The columns `a,b.c` of an object: `a`, and of `b` no more than `c`.
 fn project(item: &Value, columns: &str) -> Value {
     let mut wanted = Map::new();
@@ -408,6 +429,22 @@ mod tests {
         assert_eq!(list("page=1&name=[&use_regex=true"), unreadable());
         let text = "Page out of range, page: 1000 page size: 100, len: 5";
         assert_eq!(list("page=1000"), Err(Fault::invalid("page_out_of_range", text)));
+    }
+
+    #[test]
+    fn rates_can_be_left_out() {
+        let rate = json!({"rate": 1.0});
+        let item = json!({
+            "n": 1, "n_details": rate, "message_stats": {"publish": 1}, "arguments": {"a_details": rate},
+            "consumer_details": [], "queue_totals": {"messages": 2, "messages_details": rate},
+        });
+        let left = json!({
+            "n": 1, "arguments": {"a_details": rate}, "consumer_details": [],
+            "queue_totals": {"messages": 2},
+        });
+        let view = View::parse("").unwrap().with_rates(false);
+        assert_eq!(view.one(item.clone()), left);
+        assert_eq!(view.with_rates(true).one(item.clone()), item);
     }
 
     #[test]

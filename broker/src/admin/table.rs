@@ -11,6 +11,7 @@ use utoipa::openapi::HttpMethod;
 
 use super::Admin;
 use super::input::Input;
+use super::told::Told;
 
 /// Routes, by path.
 #[derive(Default)]
@@ -28,6 +29,7 @@ pub(super) struct Methods {
 struct Kind {
     method: HttpMethod,
     takes_body: bool,
+    told: Option<Told>,
 }
 
 /// Something that may be asked.
@@ -38,6 +40,8 @@ pub(super) struct Operation {
     pub method: HttpMethod,
     /// It comes with a JSON object.
     pub takes_body: bool,
+    /// What its answer has, if that is one of a few kinds.
+    pub told: Option<Told>,
 }
 
 impl Routes {
@@ -48,8 +52,12 @@ impl Routes {
 
     /// Adds what may be done under a path.
     pub fn route(mut self, path: &str, methods: Methods) -> Self {
-        let operation =
-            |Kind { method, takes_body }| Operation { path: path.to_owned(), method, takes_body };
+        let operation = |Kind { method, takes_body, told }| Operation {
+            path: path.to_owned(),
+            method,
+            takes_body,
+            told,
+        };
         self.operations.extend(methods.kinds.into_iter().map(operation));
         self.router = self.router.route(path, methods.router);
         self
@@ -117,9 +125,28 @@ macro_rules! further {
 first!(get Get, put Put, post Post, delete Delete);
 further!(put Put, post Post, delete Delete);
 
+impl Methods {
+    /// What was added last is answered by an object of this kind.
+    pub fn shows(self, kind: &'static str) -> Self {
+        self.tells(Told::One(kind))
+    }
+
+    /// What was added last is answered by a list of such objects, or a page of it.
+    pub fn lists(self, kind: &'static str) -> Self {
+        self.tells(Told::List(kind))
+    }
+
+    fn tells(mut self, told: Told) -> Self {
+        if let Some(last) = self.kinds.last_mut() {
+            last.told = Some(told);
+        }
+        self
+    }
+}
+
 impl Kind {
     /// `T` are the arguments of a handler.
     fn of<T>(method: HttpMethod) -> Self {
-        Self { method, takes_body: type_name::<T>().contains(type_name::<Input>()) }
+        Self { method, takes_body: type_name::<T>().contains(type_name::<Input>()), told: None }
     }
 }

@@ -1,7 +1,7 @@
 //! The messages of a queue: looked at, searched, moved.
 
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::DateTime;
 use clap::{Args, ValueEnum};
@@ -128,13 +128,15 @@ fn messages(session: &Session, queue: &str) -> String {
 /// Runs `lepus queues peek`.
 pub fn peek(session: &Session, args: &Peek) -> Done {
     let query = [("state", args.state.name())];
-    show(session, pages(session, &args.name, &query, None, args.count)?)
+    show(session, pages(session, &args.name, &query, args.count)?)
 }
 
 /// Runs `lepus queues search`.
 pub fn search(session: &Session, args: &Find) -> Done {
     let query = [("state", args.state.name()), ("search", args.text.as_str())];
-    let found = pages(session, &args.name, &query, None, args.count)?;
+    let looking = progress::spinner("search");
+    let found = pages(session, &args.name, &query, args.count)?;
+    drop(looking);
     let none = found.is_empty();
     show(session, found)?;
     if none { Err(Failure::no("")) } else { Ok(()) }
@@ -142,40 +144,28 @@ pub fn search(session: &Session, args: &Find) -> Done {
 
 /// Runs `lepus queues tail`: what comes from now on.
 pub fn tail(session: &Session, queue: &str) -> Done {
-    let query = [("state", "ready")];
-    let mut last = None;
+    let (route, size) = (messages(session, queue), PAGE.to_string());
+    let mut end = "now".to_owned();
     loop {
-        let begun = Instant::now();
-        let found = pages(session, queue, &query, None, usize::MAX)?;
-        let newer = |message: &&Value| last.is_none_or(|last| position(message) > last);
-        // At the first look there is only what was there.
-        let shown = last.is_some().then(|| found.iter().filter(newer));
-        for message in shown.into_iter().flatten() {
+        let query = [("since", end.as_str()), ("page_size", size.as_str())];
+        let page = session.client.get(&with_query(&route, &query))?;
+        let found = rows(&page);
+        for message in &found {
             match session.json {
                 true => table::write(&message.to_string())?,
                 false => table::write(&line(message))?,
             }
         }
-        last = found.iter().map(position).max().max(last).or(Some(0));
-        // The whole queue is looked at each time: of a long one the broker is to have some rest.
-        sleep(PAUSE.max(begun.elapsed() * 4));
+        end = text(find(&page, "end"));
+        if found.len() < PAGE {
+            sleep(PAUSE);
+        }
     }
 }
 
-/// Later messages have higher ones.
-fn position(message: &Value) -> u64 {
-    text(find(message, "position")).parse().unwrap_or_default()
-}
-
 /// Messages of as many pages as there are or are wanted.
-fn pages(
-    session: &Session,
-    queue: &str,
-    query: &[(&str, &str)],
-    mut after: Option<String>,
-    count: usize,
-) -> Done<Vec<Value>> {
-    let mut found = Vec::new();
+fn pages(session: &Session, queue: &str, query: &[(&str, &str)], count: usize) -> Done<Vec<Value>> {
+    let (mut found, mut after) = (Vec::new(), None::<String>);
     while found.len() < count {
         let size = (count - found.len()).min(PAGE).to_string();
         let mut query = query.to_vec();
@@ -207,7 +197,7 @@ fn show(session: &Session, found: Vec<Value>) -> Done {
 }
 
 fn line(message: &Value) -> String {
-    let key = text(find(message, "routing_key"));
+    let key = table::visible(text(find(message, "routing_key")));
     format!("{} {key} {}", arrived(message), payload(message))
 }
 

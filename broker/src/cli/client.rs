@@ -99,7 +99,8 @@ impl Client {
         let rest = rest.trim_end_matches('/');
         let rest = rest.strip_suffix("/api").unwrap_or(rest);
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let (user, password) = login.unwrap_or("guest:guest").split_once(':').unwrap_or_default();
+        let login = login.unwrap_or("guest:guest");
+        let (user, password) = login.split_once(':').unwrap_or((login, ""));
         let login = STANDARD.encode(format!("{}:{}", decoded(user), decoded(password)));
         let agent =
             web::agent(timeout, timeout, tls).map_err(|error| Failure::data(error.to_string()))?;
@@ -157,7 +158,8 @@ impl Client {
         let body = body.map(serde_json::to_vec).transpose();
         let body = body.map_err(|error| Failure::new(SOFTWARE, error.to_string()))?;
         let request = self.request(method, path).header("content-type", "application/json");
-        read(self.run(request.body(body.unwrap_or_default()), false)?)
+        let answer = read(self.run(request.body(body.unwrap_or_default()), false)?);
+        answer.map_err(|failure| named(failure, path))
     }
 
     fn request(&self, method: &str, path: &str) -> ureq::http::request::Builder {
@@ -188,6 +190,15 @@ impl Client {
             Failure::new(UNAVAILABLE, format!("no broker answers at {}: {error}", self.shown))
         })
     }
+}
+
+/// The same failure, saying what is not there.
+fn named(failure: Failure, path: &str) -> Failure {
+    if !failure.is_missing() || failure.text != "Not Found" {
+        return failure;
+    }
+    let place = path.split('?').next().unwrap_or_default().trim_start_matches("/api/");
+    Failure { text: format!("not found: {place}"), ..failure }
 }
 
 /// The body of an answer, or why there is none.

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::client::path;
 use super::failure::{Done, Failure, USAGE};
+use super::progress;
 use super::reach::Reach;
 use super::table::{Column, find, rows, text};
 
@@ -78,7 +79,10 @@ pub fn run(ConnectionsArgs { reach, verb }: &ConnectionsArgs) -> Done {
         Verb::Close { all: true, reason, .. } => {
             let connections = rows(&session.client.get(&all_of())?);
             let mut closed = 0;
+            let bar = progress::bar(true, "close");
+            bar.set_length(connections.len() as u64);
             for connection in &connections {
+                bar.inc(1);
                 let name = text(find(connection, "name"));
                 match session.client.delete_because(&path(&["connections", &name]), reason) {
                     // It has gone by itself.
@@ -89,6 +93,7 @@ pub fn run(ConnectionsArgs { reach, verb }: &ConnectionsArgs) -> Done {
                     }
                 }
             }
+            bar.finish_and_clear();
             session.say(&format!("{closed} closed"))
         }
         Verb::Close { .. } => Err(Failure::new(USAGE, "say which: a name, --user or --all")),

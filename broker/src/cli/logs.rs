@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::client::{path, with_query};
 use super::failure::Done;
 use super::reach::Reach;
-use super::table::{find, text, write};
+use super::table::{find, text, visible, write};
 
 /// Arguments of `lepus logs`.
 #[derive(Args)]
@@ -56,13 +56,13 @@ pub fn run(args: &LogsArgs) -> Done {
 }
 
 /// A line of the log for people: what all lines have, and then the rest.
-fn shown(event: &Value) -> String {
+pub(super) fn shown(event: &Value) -> String {
     const HEAD: [&str; 4] = ["time", "level", "module", "msg"];
     let head = HEAD.map(|part| text(find(event, part)));
     let rest = event.as_object().into_iter().flatten();
     let rest = rest.filter(|(name, _)| !HEAD.contains(&name.as_str()));
     let rest = rest.map(|(name, value)| format!("{name}={}", text(value)));
-    head.into_iter().chain(rest).collect::<Vec<_>>().join(" ")
+    visible(head.into_iter().chain(rest).collect::<Vec<_>>().join(" "))
 }
 
 /// Runs `lepus log-level`.

@@ -16,7 +16,7 @@ mod messages;
 mod passwords;
 mod permissions;
 mod policies;
-mod progress;
+pub(crate) mod progress;
 mod queues;
 pub mod rabbitmqctl;
 mod reach;

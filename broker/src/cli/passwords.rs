@@ -1,10 +1,11 @@
 //! `lepus password`, and asking for one.
 
-use std::io::{IsTerminal, Write, stdin, stdout};
+use std::io::{IsTerminal, Write, stderr, stdin};
 
 use clap::{Args, Subcommand};
 use ratatui::crossterm::event::{Event, KeyCode, KeyModifiers, read};
 use ratatui::crossterm::terminal::{disable_raw_mode, enable_raw_mode};
+use serde_json::json;
 
 use super::failure::{Done, Failure};
 use super::table::write;
@@ -26,15 +27,25 @@ enum Verb {
         /// rabbit_password_hashing_sha256, rabbit_password_hashing_sha512 or argon2id.
         #[arg(long, default_value = "rabbit_password_hashing_sha256")]
         algorithm: String,
+        /// Print JSON, as it stands in definitions.
+        #[arg(long)]
+        json: bool,
     },
 }
 
 /// Runs `lepus password`.
-pub fn run(PasswordArgs { verb: Verb::Hash { password, algorithm } }: &PasswordArgs) -> Done {
+pub fn run(PasswordArgs { verb: Verb::Hash { password, algorithm, json } }: &PasswordArgs) -> Done {
     let algorithm = Algorithm::parse(algorithm)
         .ok_or_else(|| Failure::data(format!("{algorithm}: is no algorithm")))?;
     let password = password.clone().map_or_else(ask, Ok)?;
-    write(&PasswordHash::new(algorithm, &Secret::from(password)).encode())
+    let hash = PasswordHash::new(algorithm, &Secret::from(password)).encode();
+    match json {
+        true => {
+            let shown = json!({"password_hash": hash, "hashing_algorithm": algorithm.name()});
+            write(&shown.to_string())
+        }
+        false => write(&hash),
+    }
 }
 
 /// A password from standard input. On a terminal it is not seen.
@@ -44,12 +55,13 @@ pub fn ask() -> Done<String> {
         stdin().read_line(&mut line)?;
         return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
     }
-    print!("Password: ");
-    stdout().flush()?;
+    // Nothing that is typed is shown from here on.
     enable_raw_mode()?;
-    let typed = type_in();
+    // Standard output is for whoever takes the hash.
+    eprint!("Password: ");
+    let typed = stderr().flush().map_err(Failure::from).and_then(|()| type_in());
     disable_raw_mode()?;
-    println!();
+    eprintln!();
     typed
 }
 

@@ -1,6 +1,11 @@
 //! How far a long piece of work is.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+
+/// Between two turns of a spinner.
+const TURN: Duration = Duration::from_millis(100);
 
 /// A bar on standard error, if that is a terminal; its length comes later, if there will be one.
 pub fn bar(ends: bool, what: &'static str) -> ProgressBar {
@@ -13,5 +18,15 @@ pub fn bar(ends: bool, what: &'static str) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(shape) {
         bar.set_style(style.progress_chars("=> "));
     }
+    bar.with_message(what)
+}
+
+/// Shows, in the same place, that something goes on, until this is dropped.
+pub fn spinner(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_finish(ProgressFinish::AndClear);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {spinner} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(TURN);
     bar.with_message(what)
 }

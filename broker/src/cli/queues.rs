@@ -7,7 +7,10 @@ use super::browse::{self, Find, Move, Peek};
 use super::client::{path, with_query};
 use super::failure::{Done, Failure};
 use super::reach::{Reach, Session};
-use super::table::{Column, find, wanted};
+use super::table::{Column, find, rows, wanted};
+
+/// Queues of a page: as many as there may be.
+const PAGE: u16 = 500;
 
 const COLUMNS: &[Column] = &[
     Column::text("vhost", "vhost"),
@@ -180,20 +183,31 @@ pub fn run(QueuesArgs { reach, verb }: &QueuesArgs) -> Done {
 }
 
 fn list(session: &Session, name: Option<&str>, sort: Option<&str>, limit: Option<u16>) -> Done {
-    let (columns, size) = (wanted(COLUMNS), limit.unwrap_or(500).to_string());
+    let (columns, size) = (wanted(COLUMNS), limit.unwrap_or(PAGE).to_string());
     let mut query = Vec::new();
     if !session.json {
         query.push(("columns", columns.as_str()));
     }
-    // Only pages are filtered and cut.
-    if name.is_some() || limit.is_some() {
-        query.extend([("page", "1"), ("page_size", size.as_str()), ("name", name.unwrap_or(""))]);
-    }
     if let Some(sort) = sort {
         query.extend([("sort", sort), ("sort_reverse", "true")]);
     }
-    let queues = with_query(&session.all_of("queues"), &query);
-    session.list(&session.client.get(&queues)?, COLUMNS)
+    let all = session.all_of("queues");
+    // Only pages are filtered and cut.
+    if name.is_none() && limit.is_none() {
+        return session.list(&session.client.get(&with_query(&all, &query))?, COLUMNS);
+    }
+    query.extend([("page_size", size.as_str()), ("name", name.unwrap_or(""))]);
+    let mut found = Vec::new();
+    for number in 1_u64.. {
+        let number_text = number.to_string();
+        let query = [&query[..], &[("page", number_text.as_str())]].concat();
+        let page = session.client.get(&with_query(&all, &query))?;
+        found.extend(rows(&page));
+        if limit.is_some() || find(&page, "page_count").as_u64() <= Some(number) {
+            break;
+        }
+    }
+    session.list(&found.into(), COLUMNS)
 }
 
 /// What `key=value` arguments say: JSON where it is some, text elsewhere.

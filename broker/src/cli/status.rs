@@ -56,7 +56,9 @@ pub fn run(args: &StatusArgs) -> Done {
     let listens = rows(find(&overview, "listeners"));
     let listens = listens.iter().map(|listener| {
         let part = |at| text(find(listener, at));
-        format!("{} {}:{}", part("protocol"), part("ip_address"), part("port"))
+        let address = part("ip_address");
+        let address = if address.contains(':') { format!("[{address}]") } else { address };
+        format!("{} {address}:{}", part("protocol"), part("port"))
     });
     let alarms = [("mem_alarm", "memory"), ("disk_free_alarm", "disk")];
     let alarms = alarms.iter().filter(|(at, _)| find(&node, at).as_bool() == Some(true));

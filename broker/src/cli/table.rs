@@ -61,9 +61,18 @@ impl Column {
             (Shape::Octets, Some(octets)) => octets_text(octets),
             (Shape::Rate, Some(rate)) => format!("{rate:.1}"),
             (Shape::Millis, Some(millis)) => millis_text(millis),
-            _ => text(value),
+            _ => visible(text(value)),
         }
     }
+}
+
+/// A text that does nothing to the terminal: names are whatever clients have given.
+pub fn visible(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(shown).collect()
 }
 
 /// What is at `a.b.c` of an object.
@@ -180,6 +189,8 @@ mod tests {
         assert_eq!(Column::text("", "none").cell(&object), "");
         assert_eq!(Column::text("", "nothing.there").cell(&object), "");
         assert_eq!(Column::octets("", "size").cell(&object), "1.5 KiB");
+        let name = json!({"name": "é\x1b[2J\n"});
+        assert_eq!(Column::text("", "name").cell(&name), "é\\u{1b}[2J\\n");
     }
 
     #[test]

@@ -9,11 +9,12 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, poll, re
 use ratatui::layout::{Alignment, Constraint, Layout};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Text;
-use ratatui::widgets::{Cell, Paragraph, Row, Table};
+use ratatui::widgets::{Cell, Paragraph, Row, Table, Wrap};
 use serde_json::Value;
 
 use super::client::{path, with_query};
 use super::failure::Done;
+use super::health;
 use super::reach::{Reach, Session};
 use super::table::{self, Column, find, rows, text, wanted};
 
@@ -131,10 +132,12 @@ fn look(session: &Session, sort: Sort) -> Done<Seen> {
     ];
     let queues = with_query(&session.all_of("queues"), &query);
     let queues = rows(&session.client.get(&queues)?);
+    let alarm = health::ask(&session.client, &["alarms"])?;
+    let alarm = alarm.map(|why| format!("   {why}")).unwrap_or_default();
     let total = |at: &str| text(find(&overview, at));
     let rate = |at: &'static str| Column::rate("", at).cell(&overview);
     let head = format!(
-        "{} {}   {} connections   {} queues   {} ready   {} unacked   in {}/s   out {}/s   acks {}/s",
+        "{} {}   {} connections   {} queues   {} ready   {} unacked   in {}/s   out {}/s   acks {}/s{alarm}",
         total("product_name"),
         total("product_version"),
         total("object_totals.connections"),
@@ -189,7 +192,7 @@ fn draw(frame: &mut Frame<'_>, seen: &Seen, sort: Sort) {
     let [head, body, foot] =
         Layout::vertical([Constraint::Length(2), Constraint::Min(1), Constraint::Length(1)])
             .areas(frame.area());
-    frame.render_widget(Paragraph::new(seen.head.as_str()), head);
+    frame.render_widget(Paragraph::new(seen.head.as_str()).wrap(Wrap { trim: true }), head);
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let title = |column: &Column| {
         let style =

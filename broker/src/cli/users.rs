@@ -1,6 +1,6 @@
 //! `lepus users`.
 
-use std::io::{IsTerminal, stdin, stdout};
+use std::io::{IsTerminal, stderr, stdin};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -91,5 +91,5 @@ pub fn run(UsersArgs { reach, verb }: &UsersArgs) -> Done {
 
 /// Whether somebody sits there who can be asked.
 fn is_asked() -> bool {
-    stdin().is_terminal() && stdout().is_terminal()
+    stdin().is_terminal() && stderr().is_terminal()
 }

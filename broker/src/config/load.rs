@@ -1,8 +1,8 @@
 //! Makes the configuration of what was found.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::keys::{self, Key};
@@ -198,6 +198,15 @@ impl Settings {
     /// All, in the order of the table.
     pub fn all(&self) -> impl Iterator<Item = (&'static Key, &Given)> {
         self.0.iter().filter_map(|setting| Some((keys::all().get(setting.place)?, &setting.given)))
+    }
+
+    /// The files that they are from.
+    pub fn files(&self) -> BTreeSet<PathBuf> {
+        let file = |setting: &Setting| match &setting.given.origin {
+            Origin::File(path, _) => Some(path.to_path_buf()),
+            Origin::Env(_) | Origin::Flag(_) => None,
+        };
+        self.0.iter().filter_map(file).collect()
     }
 
     /// What these become when others are read while the broker runs, and what is different in them:

@@ -86,9 +86,6 @@ pub struct Management {
     pub login_session_timeout: Option<Duration>,
     /// `rates_mode`.
     pub rates_mode: RatesMode,
-    /// `sample_retention_policies.$section.$interval`: by section, for how many seconds samples are
-    /// kept and how many seconds are between two.
-    pub retention: BTreeMap<String, BTreeMap<u64, u64>>,
     /// `cors.allow_origins.N`.
     pub cors_origins: Vec<String>,
     /// `cors.max_age`, seconds.
@@ -127,7 +124,6 @@ impl Default for Management {
             http_log_dir: None,
             login_session_timeout: None,
             rates_mode: RatesMode::Basic,
-            retention: BTreeMap::new(),
             cors_origins: Vec::new(),
             cors_max_age: 1800,
             headers: BTreeMap::new(),
@@ -144,7 +140,7 @@ impl Default for Management {
 pub enum RatesMode {
     /// Of each object.
     Basic,
-    /// Of each pair of objects, too.
+    /// Of each pair of objects, too: not here.
     Detailed,
     /// Nothing.
     None,

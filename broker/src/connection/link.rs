@@ -5,6 +5,7 @@
 
 mod held_back;
 mod login;
+mod noted;
 mod pieces;
 
 use std::net::IpAddr;
@@ -36,6 +37,7 @@ use crate::session::seen::Told;
 use crate::session::{Session, reply_text, undecodable};
 use crate::stats::ConnectionStats;
 use login::Login;
+use noted::note;
 use pieces::{channel_of, check_vhost, out_of_state, unexpected_frame};
 
 /// How far a connection is.
@@ -375,6 +377,7 @@ impl Link {
     /// Does what is due. Returns when to call again, or `Err` when the socket must go now.
     pub fn tick(&mut self, now: u64) -> Result<Option<u64>, Gone> {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
+            self.note_deadline();
             return Err(Gone);
         }
         if self.login_due().is_some_and(|due| now >= due)
@@ -388,10 +391,9 @@ impl Link {
         }
         let due = match self.heartbeat.due(now) {
             Due::PeerGone => {
-                tracing::warn!(
-                    connection = self.connection,
-                    "no heartbeat from the client, closing"
-                );
+                note!(warn, self, "no heartbeat from the client, closing");
+                self.close_session();
+                self.end(now);
                 return Err(Gone);
             }
             Due::Send => {
@@ -495,6 +497,7 @@ impl Link {
         let class = if let Method::Other(class) = method { Some(*class) } else { None };
         match class {
             Some(AMQPClass::Connection(AMQPMethod::Close(_))) => {
+                note!(info, self, "closed by the client");
                 self.close_session();
                 self.send(AMQPMethod::CloseOk(CloseOk {}));
                 self.end(now);
@@ -535,14 +538,14 @@ impl Link {
             Stop::Refused(refusal) => refusal,
             Stop::AtOnce => return self.end(now),
             Stop::Silently(why) => {
-                tracing::warn!(connection = self.connection, from = %self.from, "handshake failed: {why}");
+                note!(warn, self, "handshake failed: {why}");
                 self.phase = Phase::Ended { silently: true };
                 self.deadline = Some(now + SILENT_CLOSE_DELAY.as_millis() as u64);
                 return;
             }
         };
         let text = refusal.reply_text();
-        tracing::warn!(connection = self.connection, from = %self.from, user = %self.user, "connection closed: {text}");
+        note!(warn, self, "connection closed: {text}");
         if let Phase::Running(session) = &mut self.phase {
             session.flush(&mut self.out);
         }
@@ -573,6 +576,9 @@ impl Link {
 /// The socket is gone, or the task has failed: nothing stays behind.
 impl Drop for Link {
     fn drop(&mut self) {
+        if matches!(self.phase, Phase::Running(_)) {
+            note!(warn, self, "the client has left without closing the connection");
+        }
         if let Phase::Running(session) = &mut self.phase {
             session.close(&mut Out::default());
         }

@@ -142,6 +142,7 @@ impl Queue {
             let cycle = !queue.record.holds_back && death::is_cycle(&cover.headers, queue.name());
             if cycle && known.insert(queue.record.id) {
                 tracing::warn!(
+                    vhost = &*self.vhost,
                     queue = self.name(),
                     back_to = queue.name(),
                     "a message was dropped: dead letters go in a circle"

@@ -19,6 +19,43 @@ impl Queue {
         self.inner.lock().state.first_spot()
     }
 
+    /// The priorities that there were messages of, the highest first, each from its beginning.
+    fn levels(&self) -> impl Iterator<Item = Spot> {
+        let below = |spot: &Spot| self.spot_at(Spot { next: spot.until, ..*spot });
+        std::iter::successors(self.first_spot(), below)
+    }
+
+    /// Where each priority ends now.
+    pub fn ends(&self) -> Vec<Seq> {
+        self.levels().map(|level| level.until).collect()
+    }
+
+    /// Messages that are ready and came behind these ends, at most so many, and where they end. May wait for
+    /// the disk.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn came_after(
+        &self,
+        ends: &[Seq],
+        max: usize,
+    ) -> Result<(Vec<Entry>, Vec<Seq>), StoreError> {
+        let (mut found, mut reached) = (Vec::new(), Vec::new());
+        for level in self.levels() {
+            let is_its = |end: &&Seq| (level.next..=level.until).contains(*end);
+            let next = ends.iter().find(is_its).copied().unwrap_or(level.next);
+            let mut spot = Spot { next, ..level };
+            while found.len() < max && spot.next < spot.until {
+                let (entries, next) = self.look(spot, max - found.len())?;
+                found.extend(entries);
+                let next = next.filter(|next| next.until == spot.until);
+                spot.next = next.map_or(spot.until, |next| next.next);
+            }
+            reached.push(spot.next);
+        }
+        Ok((found, reached))
+    }
+
     /// Messages that are ready from a spot on: at most so many, and no more than fit some memory. May wait
     /// for the disk. What cannot be read is passed over.
     ///

@@ -164,6 +164,11 @@ impl Session {
         }
     }
 
+    /// The name of its virtual host.
+    pub fn vhost(&self) -> &str {
+        &self.peer.vhost.name
+    }
+
     /// What others see of the connection.
     pub fn seen(&self) -> &Open {
         &self.peer.open

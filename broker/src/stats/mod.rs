@@ -64,6 +64,8 @@ pub struct ConnectionStats {
     pub messages: Messages<Counter>,
     /// [`Self::octets`].
     pub track: Track<2>,
+    /// [`Messages::values`]. It takes no room where there are none.
+    pub message_track: Track<12>,
 }
 
 impl ConnectionStats {
@@ -75,6 +77,7 @@ impl ConnectionStats {
     /// Takes a sample.
     pub fn sample(&self, tick: Tick) {
         self.track.sample(tick, self.octets());
+        self.message_track.sample(tick, self.messages.get().values());
     }
 }
 

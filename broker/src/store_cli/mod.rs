@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use lepus_storage::{Inspection, StoreKind};
 
+use crate::cli::progress;
 use dump::DumpArgs;
 use names::Names;
 
@@ -109,7 +110,9 @@ fn check(args: &DirectoryArgs) -> Result<bool> {
     let kind = args.engine.kind(directory)?;
     let mut inspection =
         Inspection::open(directory, kind).with_context(|| cannot_read(directory))?;
+    let looking = progress::spinner("check");
     inspection.verify().with_context(|| cannot_read(directory))?;
+    drop(looking);
     let report = inspection.report();
     let out = &mut io::stdout().lock();
     if args.json {
@@ -132,8 +135,10 @@ fn repair(args: &DirectoryArgs) -> Result<bool> {
         "messages kept by the embedded store cannot be repaired; `lepus store dump` prints those \
          that can be read"
     );
+    let working = progress::spinner("repair");
     let (report, aside) =
         lepus_storage::repair(directory).with_context(|| cannot_read(directory))?;
+    drop(working);
     let out = &mut io::stdout().lock();
     if args.json {
         let mut json = report::json(directory, kind, &report);

@@ -71,3 +71,25 @@ fn messages_are_seen_as_they_come() {
     };
     assert!(line.ends_with(" q new"), "{line}");
 }
+
+#[test]
+fn messages_of_all_priorities_are_seen_as_they_come() {
+    lepus_only!("it runs Lepus' own command");
+    let shell = Shell::local();
+    shell.lepus(&["queues", "create", "q", "-a", "x-max-priority=9"]);
+    let publish = |payload: &str, priority: &str| {
+        let property = format!("priority={priority}");
+        shell.lepus(&["messages", "publish", "q", payload, "--property", &property]);
+    };
+    let mut tail = shell.start(&["queues", "tail", "q"]);
+    while tail.line(Duration::from_millis(500)).is_none() {
+        publish("first", "5");
+    }
+    publish("low", "1");
+    publish("high", "9");
+    let mut lines =
+        std::iter::from_fn(|| tail.line(DEADLINE)).filter(|line| !line.ends_with(" first"));
+    let mut seen: Vec<String> = lines.by_ref().take(2).collect();
+    seen.sort_by_key(|line| line.rsplit(' ').next().map(str::to_owned));
+    assert!(seen[0].ends_with(" q high") && seen[1].ends_with(" q low"), "{seen:?}");
+}

@@ -22,6 +22,17 @@ fn a_broker_is_asked_over_tls_if_its_certificate_is_known() {
     let ask = |more: &[&str]| shell.run(&[&["queues", "ls", "--url", &url], more].concat());
     assert_eq!(ask(&["--ca", &ca]).code, 0, "{:?}", ask(&["--ca", &ca]));
     assert_eq!(ask(&["--insecure"]).code, 0);
+    let status = shell.run(&["status", "--url", &url, "--ca", &ca, "--json"]).json();
+    let contexts = status["overview"]["contexts"].as_array().unwrap();
+    let context = contexts.iter().find(|context| context["port"] == port).unwrap();
+    assert_eq!(context["description"], "RabbitMQ Management");
+    let certificate = format!("{folder}/server.pem");
+    assert_eq!(context["ssl_opts"]["certfile"], certificate);
+    let listeners = status["overview"]["listeners"].as_array().unwrap();
+    assert!(
+        listeners.iter().any(|one| one["protocol"] == "https" && one["tls"] == true),
+        "{status}"
+    );
     let refused = ask(&[]);
     assert!(refused.code != 0 && refused.err.contains("certificate"), "{refused:?}");
 }

@@ -95,11 +95,42 @@ fn queues_come_and_go() {
         );
         shell.lepus(&["queues", "purge", "a b/c"]);
         shell.lepus(&["queues", "rm", "a b/c", "--if-empty", "--if-unused"]);
-        assert_eq!(shell.run(&["queues", "show", "a b/c"]).code, 1);
+        let ran = shell.run(&["queues", "show", "a b/c"]);
+        let missing = "error: not found: queues/%2F/a%20b%2Fc\n";
+        assert_eq!((ran.code, ran.err.as_str()), (1, missing));
         assert_eq!(shell.lepus(&["queues", "ls", "-p", "/", "--json"]).json()[0]["name"], "other");
         let top = shell.lepus(&["top", "--once"]).rows();
         assert!(top[0].starts_with("Lepus ") && top[2].starts_with("other / running"), "{top:?}");
     }
+}
+
+#[test]
+fn top_says_that_publishers_are_held_back() {
+    lepus_only!("it runs Lepus' own command");
+    let broker = Broker::with_config("vm_memory_high_watermark.absolute = 1KiB\n");
+    broker.wait_for_log("memory alarm set", 1);
+    let shell = Shell { broker, by_url: false };
+    let head = shell.lepus(&["top", "--once"]).rows().remove(0);
+    assert!(head.ends_with("There are alarms in effect in the cluster: memory"), "{head}");
+}
+
+#[test]
+fn all_queues_of_a_name_are_listed() {
+    lepus_only!("it runs Lepus' own command");
+    let shell = Shell::local();
+    let mut conn = shell.broker.connect();
+    let mut ch = conn.channel(1);
+    (0..501).for_each(|number| drop(ch.queue(&format!("job {number}"))));
+    ch.queue("other");
+    let all = shell.lepus(&["queues", "ls", "--name", "JOB", "--json"]).json();
+    assert_eq!(all.as_array().unwrap().len(), 501);
+    assert_eq!(shell.lepus(&["queues", "ls", "--name", "job", "--limit", "3"]).rows().len(), 4);
+    assert_eq!(shell.lepus(&["queues", "ls", "--name", "nosuch"]).rows().len(), 1);
+    // A user without a password is one all the same.
+    let url = format!("http://anna@{}", shell.broker.http_address());
+    let refused = shell.run(&["queues", "ls", "--url", &url]);
+    assert_eq!((refused.code, refused.err.as_str()), (1, "error: Login failed\n"));
+    shell.broker.wait_for_log("user 'anna' attempted to log in with a blank password", 1);
 }
 
 #[test]
@@ -302,6 +333,16 @@ fn passwords_are_hashed_without_a_broker() {
         assert_eq!(shell.ctl("-q authenticate_user anna secret"), "");
     }
     assert_eq!(shell.run(&["password", "hash", "x", "--algorithm", "nosuch"]).code, 65);
+    let shown = shell.lepus(&["password", "hash", "secret", "--json"]).json();
+    shell.lepus(&[
+        "users",
+        "set",
+        "otto",
+        "--password-hash",
+        shown["password_hash"].as_str().unwrap(),
+    ]);
+    assert_eq!(shell.ctl("-q authenticate_user otto secret"), "");
+    assert_eq!(shown["hashing_algorithm"], "rabbit_password_hashing_sha256");
 }
 
 #[test]

@@ -49,6 +49,23 @@ fn users_come_change_and_go() {
 }
 
 #[test]
+fn queues_are_listed_with_the_consumer_that_they_serve_alone() {
+    lepus_only!("it runs Lepus' own command");
+    let shell = Shell::local();
+    let mut conn = shell.broker.connect();
+    let mut ch = conn.channel(1);
+    ch.declare(queue::Declare { exclusive: true, ..declare("mine") });
+    ch.consume_with(basic::Consume { exclusive: true, ..consume("mine", "alone") });
+    let arguments = table([("x-single-active-consumer", flag(true))]);
+    ch.declare(queue::Declare { arguments, ..declare("one") });
+    ch.consume("one", "first");
+    ch.consume("one", "second");
+    let listed = shell.ctl("-s list_queues name exclusive_consumer_tag single_active_consumer_tag");
+    assert_eq!(listed, "mine\talone\t\none\t\tfirst\n");
+    assert!(shell.ctl("-s list_queues name owner_pid").starts_with("mine\t<rabbit@localhost."));
+}
+
+#[test]
 fn a_password_may_come_from_standard_input() {
     lepus_only!("it runs Lepus' own command");
     let shell = Shell::local();

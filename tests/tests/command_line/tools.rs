@@ -170,6 +170,45 @@ fn status_has_rabbitmqs_parts() {
 }
 
 #[test]
+fn the_log_and_events_are_followed() {
+    lepus_only!("it runs Lepus' own command");
+    let files = Files::default();
+    let config = format!("log.dir = {}\n", files.folder().display());
+    let shell = Shell { broker: Broker::with_config(&config), by_url: false };
+    shell.broker.connect().close();
+    let begin = std::time::Instant::now();
+    let told = loop {
+        let told = shell.ctl("log_tail -N 1");
+        if told.contains("closed by the client") || begin.elapsed() > DEADLINE {
+            break told;
+        }
+    };
+    assert!(told.starts_with("Last 1 log lines on node rabbit@localhost ...\n"), "{told}");
+    assert!(told.lines().count() == 2 && told.contains("closed by the client"), "{told}");
+    assert_eq!(shell.ctl("-q log_location"), format!("{}\n<stderr>\n", files.path("lepus.log")));
+    let mut lines = shell.start(&["rabbitmq-diagnostics", "-q", "log_tail_stream"]);
+    let mut events = shell.start(&["rabbitmqctl", "consume_event_stream", "--pattern", "^queue"]);
+    assert_eq!(events.line(DEADLINE).unwrap(), "Streaming logs from node rabbit@localhost ...");
+    // The first ones may be before they listen.
+    let (line, event) = loop {
+        assert!(begin.elapsed() < DEADLINE);
+        shell.lepus(&["queues", "create", "q"]);
+        shell.lepus(&["queues", "rm", "q"]);
+        let wait = std::time::Duration::from_millis(200);
+        if let (Some(line), Some(event)) = (lines.line(wait), events.line(wait)) {
+            break (line, event);
+        }
+    };
+    assert!(line.contains("DELETE /api/queues/%2F/q"), "{line}");
+    let event: Value = serde_json::from_str(&event).unwrap();
+    assert!(event["event"].as_str().unwrap().starts_with("queue."), "{event}");
+    assert_eq!((&event["name"], &event["vhost"]), (&"q".into(), &"/".into()));
+    let told = shell.ctl("-q log_tail_stream -d 0.2");
+    assert_eq!(told, "");
+    assert_eq!(shell.ctl("list_deprecated_features"), "Listing deprecated features ...\n");
+}
+
+#[test]
 fn what_scripts_do_at_a_start_works() {
     lepus_only!("it runs Lepus' own command");
     let shell = Shell::local();

@@ -1,6 +1,10 @@
 //! Who may ask, and paths, methods and bodies that make no sense.
 
-use serde_json::json;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lepus_tests::Files;
+use rcgen::{KeyPair, PKCS_ED25519, SigningKey};
+use serde_json::{Value, json};
 
 use crate::api::{Api, basic};
 
@@ -23,6 +27,44 @@ fn a_wrong_login_is_refused_as_not_authorized() {
         assert_eq!((answer.status, answer.json()), (401, told.clone()), "{login}");
         assert_eq!(answer.header("www-authenticate"), "Basic realm=\"RabbitMQ Management\"");
     }
+}
+
+/// A token for `mq`, signed with `k`.
+fn token(key: &KeyPair, scope: &str) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = json!({"aud": ["mq"], "sub": "anna", "exp": 4_102_444_800_u64, "scope": scope});
+    let signed = format!("{}.{}", part(&json!({"alg": "EdDSA", "kid": "k"})), part(&claims));
+    format!("Bearer {signed}.{}", URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes()).unwrap()))
+}
+
+#[test]
+fn tokens_stand_for_passwords_which_may_be_forbidden() {
+    let (files, key) = (Files::default(), KeyPair::generate_for(&PKCS_ED25519).unwrap());
+    files.write("key.pem", key.public_key_pem());
+    let config = format!(
+        "auth_backends.1 = oauth2\nauth_backends.2 = internal\n\
+         auth_oauth2.resource_server_id = mq\nauth_oauth2.signing_keys.k = {}\n",
+        files.path("key.pem")
+    );
+    let whoami = |api: &Api, login: &str| api.raw(Some(login), "GET", "/api/whoami", "");
+    let (good, bare) = (token(&key, "mq.tag:monitoring"), token(&key, "mq.read:*/*"));
+
+    let api = Api::with_config(&config);
+    let anna = json!({"name": "anna", "tags": ["monitoring"]});
+    assert_eq!(whoami(&api, &good).json(), anna);
+    assert_eq!(whoami(&api, &good.replace("Bearer", "bearer")).json(), anna);
+    assert_eq!(whoami(&api, &bare).json()["reason"], "Not management user");
+    assert_eq!(whoami(&api, &format!("{good}x")).json()["reason"], "Login failed");
+    assert_eq!(whoami(&api, &basic("guest", "guest")).status, 200);
+
+    let api = Api::with_config(&format!("{config}management.disable_basic_auth = true\n"));
+    let told =
+        json!({"error": "not_authorised", "reason": "HTTP access denied: basic auth disabled"});
+    let refused = whoami(&api, &basic("guest", "guest"));
+    assert_eq!((refused.status, refused.json()), (401, told.clone()));
+    let form = api.raw(None, "POST", "/api/login", "username=guest&password=guest");
+    assert_eq!((form.status, form.json()), (401, told));
+    assert_eq!(whoami(&api, &good).json(), anna);
 }
 
 #[test]

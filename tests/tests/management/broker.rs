@@ -23,7 +23,11 @@ fn the_overview_has_what_tools_look_for() {
     let protocols: Vec<_> = overview["listeners"].as_array().unwrap().iter().collect();
     let is = |name: &str| protocols.iter().any(|listener| listener["protocol"] == name);
     assert!(is("amqp") && is("http"), "{protocols:?}");
-    assert_eq!(overview["contexts"][0]["node"], "rabbit@localhost");
+    let contexts = overview["contexts"].as_array().unwrap().iter();
+    let contexts: Vec<_> = contexts.map(|one| (&one["node"], &one["description"])).collect();
+    let of = |description: &str| (json!("rabbit@localhost"), json!(description));
+    let (api_of, metrics_of) = (of("RabbitMQ Management"), of("RabbitMQ Prometheus"));
+    assert_eq!(contexts, [(&api_of.0, &api_of.1), (&metrics_of.0, &metrics_of.1)]);
     let types = overview["exchange_types"].as_array().unwrap();
     assert!(types.iter().any(|kind| kind["name"] == "topic" && kind["enabled"] == true));
     let part = api.get("/overview?columns=object_totals.queues,node");

@@ -514,3 +514,55 @@ fn permissions_are_those_of_the_methods_that_do_the_same() {
     }
     assert_eq!(seen(&api, Q), "2 3");
 }
+
+#[test]
+fn what_has_come_since_is_shown_once() {
+    let api = with_queue(json!({"x-max-priority": 9}));
+    let since = |end: &str, more: &str| {
+        let page = api.get(&format!("{Q}?since={end}{more}"));
+        let items = page["items"].as_array().unwrap();
+        let mut seen = payloads(items);
+        seen.sort_unstable();
+        (seen.join(" "), page["end"].as_str().unwrap().to_owned())
+    };
+    let send = |name: &str, priority: u8| {
+        let properties = persistent().with_priority(priority);
+        fill(&api, ["", "q"], [(name.to_owned(), properties)]);
+    };
+    // Before anything has ever come.
+    let (none, begin) = since("now", "");
+    assert_eq!(none, "");
+    send("a", 5);
+    let (first, end) = since(&begin, "");
+    assert_eq!(first, "a");
+    assert_eq!(since("now", ""), (String::new(), end.clone()));
+    send("low", 1);
+    send("mid", 5);
+    send("high", 9);
+    let (all, end_of_all) = since(&end, "");
+    assert_eq!(all, "high low mid");
+    assert_eq!(since(&end, "&search=id").0, "mid");
+    let (mut paged, mut at) = (Vec::new(), end);
+    for _ in 0..3 {
+        let (one, end) = since(&at, "&page_size=1");
+        paged.push(one);
+        at = end;
+    }
+    paged.sort_unstable();
+    assert_eq!((paged.join(" "), &at), (all, &end_of_all));
+    // What comes back has been there.
+    let mut conn = api.broker.connect();
+    let mut ch = conn.channel(1);
+    let held = ch.got("q");
+    ch.send(reject(held.method.delivery_tag, true));
+    ch.get("q", false).expect("it is back");
+    assert_eq!(since(&end_of_all, "").0, "");
+    // Another queue of the same name begins anew.
+    api.change("DELETE", "/queues/%2F/q", "", 204);
+    queue(&api, "q", json!({}));
+    send("new", 0);
+    assert_eq!(since(&end_of_all, "").0, "new");
+    for wrong in ["since=x", "since=now&state=unacked", "since=now&after=0-0.1", "since="] {
+        assert_eq!(api.send("GET", &format!("{Q}?{wrong}"), "").status, 400, "{wrong}");
+    }
+}

@@ -268,6 +268,25 @@ fn a_queue_tells_whose_it_is_and_which_consumer_is_served() {
         {"consumer_tag": "b", "active": false, "activity_status": "waiting"},
     ]);
     assert_eq!(consumers, expected);
+    let served = |name: &str| {
+        let shown = api.get(&format!("/queues/%2F/{name}"));
+        ["single_active_consumer_tag", "exclusive_consumer_tag"].map(|tag| shown[tag].clone())
+    };
+    assert_eq!(served("one"), [json!("a"), Value::Null]);
+    channel.consume_with(basic::Consume { exclusive: true, ..consume("mine", "alone") });
+    assert_eq!(served("mine"), [Value::Null, json!("alone")]);
+    let listed = api.get("/queues?columns=name,owner_pid_details.name");
+    let of_mine = json!({"name": "mine", "owner_pid_details": {"name": connection}});
+    assert_eq!(listed, json!([of_mine, {"name": "one"}]));
+    api.change(
+        "PUT",
+        "/queues/%2F/safe",
+        r#"{"durable":true,"arguments":{"x-queue-type":"quorum"}}"#,
+        201,
+    );
+    let safe = api.get("/queues/%2F/safe?columns=leader,members,online");
+    let node = "rabbit@localhost";
+    assert_eq!(safe, json!({"leader": node, "members": [node], "online": [node]}));
 }
 
 #[test]

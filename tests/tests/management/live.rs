@@ -143,3 +143,30 @@ fn the_log_is_followed() {
     api.user("watcher", "monitoring", [".*"; 3]);
     assert_eq!(api.by("watcher", "GET", "/x/logs", "").status, 401);
 }
+
+#[test]
+fn whoever_changes_something_is_in_the_log() {
+    let api = Api::start();
+    let mut lines = listen(&api, "/x/logs").map(|(_, line)| line);
+    let mut next = |part: &str| {
+        lines.find(|line| line["msg"].as_str().unwrap().contains(part)).expect("a line")
+    };
+    api.user("anna", "management", [".*"; 3]);
+    let line = next("/users/");
+    assert_eq!(
+        (&line["msg"], &line["user"], &line["level"]),
+        (&json!("PUT /api/users/anna"), &json!("guest"), &json!("info"))
+    );
+    assert!(line["from"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
+    assert_eq!(next("/permissions/")["vhost"], "/");
+    // What is refused changes nothing; queues come and messages go as by AMQP.
+    api.missing("DELETE", "/users/nobody");
+    api.change("PUT", "/queues/%2F/q", "{}", 201);
+    publish(&api, "a");
+    assert_eq!(api.by("anna", "DELETE", "/queues/%2F/q/contents", "").status, 204);
+    let line = next("/api/");
+    assert_eq!(
+        (&line["msg"], &line["user"], &line["vhost"]),
+        (&json!("DELETE /api/queues/%2F/q/contents"), &json!("anna"), &json!("/"))
+    );
+}

@@ -162,6 +162,28 @@ fn channels_count_what_they_do() {
     rate("/connections?data_rates_age=10&data_rates_incr=5", "/0/send_oct_details/avg");
 }
 
+#[test]
+fn connections_count_what_their_channels_do() {
+    let api = Api::with_config(OFTEN);
+    let mut conn = api.broker.connect();
+    conn.channel(1).queue("q");
+    conn.ch(1).publish_all("q", ["a", "b"]);
+    conn.ch(1).close();
+    let mut ch = conn.channel(2);
+    assert!(ch.get("q", true).is_some());
+    let expected = json!({"publish": 2, "get_no_ack": 1, "deliver_get": 1});
+    until("connection", || match counted(&api.get("/connections")[0]["message_stats"]) {
+        seen if seen == expected => Ok(()),
+        seen => Err(seen.to_string()),
+    });
+    until("its rate", || {
+        ch.publish("", "q", "more");
+        let seen = api.get("/connections");
+        let rate = seen.pointer("/0/message_stats/publish_details/rate").and_then(Value::as_f64);
+        rate.filter(|rate| *rate > 0.0).map(drop).ok_or_else(|| seen.to_string())
+    });
+}
+
 /// Publishes until a rate is told.
 fn rate(api: &Api, path: &str, pointer: &str) -> f64 {
     let mut conn = api.broker.connect();
@@ -372,4 +394,41 @@ fn queues_are_sorted_by_their_rates() {
         let items = api.get(path)["items"].clone();
         if items[0]["name"] == "b" { Ok(()) } else { Err(items.to_string()) }
     });
+}
+
+#[test]
+fn without_rates_there_are_only_counts() {
+    let api = Api::with_config("management.rates_mode = none\n");
+    let mut conn = api.broker.connect();
+    let mut ch = conn.channel(1);
+    ch.queue("q");
+    ch.publish_all("q", ["a", "b"]);
+    let overview = api.get("/overview");
+    assert_eq!(
+        (&overview["rates_mode"], &overview["message_stats"]),
+        (&json!("none"), &json!(null))
+    );
+    assert_eq!(overview["queue_totals"].as_object().unwrap().len(), 3, "{overview}");
+    until("two messages", || match api.get("/queues/%2F/q") {
+        queue if queue["messages_ready"] == 2 => Ok(()),
+        queue => Err(queue.to_string()),
+    });
+    for path in ["/queues", "/exchanges", "/connections", "/channels", "/vhosts", "/nodes"] {
+        for object in api.get(path).as_array().unwrap() {
+            assert!(object.get("message_stats").is_none(), "{path}: {object}");
+            let mut rates = object.as_object().unwrap().values();
+            assert!(rates.all(|part| part.get("rate").is_none()), "{path}: {object}");
+        }
+    }
+}
+
+#[test]
+fn rates_of_pairs_of_objects_are_not_counted() {
+    let api = Api::with_config(
+        "management.rates_mode = detailed\nmanagement.sample_retention_policies.basic.minute = 5\n",
+    );
+    api.broker.wait_for_log("management.rates_mode: `detailed` counts as `basic` here", 1);
+    api.broker.wait_for_log("`management.sample_retention_policies.basic.minute` is ignored", 1);
+    assert_eq!(api.get("/overview")["rates_mode"], "basic");
+    assert_eq!(api.get("/nodes")[0]["rates_mode"], "basic");
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use lepus_tests::{DEADLINE, Files, consume};
+use lepus_tests::{DEADLINE, Files, consume, unique};
 use serde_json::json;
 
 use crate::api::{Api, basic};
@@ -69,6 +69,18 @@ fn the_node_has_what_tools_look_for() {
     api.missing("GET", "/nodes/nosuch/memory");
     let version = api.raw(None, "GET", "/api/version", "");
     assert_eq!(version.json(), api.get("/overview")["rabbitmq_version"]);
+}
+
+#[test]
+fn the_node_names_its_files() {
+    let files = Files::default();
+    let api =
+        Api::with_config(&format!("log.dir = {}\nlog.file = a.log\n", files.folder().display()));
+    let node = &api.get("/nodes")[0];
+    assert_eq!(node["log_files"], json!([files.path("a.log"), "<stderr>"]));
+    assert_eq!(node["config_files"], json!([api.broker.config_file()]));
+    let node = &Api::start().get("/nodes")[0];
+    assert_eq!((&node["log_files"], &node["config_files"]), (&json!(["<stderr>"]), &json!([])));
 }
 
 #[test]
@@ -233,8 +245,45 @@ fn rabbitmqadmin(api: &Api, args: &[&str]) -> Option<Output> {
     command.output().ok()
 }
 
+/// Words of the script, one line after the other, and what it says then.
+const VERBS: [(&str, &str); 24] = [
+    ("declare vhost name=shop", "vhost declared"),
+    ("declare user name=anna password=x tags=monitoring", "user declared"),
+    ("declare permission vhost=shop user=anna configure= write= read=", "permission declared"),
+    ("declare queue name=jobs durable=true", "queue declared"),
+    ("declare exchange name=x type=topic", "exchange declared"),
+    ("declare binding source=x destination=jobs routing_key=a.#", "binding declared"),
+    ("list bindings source destination properties_key", "x\tjobs\ta.%23"),
+    ("publish exchange=x routing_key=a.b payload=hello", "Message published"),
+    ("get queue=jobs ackmode=ack_requeue_true", "hello"),
+    ("list queues name messages", "jobs\t1"),
+    ("purge queue name=jobs", "queue purged"),
+    (r#"declare policy name=p pattern=^j definition={"max-length":5}"#, "policy declared"),
+    (
+        r#"declare operator_policy name=o pattern=^j definition={"max-length":5}"#,
+        "operator_policy declared",
+    ),
+    ("list policies name pattern", "p\t^j"),
+    ("declare vhost_limit vhost=/ name=max-queues value=50", "vhost_limit declared"),
+    (
+        r#"declare parameter component=vhost-limits name=limits value={"max-queues":9}"#,
+        "parameter declared",
+    ),
+    ("export FILE", "Exported definitions"),
+    ("import FILE", "Uploaded definitions"),
+    (
+        "delete binding source=x destination_type=queue destination=jobs properties_key=a.%23",
+        "binding deleted",
+    ),
+    ("delete exchange name=x", "exchange deleted"),
+    ("delete policy name=p", "policy deleted"),
+    ("delete queue name=jobs", "queue deleted"),
+    ("delete user name=anna", "user deleted"),
+    ("delete vhost name=shop", "vhost deleted"),
+];
+
 #[test]
-fn rabbitmqadmin_lists_and_closes_connections() {
+fn rabbitmqadmin_does_all_that_it_can() {
     let api = Api::start();
     let mut conn = api.broker.connect();
     let mut channel = conn.channel(1);
@@ -256,6 +305,14 @@ fn rabbitmqadmin_lists_and_closes_connections() {
         let listed = rabbitmqadmin(&api, what).unwrap();
         assert!(listed.status.success(), "{what:?}: {listed:?}");
     }
+    let file = std::env::temp_dir().join(unique("definitions.json"));
+    for (words, said) in VERBS {
+        let words = words.replace("FILE", &file.display().to_string());
+        let ran = rabbitmqadmin(&api, &words.split(' ').collect::<Vec<_>>()).unwrap();
+        let out = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success() && out.contains(said), "{words}: {ran:?}");
+    }
+    std::fs::remove_file(&file).unwrap();
     let closed = rabbitmqadmin(&api, &["close", "connection", &format!("name={name}")]).unwrap();
     assert!(closed.status.success(), "{closed:?}");
     conn.expect_close(320, "CONNECTION_FORCED - Closed via management plugin", (0, 0));

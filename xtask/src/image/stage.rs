@@ -64,3 +64,31 @@ pub(super) fn build(builder: &Builder<'_>, context: &Path) -> Result<()> {
     )?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There may be nothing here to run it with: its base image comes from elsewhere.
+    #[test]
+    fn the_first_stage_of_the_dockerfile_does_the_same_as_this() {
+        let read = |name: &str| std::fs::read_to_string(tools::root().unwrap().join(name)).unwrap();
+        let (dockerfile, manifest) = (read("Dockerfile"), read("Cargo.toml"));
+        let (first, last) = dockerfile.split_once(LAST_STAGE).unwrap();
+        let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+        let image = format!("/rust:{}-slim-", version.unwrap().trim_matches('"'));
+        for part in [
+            image.as_str(),
+            "musl-tools",
+            "rustup target add \"$(uname -m)-unknown-linux-musl\"",
+            "--release",
+            "--package lepus --bin lepus --target \"$(uname -m)-unknown-linux-musl\"",
+            "packaging/stage.sh \"target/$(uname -m)-unknown-linux-musl/release/lepus\" /image\n",
+        ] {
+            assert!(first.contains(part), "no {part:?} in {first}");
+        }
+        for made in ["--from=build /image/system /", "--from=build --chown=999:999 /image/data "] {
+            assert!(last.contains(made), "no {made:?} in {last}");
+        }
+    }
+}

@@ -19,13 +19,14 @@ use crate::vhost::Vhost;
 
 pub(super) fn routes() -> Routes {
     const BETWEEN: &str = "/api/bindings/{vhost}/e/{source}/{kind}/{destination}";
+    const OF_EXCHANGE: &str = "/api/exchanges/{vhost}/{exchange}/bindings/{end}";
     Routes::new()
-        .route("/api/bindings", get(all))
-        .route("/api/bindings/{vhost}", get(of_vhost))
-        .route(BETWEEN, get(between).post(bind))
-        .route(&format!("{BETWEEN}/{{key}}"), get(one).delete(unbind))
-        .route("/api/queues/{vhost}/{queue}/bindings", get(to_queue))
-        .route("/api/exchanges/{vhost}/{exchange}/bindings/{end}", get(of_exchange))
+        .route("/api/bindings", get(all).lists("Binding"))
+        .route("/api/bindings/{vhost}", get(of_vhost).lists("Binding"))
+        .route(BETWEEN, get(between).lists("Binding").post(bind))
+        .route(&format!("{BETWEEN}/{{key}}"), get(one).shows("Binding").delete(unbind))
+        .route("/api/queues/{vhost}/{queue}/bindings", get(to_queue).lists("Binding"))
+        .route(OF_EXCHANGE, get(of_exchange).lists("Binding"))
 }
 
 /// The two ends of a binding, in a path.

@@ -17,9 +17,9 @@ use crate::session::seen::ChannelSeen;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/channels", get(all))
-        .route("/api/vhosts/{vhost}/channels", get(of_vhost))
-        .route("/api/channels/{name}", get(one))
+        .route("/api/channels", get(all).lists("Channel"))
+        .route("/api/vhosts/{vhost}/channels", get(of_vhost).lists("Channel"))
+        .route("/api/channels/{name}", get(one).shows("Channel"))
 }
 
 async fn all(caller: Caller) -> Reply {

@@ -17,12 +17,13 @@ use crate::json_table::to_json;
 use crate::node::Node;
 
 pub(super) fn routes() -> Routes {
+    let of_one_user = get(of_user).lists("Connection").delete(close_all);
     Routes::new()
-        .route("/api/connections", get(all))
-        .route("/api/vhosts/{vhost}/connections", get(of_vhost))
-        .route("/api/connections/{name}", get(one).delete(close))
-        .route("/api/connections/{name}/channels", get(channels_of))
-        .route("/api/connections/username/{user}", get(of_user).delete(close_all))
+        .route("/api/connections", get(all).lists("Connection"))
+        .route("/api/vhosts/{vhost}/connections", get(of_vhost).lists("Connection"))
+        .route("/api/connections/{name}", get(one).shows("Connection").delete(close))
+        .route("/api/connections/{name}/channels", get(channels_of).lists("Channel"))
+        .route("/api/connections/username/{user}", of_one_user)
 }
 
 async fn all(caller: Caller) -> Reply {
@@ -185,6 +186,7 @@ fn show(Seen { open, name, state, asked }: &Seen) -> Value {
     for (field, counted) in stats::connection_octets(&open.stats, asked) {
         shown[field] = counted;
     }
+    shown["message_stats"] = stats::connection_messages(&open.stats, asked);
     if let Some(name) = facts.provided_name() {
         shown["user_provided_name"] = name.into();
     }

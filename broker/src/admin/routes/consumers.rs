@@ -18,7 +18,9 @@ use crate::queue::state::{Activity, ConsumerKey, ConsumerStatus};
 use crate::session::seen::{ChannelSeen, ConsumerSeen};
 
 pub(super) fn routes() -> Routes {
-    Routes::new().route("/api/consumers", get(all)).route("/api/consumers/{vhost}", get(of_vhost))
+    Routes::new()
+        .route("/api/consumers", get(all).lists("Consumer"))
+        .route("/api/consumers/{vhost}", get(of_vhost).lists("Consumer"))
 }
 
 async fn all(caller: Caller) -> Reply {

@@ -11,7 +11,7 @@ use crate::node::Node;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/feature-flags", get(feature_flags))
+        .route("/api/feature-flags", get(feature_flags).lists("FeatureFlag"))
         .route("/api/feature-flags/{name}/enable", put(enable))
         .route("/api/deprecated-features", nothing_for(Tag::Administrator))
         .route("/api/deprecated-features/used", nothing_for(Tag::Administrator))

@@ -20,10 +20,11 @@ use crate::topology::{Command, Exchange, ExchangeSpec};
 use crate::vhost::Vhost;
 
 pub(super) fn routes() -> Routes {
+    let one_of_them = get(one).shows("Exchange").put(declare).delete(delete_one);
     Routes::new()
-        .route("/api/exchanges", get(all))
-        .route("/api/exchanges/{vhost}", get(of_vhost))
-        .route("/api/exchanges/{vhost}/{exchange}", get(one).put(declare).delete(delete_one))
+        .route("/api/exchanges", get(all).lists("Exchange"))
+        .route("/api/exchanges/{vhost}", get(of_vhost).lists("Exchange"))
+        .route("/api/exchanges/{vhost}/{exchange}", one_of_them)
 }
 
 async fn all(caller: Caller) -> Reply {

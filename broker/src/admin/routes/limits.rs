@@ -15,11 +15,11 @@ use crate::vhost::Vhost;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/vhost-limits", get(of_vhosts))
-        .route("/api/vhost-limits/{vhost}", get(of_vhost))
+        .route("/api/vhost-limits", get(of_vhosts).lists("Limits"))
+        .route("/api/vhost-limits/{vhost}", get(of_vhost).lists("Limits"))
         .route("/api/vhost-limits/{vhost}/{limit}", put(limit_vhost).delete(free_vhost))
-        .route("/api/user-limits", get(of_users))
-        .route("/api/user-limits/{user}", get(of_user))
+        .route("/api/user-limits", get(of_users).lists("Limits"))
+        .route("/api/user-limits/{user}", get(of_user).lists("Limits"))
         .route("/api/user-limits/{user}/{limit}", put(limit_user).delete(free_user))
 }
 

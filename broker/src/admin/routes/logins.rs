@@ -16,7 +16,7 @@ use crate::access::Attempt;
 use crate::access::attempts::Attempted;
 use crate::access::password::{PasswordHash, Secret};
 use crate::admin::Admin;
-use crate::admin::auth::{Caller, Tag, log_in};
+use crate::admin::auth::{Caller, Tag, log_in, must_take_passwords};
 use crate::admin::error::Fault;
 use crate::admin::input::{Path, Raw};
 use crate::admin::table::{get, post};
@@ -26,7 +26,7 @@ pub(super) fn routes() -> Routes {
     Routes::new()
         .route("/api/login", post(login))
         .route("/api/auth", get(settings))
-        .route("/api/auth/attempts/{node}", get(attempts).delete(forget))
+        .route("/api/auth/attempts/{node}", get(attempts).lists("Attempts").delete(forget))
         .route("/api/auth/attempts/{node}/source", get(sources).delete(forget))
         .route("/api/auth/hash_password/{password}", get(hash_password))
 }
@@ -37,6 +37,7 @@ async fn login(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Raw(body): Raw,
 ) -> Reply {
+    must_take_passwords(&admin.node)?;
     let field = |wanted: &str| {
         let mut fields = form_urlencoded::parse(&body);
         fields.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())

@@ -41,8 +41,8 @@ const PROBE: &str = "aliveness-test";
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/exchanges/{vhost}/{exchange}/publish", post(publish))
-        .route("/api/queues/{vhost}/{queue}/get", post(take))
+        .route("/api/exchanges/{vhost}/{exchange}/publish", post(publish).shows("Published"))
+        .route("/api/queues/{vhost}/{queue}/get", post(take).lists("Message"))
         .route("/api/aliveness-test/{vhost}", get(aliveness))
 }
 

@@ -10,14 +10,15 @@ use crate::admin::error::Fault;
 use crate::admin::input::Path;
 use crate::admin::table::get;
 use crate::alarm::Alarm;
+use crate::config::logging::Logging;
 use crate::definitions::RABBITMQ_VERSION;
 use crate::node::Node;
 use crate::{descriptors, memory};
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/nodes", get(all))
-        .route("/api/nodes/{node}", get(one))
+        .route("/api/nodes", get(all).lists("Node"))
+        .route("/api/nodes/{node}", get(one).shows("Node"))
         .route("/api/nodes/{node}/memory", get(memory_of))
         .route("/api/nodes/{node}/memory/relative", get(relative_memory_of))
         .route("/api/nodes/{node}/memory/ets", get(tables_of))
@@ -77,8 +78,8 @@ fn show(caller: &Caller) -> Value {
         "proc_used": memory::threads(),
         "proc_total": 1_048_576,
         "db_dir": data_dir.map(|directory| directory.display().to_string()),
-        "log_files": [],
-        "config_files": [],
+        "log_files": log_files(&config.log),
+        "config_files": caller.running().settings().files(),
         "enabled_plugins": ["rabbitmq_management", "rabbitmq_prometheus"],
         "applications": [
             {"name": "rabbit", "description": "Lepus", "version": RABBITMQ_VERSION},
@@ -101,6 +102,13 @@ fn show(caller: &Caller) -> Value {
         shown[format!("{measure}_details")] = json!({"rate": 0.0});
     }
     shown
+}
+
+/// Where lines of the log can be read afterwards.
+fn log_files(log: &Logging) -> Vec<String> {
+    let console = log.console.enabled.then(|| "<stderr>".to_owned());
+    let file = log.path().map(|path| path.display().to_string());
+    file.into_iter().chain(console).collect()
 }
 
 /// What Erlang's runtime counts, and there is none.

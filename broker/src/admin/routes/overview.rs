@@ -8,7 +8,8 @@ use crate::admin::Port;
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::input::Input;
 use crate::admin::table::get;
-use crate::config::management::RatesMode;
+use crate::config::management::{API, METRICS, RatesMode, Service};
+use crate::config::tls::TlsOptions;
 use crate::definitions::RABBITMQ_VERSION;
 use crate::node::Node;
 use crate::routing::ExchangeKind;
@@ -17,9 +18,9 @@ const CLUSTER_NAME: &str = "cluster_name";
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/overview", get(overview))
-        .route("/api/whoami", get(whoami))
-        .route("/api/cluster-name", get(cluster_name).put(set_cluster_name))
+        .route("/api/overview", get(overview).shows("Overview"))
+        .route("/api/whoami", get(whoami).shows("Whoami"))
+        .route("/api/cluster-name", get(cluster_name).shows("ClusterName").put(set_cluster_name))
         .route("/api/extensions", get(extensions))
         .route("/api/version", get(version))
 }
@@ -105,8 +106,7 @@ async fn overview(caller: Caller) -> Reply {
 /// RabbitMQ's word for how much of rates is reckoned.
 pub(super) fn rates_mode(mode: RatesMode) -> &'static str {
     match mode {
-        RatesMode::Basic => "basic",
-        RatesMode::Detailed => "detailed",
+        RatesMode::Basic | RatesMode::Detailed => "basic",
         RatesMode::None => "none",
     }
 }
@@ -146,7 +146,7 @@ fn object_totals(caller: &Caller) -> Value {
 }
 
 fn listener(caller: &Caller, port: &Port) -> Value {
-    let tls = port.protocol.ends_with("/ssl");
+    let tls = port.protocol.ends_with("/ssl") || port.protocol.starts_with("https");
     let options = match port.protocol.starts_with("amqp") {
         true => json!({"backlog": caller.node().config().socket.backlog, "nodelay": true}),
         false => json!({"ip": port.address.ip().to_string(), "port": port.address.port()}),
@@ -161,20 +161,31 @@ fn listener(caller: &Caller, port: &Port) -> Value {
     })
 }
 
-/// Where the HTTP API is.
+/// Where HTTP is spoken, and for what.
 pub(super) fn contexts(caller: &Caller) -> Value {
-    caller.ports().iter().filter_map(context).collect()
+    let config = caller.node().config();
+    let of = |service: &'static Service, description| {
+        let config = &config;
+        let ports = caller.ports().iter();
+        let ports = ports.filter(move |port| service.protocols.contains(&port.protocol));
+        ports.map(move |port| context(port, description, (service.tls.1)(config)))
+    };
+    of(&API, "RabbitMQ Management").chain(of(&METRICS, "RabbitMQ Prometheus")).collect()
 }
 
-fn context(port: &Port) -> Option<Value> {
-    (port.protocol == "http").then(|| {
-        json!({
-            "node": Node::NAME,
-            "description": "RabbitMQ Management",
-            "path": "/",
-            "ip": port.address.ip().to_string(),
-            "port": port.address.port().to_string(),
-            "ssl_opts": [],
-        })
+fn context(port: &Port, description: &str, tls: &TlsOptions) -> Value {
+    let options = match port.protocol.starts_with("https") {
+        true => json!({
+            "cacertfile": tls.cacertfile, "certfile": tls.certfile, "keyfile": tls.keyfile,
+        }),
+        false => json!([]),
+    };
+    json!({
+        "node": Node::NAME,
+        "description": description,
+        "path": "/",
+        "ip": port.address.ip().to_string(),
+        "port": port.address.port().to_string(),
+        "ssl_opts": options,
     })
 }

@@ -10,13 +10,14 @@ use crate::admin::table::get;
 use crate::parameters::ParameterId;
 
 pub(super) fn routes() -> Routes {
-    let global = get(one_global).put(set_global).delete(clear_global);
+    let one_of_them = get(one).shows("Parameter").put(set).delete(clear);
+    let global = get(one_global).shows("GlobalParameter").put(set_global).delete(clear_global);
     Routes::new()
-        .route("/api/parameters", get(all))
-        .route("/api/parameters/{component}", get(of_component))
-        .route("/api/parameters/{component}/{vhost}", get(of_vhost))
-        .route("/api/parameters/{component}/{vhost}/{name}", get(one).put(set).delete(clear))
-        .route("/api/global-parameters", get(all_global))
+        .route("/api/parameters", get(all).lists("Parameter"))
+        .route("/api/parameters/{component}", get(of_component).lists("Parameter"))
+        .route("/api/parameters/{component}/{vhost}", get(of_vhost).lists("Parameter"))
+        .route("/api/parameters/{component}/{vhost}/{name}", one_of_them)
+        .route("/api/global-parameters", get(all_global).lists("GlobalParameter"))
         .route("/api/global-parameters/{name}", global)
 }
 

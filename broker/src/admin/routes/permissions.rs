@@ -10,17 +10,21 @@ use crate::admin::input::{Input, Path};
 use crate::admin::table::{delete, get};
 
 pub(super) fn routes() -> Routes {
-    let topic = get(one_topic).put(set_topic).delete(clear_topics);
+    let one_of_them = get(one).shows("Permission").put(set).delete(clear);
+    let topic = get(one_topic).lists("TopicPermission").put(set_topic).delete(clear_topics);
     Routes::new()
-        .route("/api/permissions", get(all))
-        .route("/api/permissions/{vhost}/{user}", get(one).put(set).delete(clear))
-        .route("/api/users/{user}/permissions", get(of_user))
-        .route("/api/vhosts/{vhost}/permissions", get(of_vhost))
-        .route("/api/topic-permissions", get(all_topics))
+        .route("/api/permissions", get(all).lists("Permission"))
+        .route("/api/permissions/{vhost}/{user}", one_of_them)
+        .route("/api/users/{user}/permissions", get(of_user).lists("Permission"))
+        .route("/api/vhosts/{vhost}/permissions", get(of_vhost).lists("Permission"))
+        .route("/api/topic-permissions", get(all_topics).lists("TopicPermission"))
         .route("/api/topic-permissions/{vhost}/{user}", topic)
         .route("/api/topic-permissions/{vhost}/{user}/{exchange}", delete(clear_topic))
-        .route("/api/users/{user}/topic-permissions", get(topics_of_user))
-        .route("/api/vhosts/{vhost}/topic-permissions", get(topics_of_vhost))
+        .route("/api/users/{user}/topic-permissions", get(topics_of_user).lists("TopicPermission"))
+        .route(
+            "/api/vhosts/{vhost}/topic-permissions",
+            get(topics_of_vhost).lists("TopicPermission"),
+        )
 }
 
 async fn all(caller: Caller) -> Reply {

@@ -24,7 +24,7 @@ fn of_kind(path: &str, kind: Kind) -> Routes {
     let named = get(async move |caller: Caller, Path((vhost, name)): Path<(String, String)>| {
         one(&caller, kind, &vhost, &name)
     });
-    let named = named.put(
+    let named = named.shows("Policy").put(
         async move |caller: Caller, Path((vhost, name)): Path<(String, String)>, input: Input| {
             set(&caller, kind, &vhost, name, &input)
         },
@@ -34,8 +34,8 @@ fn of_kind(path: &str, kind: Kind) -> Routes {
             clear(&caller, kind, &vhost, &name)
         });
     Routes::new()
-        .route(path, list_all)
-        .route(&format!("{path}/{{vhost}}"), of_vhost)
+        .route(path, list_all.lists("Policy"))
+        .route(&format!("{path}/{{vhost}}"), of_vhost.lists("Policy"))
         .route(&format!("{path}/{{vhost}}/{{name}}"), named)
 }
 

@@ -12,7 +12,7 @@ use crate::config::cli::as_json;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/x/log-level", get(level).put(set_level))
+        .route("/api/x/log-level", get(level).shows("LogLevel").put(set_level))
         .route("/api/x/logs/rotate", post(rotate))
         .route("/api/x/environment", get(environment))
         .route("/api/config/effective", get(environment))

@@ -21,7 +21,7 @@ use crate::message::Message;
 use crate::node::Node;
 use crate::policy::{Applied, Flow, Policy};
 use crate::queue::Queue;
-use crate::queue::state::{Command, Outcome};
+use crate::queue::state::{Activity, Command, ConsumerStatus, Outcome};
 use crate::stats::Numbers;
 use crate::topology::{QueueSpec, check_name};
 use crate::vhost::{Queues, Vhost};
@@ -31,11 +31,12 @@ use crate::vhost::{Queues, Vhost};
 const AT_ONCE: usize = 256;
 
 pub(super) fn routes() -> Routes {
+    let one_of_them = get(one).shows("Queue").put(declare).delete(delete_one);
     Routes::new()
-        .route("/api/queues", get(all))
-        .route("/api/queues/detailed", get(all))
-        .route("/api/queues/{vhost}", get(of_vhost))
-        .route("/api/queues/{vhost}/{queue}", get(one).put(declare).delete(delete_one))
+        .route("/api/queues", get(all).lists("Queue"))
+        .route("/api/queues/detailed", get(all).lists("Queue"))
+        .route("/api/queues/{vhost}", get(of_vhost).lists("Queue"))
+        .route("/api/queues/{vhost}/{queue}", one_of_them)
         .route("/api/queues/{vhost}/{queue}/contents", delete(purge))
 }
 
@@ -63,13 +64,16 @@ async fn one(caller: Caller, Path((vhost, name)): Path<(String, String)>) -> Rep
     let vhost = caller.vhost(&vhost)?;
     let queue = of_name(&vhost, &name)?;
     let consumers = consumers::of_queue(caller.node(), &queue).await;
-    let consumers: Vec<Value> = consumers.into_iter().map(|(_, shown)| shown).collect();
-    let owner = owner(caller.node(), &queue);
+    let tag = |is_it: fn(&ConsumerStatus) -> bool| {
+        let found = consumers.iter().find(|(status, _)| is_it(status));
+        found.map(|(_, shown)| shown["consumer_tag"].clone())
+    };
+    let single = tag(|status| matches!(status.activity, Activity::SingleActive));
+    let exclusive = tag(|status| status.spec.exclusive);
     let mut queue = Seen::new(&caller, &vhost, &queue).show();
-    queue["consumer_details"] = consumers.into();
-    if let Some(owner) = owner {
-        queue["owner_pid_details"] = owner;
-    }
+    queue["single_active_consumer_tag"] = single.into();
+    queue["exclusive_consumer_tag"] = exclusive.into();
+    queue["consumer_details"] = consumers.into_iter().map(|(_, shown)| shown).collect();
     queue["incoming"] = json!([]);
     queue["deliveries"] = json!([]);
     ok(caller.view.one(queue))
@@ -166,7 +170,7 @@ impl<'a> Seen<'a> {
     /// What is known without a look at the queue itself.
     fn declared(&self, flow: Flow) -> Map<String, Value> {
         let record = &self.queue.record;
-        object(json!({
+        let mut shown = object(json!({
             "name": record.name.to_string(),
             "vhost": self.vhost.name.to_string(),
             "type": if self.queue.is_quorum() { "quorum" } else { "classic" },
@@ -176,7 +180,16 @@ impl<'a> Seen<'a> {
             "arguments": to_json(&record.spec.arguments),
             "node": Node::NAME,
             "state": if flow.paused { "paused" } else { "running" },
-        }))
+        }));
+        if self.queue.is_quorum() {
+            shown.insert("leader".to_owned(), Node::NAME.into());
+            shown.insert("members".to_owned(), json!([Node::NAME]));
+            shown.insert("online".to_owned(), json!([Node::NAME]));
+        }
+        if let Some(owner) = owner(self.caller.node(), self.queue) {
+            shown.insert("owner_pid_details".to_owned(), owner);
+        }
+        shown
     }
 
     fn put_stats(&self, applied: &Applied, shown: &mut Map<String, Value>) {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::admin::auth::{Caller, Tag};
 use crate::admin::samples::{Asked, Kind, Seen};
 use crate::stats::{
-    CHURN, ChannelStats, ConnectionStats, ExchangeStats, LENGTHS, Messages, Numbers,
+    CHURN, ChannelStats, ConnectionStats, Counter, ExchangeStats, LENGTHS, Messages, Numbers, Track,
 };
 use crate::vhost::Vhost;
 
@@ -112,7 +112,16 @@ pub(super) fn exchange_messages(stats: &ExchangeStats, asked: &Asked) -> Value {
 
 /// `message_stats` of a channel.
 pub(super) fn channel_messages(stats: &ChannelStats, asked: &Asked) -> Value {
-    let seen = Seen::of(&stats.track, stats.messages.get().values(), asked);
+    messages_of(&stats.track, &stats.messages, asked)
+}
+
+/// `message_stats` of a connection: of all its channels, those that are closed too.
+pub(super) fn connection_messages(stats: &ConnectionStats, asked: &Asked) -> Value {
+    messages_of(&stats.message_track, &stats.messages, asked)
+}
+
+fn messages_of(track: &Track<12>, counted: &Messages<Counter>, asked: &Asked) -> Value {
+    let seen = Seen::of(track, counted.get().values(), asked);
     let mut messages = Map::new();
     seen.put(&mut messages, &Messages::NAMES, 0, Kind::Messages);
     Value::Object(messages)

@@ -13,10 +13,10 @@ use crate::names;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/users", get(all))
-        .route("/api/users/without-permissions", get(without_permissions))
+        .route("/api/users", get(all).lists("User"))
+        .route("/api/users/without-permissions", get(without_permissions).lists("User"))
         .route("/api/users/bulk-delete", post(delete_many))
-        .route("/api/users/{user}", get(one).put(set).delete(delete_one))
+        .route("/api/users/{user}", get(one).shows("User").put(set).delete(delete_one))
 }
 
 async fn all(caller: Caller) -> Reply {

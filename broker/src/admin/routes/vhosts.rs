@@ -12,8 +12,8 @@ use crate::vhost::{Vhost, VhostSpec};
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/vhosts", get(all))
-        .route("/api/vhosts/{vhost}", get(one).put(create).delete(delete_one))
+        .route("/api/vhosts", get(all).lists("Vhost"))
+        .route("/api/vhosts/{vhost}", get(one).shows("Vhost").put(create).delete(delete_one))
         .route("/api/vhosts/{vhost}/deletion/protection", post(protect).delete(unprotect))
 }
 

@@ -127,6 +127,12 @@ pub struct Options {
     pub within: Option<String>,
     #[arg(short = 'P', long)]
     pub pid: Option<u32>,
+    #[arg(short = 'N', long)]
+    pub number: Option<usize>,
+    #[arg(short = 'd', long)]
+    pub duration: Option<f64>,
+    #[arg(long)]
+    pub pattern: Option<String>,
     #[arg(long)]
     pub description: Option<String>,
     #[arg(long)]

@@ -5,8 +5,8 @@ use comfy_table::{Table, TableComponent};
 use serde_json::{Value, json};
 
 use super::call::{Call, Formatter, error, part};
-use super::terms;
 use super::verbs::Verb;
+use super::{served, terms};
 use crate::cli::client::path;
 use crate::cli::failure::{Done, Failure};
 use crate::cli::table::{find, rows};
@@ -98,9 +98,9 @@ const LISTINGS: &[Listing] = &[
             item("synchronised_slave_pids", "synchronised_slave_nodes"),
             same("state"),
             same("type"),
-            item("leader", "node"),
-            item("members", "members"),
-            item("online", "online"),
+            same("leader"),
+            same("members"),
+            same("online"),
             same("single_active_consumer_tag"),
         ],
         usual: &["name", "messages"],
@@ -309,6 +309,19 @@ const LISTINGS: &[Listing] = &[
         usual: &["name", "value"],
     },
     Listing {
+        verb: "list_deprecated_features",
+        banner: "Listing deprecated features ...",
+        path: &["deprecated-features"],
+        items: &[
+            same("name"),
+            same("deprecation_phase"),
+            same("provided_by"),
+            same("desc"),
+            same("doc_url"),
+        ],
+        usual: &["name", "deprecation_phase"],
+    },
+    Listing {
         verb: "list_feature_flags",
         banner: "Listing feature flags ...",
         path: &["feature-flags"],
@@ -418,7 +431,10 @@ fn show(call: &Call, listing: &Listing, words: &[String]) -> Done {
         call.banner(&format!("Timeout: {:.1} seconds ...", call.seconds()))?;
     }
     call.banner(&listing.filled(listing.banner, call))?;
-    let found = listing.fetch(call)?;
+    let mut found = listing.fetch(call)?;
+    if listing.verb == "list_queues" {
+        served::add(call, columns.iter().map(|item| item.name), &mut found)?;
+    }
     let cells = |each: &Value| columns.iter().map(|item| value(item, each)).collect::<Vec<Value>>();
     let names: Vec<&str> = columns.iter().map(|item| item.name).collect();
     write(call, &names, &found.iter().map(cells).collect::<Vec<_>>())

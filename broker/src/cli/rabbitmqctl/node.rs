@@ -10,7 +10,7 @@ use serde_json::json;
 use super::call::{Call, UNAVAILABLE, USAGE, error, part};
 use crate::cli::client::path;
 use crate::cli::failure::{Done, Failure};
-use crate::cli::table::text;
+use crate::cli::table::{rows, text};
 use crate::definitions::RABBITMQ_VERSION;
 
 /// Between two looks.
@@ -31,16 +31,9 @@ pub fn server_version(call: &Call) -> Done {
 
 pub fn log_location(call: &Call) -> Done {
     call.banner(&format!("Log file location(s) on node {} ...", call.node()))?;
-    let settings = call.client()?.get(&path(&["x", "environment"]))?;
-    let of = |key: &str| text(&settings[key]["value"]);
-    match (of("log.dir"), of("log.file")) {
-        (dir, file) if !dir.is_empty() => {
-            let file = if file.is_empty() { "lepus.log".to_owned() } else { file };
-            call.print(&Path::new(&dir).join(file).display().to_string())
-        }
-        (_, file) if !file.is_empty() && file != "false" => call.print(&file),
-        _ => call.print("<stderr>"),
-    }
+    let nodes = rows(&call.client()?.get(&path(&["nodes"]))?);
+    let files = nodes.iter().flat_map(|node| rows(&node["log_files"]));
+    files.map(|file| text(&file)).try_for_each(|file| call.print(&file))
 }
 
 pub fn enable_feature_flag(call: &Call) -> Done {

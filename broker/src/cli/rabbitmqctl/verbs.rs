@@ -2,7 +2,8 @@
 
 use super::call::{Call, Tool};
 use super::{
-    checks, connections, definitions, listings, node, plugins, policies, status, users, vhosts,
+    checks, connections, definitions, listings, node, plugins, policies, status, tails, users,
+    vhosts,
 };
 use crate::cli::failure::Done;
 
@@ -63,6 +64,15 @@ const VERBS: &[Verb] = &[
     verb("listeners", "", [0, 0], checks::listeners),
     verb("server_version", "", [0, 0], node::server_version),
     verb("log_location", "", [0, 0], node::log_location),
+    verb("log_tail", "[--number|-N <number>]", [0, 0], tails::log_tail),
+    verb("log_tail_stream", "[--duration|-d <seconds>]", [0, 0], tails::log_tail_stream),
+    verb(
+        "consume_event_stream",
+        "[--duration|-d <seconds>] [--pattern <pattern>]",
+        [0, 0],
+        tails::consume_event_stream,
+    ),
+    verb("list_deprecated_features", "[<column>, ...]", [0, MANY], listings::list),
     verb("list_feature_flags", "[<column>, ...]", [0, MANY], listings::list),
     verb("enable_feature_flag", "<all | feature_flag>", [1, 1], node::enable_feature_flag),
     verb(

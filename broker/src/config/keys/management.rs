@@ -1,7 +1,7 @@
 //! The HTTP API and the metrics.
 
 use super::rows::{Of, Rows};
-use super::{Key, Names, keys, tls};
+use super::{Key, keys, tls};
 use crate::config::management::{Patience, RatesMode};
 use crate::config::value::{ip, number, one_of, path, text, truth};
 use crate::config::{Config, value::Reader};
@@ -102,11 +102,8 @@ fn api() -> Vec<Key> {
             "minutes after which one must log in again"
             => |c, _, n| c.management.login_session_timeout = Some(Duration::from_secs(60 * u64::from(n)));
         "management.rates_mode", "basic", rates,
-            "how much of rates is reckoned"
+            "rates of messages and octets; `detailed` counts as `basic`, with `none` there are none"
             => |c, _, mode| c.management.rates_mode = mode;
-        "management.sample_retention_policies.$section.$interval", "", number(0..=u64::MAX),
-            "seconds between samples of `global`, `basic` or `detailed` that are kept for a `minute`, an `hour`, a `day` or so many seconds"
-            => retain;
         "management.cors.allow_origins.$name", "", text(),
             "an origin whose pages may ask"
             => |c, _, origin| c.management.cors_origins.push(origin);
@@ -114,7 +111,10 @@ fn api() -> Vec<Key> {
             "seconds for which that is remembered"
             => |c, _, seconds| c.management.cors_max_age = seconds;
         "management.disable_basic_auth", "false", truth(),
-            "no passwords"
+            "the HTTP API takes tokens (`Authorization: Bearer`) and no passwords"
+            => |c, _, yes| c.management.disable_basic_auth = yes;
+        "management.oauth_disable_basic_auth", "false", truth(),
+            "the same"
             => |c, _, yes| c.management.disable_basic_auth = yes;
         "management.disable_stats", "false", truth(),
             "no statistics"
@@ -126,18 +126,6 @@ fn api() -> Vec<Key> {
             "operator policies cannot be changed by the HTTP API"
             => |c, _, yes| c.management.operator_policies_locked = yes;
     }
-}
-
-/// Words that RabbitMQ has for times; others are seconds, or are passed over.
-fn retain(config: &mut Config, names: &Names<'_>, between: u64) {
-    let [section, kept] = names else { return };
-    let kept = match &**kept {
-        "minute" => 60,
-        "hour" => 60 * 60,
-        "day" => 24 * 60 * 60,
-        seconds => seconds.parse().unwrap_or(0),
-    };
-    config.management.retention.entry(section.to_string()).or_default().insert(kept, between);
 }
 
 fn headers() -> Vec<Key> {

@@ -2,6 +2,7 @@
 
 use amq_protocol::protocol::connection::{AMQPMethod, Blocked, Unblocked};
 
+use super::noted::note;
 use super::{Link, Phase};
 use crate::session::short;
 
@@ -17,8 +18,9 @@ impl Link {
         if session.consumes() {
             // RabbitMQ does the same and says nothing: the alarm may wait for these very verdicts.
             session.seen().set_blocks_own_consumers(true);
-            tracing::warn!(
-                connection = self.connection, user = %self.user,
+            note!(
+                warn,
+                self,
                 "blocked with consumers of its own: what they acknowledge is not read until the alarm \
                  ends; publish on another connection"
             );

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use std::sync::Arc;
 
+use super::noted::note;
 use super::{Link, Phase, Stop};
 use crate::access::attempts::Protocol;
 use crate::access::password::Secret;
@@ -161,7 +162,6 @@ impl Link {
             let refusal = Refusal::new(ReplyCode::NotAllowed, answer.explain(text));
             return Err(refusal.with_method(id).into());
         }
-        tracing::info!(connection = self.connection, from = %self.from, user = %self.user, vhost = name, "connected");
         self.send(AMQPMethod::OpenOk(OpenOk {}));
         self.deadline = None;
         self.login = identity.expires.map_or(Login::None, Login::In);
@@ -190,6 +190,7 @@ impl Link {
             tuning: self.tuning,
             cancel_notify: self.capabilities.cancel_notify,
         })));
+        note!(info, self, "connected");
         Ok(())
     }
 
@@ -204,7 +205,7 @@ impl Link {
         let secret = Secret::from(update.new_secret.as_bytes());
         let renewed = session.renew(&secret, now);
         let expires = renewed.map_err(|why| {
-            tracing::error!(connection = self.connection, user = %self.user, "secret update refused: {why}");
+            note!(error, self, "secret update refused: {why}");
             let text = "New secret was refused by one of the backends";
             Refusal::new(ReplyCode::NotAllowed, text).with_method(id)
         })?;
@@ -216,7 +217,7 @@ impl Link {
     /// The client is not told why.
     fn login_refused(&self, Who { mechanism, user }: &Who, why: &str) -> Stop {
         let mechanism = mechanism.name();
-        tracing::warn!(connection = self.connection, from = %self.from, "{mechanism} login refused: {why}");
+        note!(warn, self, "{mechanism} login refused: {why}");
         self.facts.tell_login(&self.node, user, Some(why));
         let text = format!(
             "Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."

@@ -1,6 +1,7 @@
 //! Messages looked at without a change, moved, sent back to where they died, deleted, and run before their
 //! time.
 
+mod arrived;
 mod deed;
 mod history;
 mod order;
@@ -43,10 +44,10 @@ pub(super) fn routes() -> Routes {
     const QUEUE: &str = "/api/x/queues/{vhost}/{queue}/messages";
     const EXCHANGE: &str = "/api/x/exchanges/{vhost}/{exchange}/messages";
     let routes = Routes::new()
-        .route(QUEUE, get(browse_queue))
-        .route(EXCHANGE, get(browse_exchange))
-        .route(&format!("{QUEUE}/move"), post(move_messages))
-        .route(&format!("{QUEUE}/retry"), post(retry));
+        .route(QUEUE, get(browse_queue).shows("Messages"))
+        .route(EXCHANGE, get(browse_exchange).shows("Messages"))
+        .route(&format!("{QUEUE}/move"), post(move_messages).shows("Done"))
+        .route(&format!("{QUEUE}/retry"), post(retry).shows("Done"));
     let deeds = [("delete", Deed::Delete), ("run", Deed::Run)];
     deeds.into_iter().fold(routes, |routes, (name, deed)| {
         let (of_queue, of_exchange) = (deed.clone(), deed);
@@ -60,7 +61,8 @@ pub(super) fn routes() -> Routes {
                         let owner = Owner::queue(&caller, &vhost, &queue, Kind::Read)?;
                         order::carry_out(caller, owner, of_queue, &input).await
                     },
-                ),
+                )
+                .shows("Done"),
             )
             .route(
                 &format!("{EXCHANGE}/{name}"),
@@ -71,7 +73,8 @@ pub(super) fn routes() -> Routes {
                         let owner = Owner::exchange(&caller, &vhost, &exchange, Kind::Configure)?;
                         order::carry_out(caller, owner, of_exchange, &input).await
                     },
-                ),
+                )
+                .shows("Done"),
             )
     })
 }
@@ -134,6 +137,9 @@ async fn browse_exchange(caller: Caller, Path((vhost, exchange)): Path<(String, 
 
 async fn browse(caller: Caller, owner: Owner) -> Reply {
     let wanted = Wanted::parse(&caller.view, &owner)?;
+    if let Some(since) = caller.view.get("since").map(str::to_owned) {
+        return arrived::since(caller, owner, &since, wanted).await;
+    }
     let truncate = wanted.truncate;
     let queue = owner.queue.clone();
     let page = spawn_blocking(move || wanted.find(&queue)).await;

@@ -13,7 +13,7 @@ use crate::policy::Flow;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/api/x/queues/{vhost}/{queue}", get(one))
+        .route("/api/x/queues/{vhost}/{queue}", get(one).shows("QueueInside"))
         .route("/api/x/queues/{vhost}/{queue}/pause", post(pause))
         .route("/api/x/queues/{vhost}/{queue}/resume", post(resume))
 }
