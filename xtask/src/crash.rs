@@ -1,6 +1,6 @@
 //! `cargo xtask crash`: real clients, a broker that is killed under them, and what it kept.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -30,22 +30,27 @@ pub(crate) struct CrashArgs {
     /// The optimised build, which does more in the same time
     #[arg(long)]
     release: bool,
+    /// A file for what the rounds came to.
+    #[arg(skip)]
+    figures: Option<PathBuf>,
 }
 
 impl CrashArgs {
     /// So many rounds with each engine, otherwise as usual.
     pub(crate) fn of(rounds: u32, sled_rounds: u32) -> Self {
         let segment_bytes = "1MiB".to_owned();
-        Self { rounds, sled_rounds, seed: None, only: None, segment_bytes, release: false }
+        let (seed, only, release, figures) = (None, None, false, None);
+        Self { rounds, sled_rounds, seed, only, segment_bytes, release, figures }
     }
 }
 
-/// So many rounds, and others again until the time is over.
-pub(crate) fn run_for(minutes: u64, rounds: u32) -> Result<()> {
+/// So many rounds, and others again until the time is over. What they came to is added to the file.
+pub(crate) fn run_for(minutes: u64, rounds: u32, figures: &Path) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(minutes * 60);
     let mut runs = 0;
     while runs == 0 || Instant::now() < end {
-        run(&CrashArgs::of(rounds, rounds / 10))?;
+        let figures = Some(figures.to_owned());
+        run(&CrashArgs { figures, ..CrashArgs::of(rounds, rounds / 10) })?;
         runs += 1;
     }
     println!("{runs} runs of `cargo xtask crash`: nothing lost");
@@ -94,6 +99,9 @@ fn with_engine(
     }
     if let Some(only) = &args.only {
         command.args(["--only", only]);
+    }
+    if let Some(figures) = &args.figures {
+        command.env("LEPUS_TEST_FIGURES", figures);
     }
     tools::run(&mut command).with_context(|| {
         format!("the broker's files, as the last start left them, are in {}", directory.display())

@@ -2,10 +2,13 @@
 //! simulated disk and of real processes, octets that nobody would send.
 
 mod clients;
+mod figures;
 mod simulation;
 
 use anyhow::Result;
 
+use self::figures::{Figures, Row};
+use crate::bench::today;
 use crate::{crash, fuzz};
 
 /// Options of `cargo xtask soak`.
@@ -17,6 +20,9 @@ pub(crate) struct SoakArgs {
     /// Only this part (may be repeated)
     #[arg(long, value_name = "PART")]
     only: Vec<Part>,
+    /// Write the figures of each part into docs/reliability.md, once it has passed
+    #[arg(long)]
+    write: bool,
     #[command(flatten)]
     clients: clients::ClientsArgs,
     /// Crash points of the simulated disk at most
@@ -39,18 +45,78 @@ enum Part {
     Fuzz,
 }
 
-/// Runs the chosen parts, one after another.
+const PARTS: [Part; 4] = [Part::Clients, Part::Simulation, Part::Crash, Part::Fuzz];
+
+/// Runs the chosen parts, one after another, and says what they came to.
 pub(crate) fn run(args: &SoakArgs) -> Result<()> {
-    let all = [Part::Clients, Part::Simulation, Part::Crash, Part::Fuzz];
+    let (by, mut all) = (command(), String::new());
     let chosen = |part: &&Part| args.only.is_empty() || args.only.contains(part);
-    for part in all.iter().filter(chosen) {
-        println!("==> {part:?}");
-        match part {
-            Part::Clients => clients::run(args.minutes, &args.clients)?,
-            Part::Simulation => simulation::run(args.minutes, args.points)?,
-            Part::Crash => crash::run_for(args.minutes, args.rounds)?,
-            Part::Fuzz => fuzz::run_for(args.minutes * 60)?,
+    for part in PARTS.iter().filter(chosen) {
+        println!("==> {}", part.name());
+        let rows = part.run(args)?;
+        let rows = figures::table(&rows, &by);
+        if args.write {
+            figures::write(part.name(), &rows, &PARTS.map(Part::name))?;
+        }
+        all.push_str(&rows);
+    }
+    println!("\n{}{all}", figures::HEADER);
+    Ok(())
+}
+
+/// What was typed, and when.
+fn command() -> String {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--write").collect();
+    format!("`cargo xtask {}`, {}", words.join(" "), today())
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Clients => "clients",
+            Self::Simulation => "simulation",
+            Self::Crash => "crash",
+            Self::Fuzz => "fuzz",
         }
     }
-    Ok(())
+
+    fn run(self, args: &SoakArgs) -> Result<Vec<Row>> {
+        let (name, figures) = (self.name(), Figures::new()?);
+        match self {
+            Self::Clients => {
+                clients::run(args.minutes, &args.clients, figures.path())?;
+                let lines = figures.lines()?;
+                Ok(lines.iter().map(|(what, value)| Row::new(name, what, value)).collect())
+            }
+            Self::Simulation => {
+                let points = simulation::run(args.minutes, args.points, figures.path())?;
+                let hours = figures.sum("simulated ms")? as f64 / 3_600_000.0;
+                Ok(vec![
+                    Row::new(name, "crash points of the store", format!("at least {points}")),
+                    Row::new(name, "crash points of the whole broker", figures.sum("crashes")?),
+                    Row::new(name, "lives of the whole broker", figures.sum("lives")?),
+                    Row::new(name, "simulated time", format!("{hours:.1} h")),
+                    Row::new(name, "lost", 0),
+                ])
+            }
+            Self::Crash => {
+                crash::run_for(args.minutes, args.rounds, figures.path())?;
+                Ok(vec![
+                    Row::new(name, "processes ended and started again", figures.sum("rounds")?),
+                    Row::new(name, "messages confirmed", figures.sum("confirmed")?),
+                    Row::new(name, "messages delivered", figures.sum("delivered")?),
+                    Row::new(name, "transactions committed", figures.sum("transactions")?),
+                    Row::new(name, "lost, back after an ack, or out of order", 0),
+                ])
+            }
+            Self::Fuzz => {
+                let targets = fuzz::run_for(args.minutes * 60, figures.path())?;
+                Ok(vec![
+                    Row::new(name, "executions", figures.sum("fuzz executions")?),
+                    Row::new(name, "runs of all targets", targets),
+                    Row::new(name, "found", 0),
+                ])
+            }
+        }
+    }
 }

@@ -19,3 +19,4 @@ fn cases(cost: u32) -> ProptestConfig {
     let cases = (config.cases / cost).max(1);
     ProptestConfig { cases, failure_persistence: None, max_shrink_time: 60_000, ..config }
 }
+    lepus_tests::figure(&format!("fuzz executions: {cases}"));

@@ -68,8 +68,12 @@ fn lives(seeds: u64, life: impl Fn(u64) -> u64 + Sync) -> u64 {
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
-    println!("{} crashes in {seeds} lives from {first} on", crashes.load(Ordering::Relaxed));
-    crashes.load(Ordering::Relaxed)
+    let (crashes, ms) = (crashes.into_inner(), scene::PASSED.swap(0, Ordering::Relaxed));
+    println!("{crashes} crashes in {seeds} lives from {first} on, {} s of theirs", ms / 1000);
+    for (name, value) in [("lives", seeds), ("crashes", crashes), ("simulated ms", ms)] {
+        lepus_tests::figure(&format!("{name}: {value}"));
+    }
+    crashes
 }
 
 fn go_on(world: &mut World, events: u64) {

@@ -1,6 +1,7 @@
 //! What all clients share: the broker, what must be there, the time, chance.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lepus_storage::disk::sim::{Random, SimDisk};
 use lepus_storage::{Health, MessageStore};
@@ -9,6 +10,9 @@ use super::broker::{Broker, Setup};
 use super::model::{Model, Window};
 use super::policies::{OPERATOR, Policies, USER};
 use crate::watch;
+
+/// How much time has passed in all scenes, ms.
+pub static PASSED: AtomicU64 = AtomicU64::new(0);
 
 pub struct Scene {
     pub broker: Broker,
@@ -111,6 +115,7 @@ impl Scene {
 
     /// Time passes.
     pub fn pass(&mut self, ms: u64) {
+        PASSED.fetch_add(ms, Ordering::Relaxed);
         self.now += ms;
         self.latest = self.latest.max(self.now);
         self.broker.set_time(self.now);

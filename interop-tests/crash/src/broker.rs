@@ -116,6 +116,15 @@ impl Setup {
         Ok((child, lines))
     }
 
+    /// Fails if a thread of it has panicked, which need not have ended it.
+    fn check_log(&self) -> Result<()> {
+        let Self::Own { directory, .. } = self else { return Ok(()) };
+        let log = std::fs::read_to_string(directory.join("lepus.log")).context("its log")?;
+        let panic = log.lines().find(|line| line.contains("panicked at"));
+        ensure!(panic.is_none(), "it panicked: {}", panic.unwrap_or_default());
+        Ok(())
+    }
+
     fn last_words(&self) -> String {
         let Self::Own { directory, .. } = self else { return String::new() };
         let log = std::fs::read_to_string(directory.join("lepus.log")).unwrap_or_default();
@@ -159,6 +168,7 @@ impl Broker {
             (None, Setup::Own { .. }) => {}
         }
         self.child = None;
+        self.setup.check_log()?;
         Ok(now)
     }
 
@@ -170,6 +180,7 @@ impl Broker {
             (None, Setup::Other { command, .. }) => control(command, "stop")?,
             (None, Setup::Own { .. }) => {}
         }
+        self.setup.check_log()?;
         Ok(now)
     }
 

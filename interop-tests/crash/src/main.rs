@@ -24,6 +24,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use lepus_crash::broker::Setup;
 use parking_lot::Mutex;
+use lepus_crash::figures::figure;
 
 use ledger::{Ledger, Totals};
 use load::World;
@@ -164,5 +165,8 @@ fn summary(done: &BTreeMap<Kind, u32>, compacted: u32, totals: Totals) -> Result
     if delivered == 0 {
         bail!("no message was ever delivered: nothing was checked");
     }
-    Ok(())
+    figure("rounds", done.values().sum::<u32>())?;
+    figure("confirmed", confirmed)?;
+    figure("delivered", delivered)?;
+    figure("transactions", committed)
 }

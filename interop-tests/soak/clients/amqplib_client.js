@@ -48,8 +48,9 @@ async function consume(connection, lost) {
     const { redelivered, routingKey } = message.fields;
     const head = message.content.toString('latin1', 0, 60).split(' ').slice(0, 3);
     const [publisher, n, sent] = head.map(Number);
-    const wanted = Math.max(size(n), head.join(' ').length + 1);
-    if (message.content.length !== wanted) say(`! ${publisher} ${n} has ${message.content.length} octets`);
+    const [length, octets] = [head.join(' ').length + 1, message.content.length];
+    const isPadded = message.content.subarray(length).every((octet) => octet === 0x78);
+    if (octets !== Math.max(size(n), length) || !isPadded) say(`! ${publisher} ${n} is another one, of ${octets} octets`);
     if (n % 50 === 7 && routingKey !== SOAK_DEAD) return channel.reject(message, false);
     if (n % 50 === 8 && !redelivered) return channel.nack(message, false, true);
     say(`d ${publisher} ${n} ${Number(redelivered)} ${Math.max(0, micros() - sent)}`);

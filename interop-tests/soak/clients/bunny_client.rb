@@ -51,8 +51,9 @@ def consume(connection, _number)
   (QUEUES + [DEAD]).each do |name|
     channel.queue(name, passive: true).subscribe(manual_ack: true) do |info, _properties, text|
       publisher, n, sent = text[0, 60].split(" ").first(3).map(&:to_i)
-      wanted = [size(n), "#{publisher} #{n} #{sent} ".size].max
-      say("! #{publisher} #{n} has #{text.bytesize} octets") if text.bytesize != wanted
+      length = "#{publisher} #{n} #{sent} ".size
+      same = text.bytesize == [size(n), length].max && text.byteslice(length..).delete("x").empty?
+      say("! #{publisher} #{n} is another one, of #{text.bytesize} octets") unless same
       if n % 50 == 7 && info.routing_key != DEAD
         channel.reject(info.delivery_tag, false)
       elsif n % 50 == 8 && !info.redelivered?

@@ -48,8 +48,9 @@ def read(text):
     """(publisher, number, µs since it was sent), or a complaint."""
     head = text[:60].decode("ascii", "replace").split(" ")
     publisher, number, sent = (int(part) for part in head[:3])
-    if len(text) != max(size(number), len(" ".join(head[:3])) + 1):
-        say(f"! {publisher} {number} has {len(text)} octets")
+    length = len(" ".join(head[:3])) + 1
+    if len(text) != max(size(number), length) or text[length:].strip(b"x"):
+        say(f"! {publisher} {number} is another one, of {len(text)} octets")
     return publisher, number, max(0, time.time_ns() // 1000 - sent)
 
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -41,6 +42,8 @@ pub struct Client {
     child: Child,
     /// When it last got something done.
     last: Arc<Mutex<Instant>>,
+    /// Who notes what it says.
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Client {
@@ -67,8 +70,9 @@ impl Client {
         let last = Arc::new(Mutex::new(Instant::now()));
         let (ledger, done) = (around.ledger.clone(), last.clone());
         let speaker = Speaker { id, slow: role.slow };
-        std::thread::spawn(move || listen(BufReader::new(stdout), speaker, &ledger, &done));
-        Ok(Self { role: role.clone(), child, last })
+        let listen = move || listen(BufReader::new(stdout), speaker, &ledger, &done);
+        let listener = Some(std::thread::spawn(listen));
+        Ok(Self { role: role.clone(), child, last, listener })
     }
 
     /// Whether it has got something done since then.
@@ -90,6 +94,7 @@ impl Client {
     pub fn kill(mut self) -> Result<Role> {
         self.child.kill()?;
         self.child.wait()?;
+        self.hear_the_rest();
         Ok(self.role.clone())
     }
 
@@ -103,7 +108,15 @@ impl Client {
         Ok(())
     }
 
-    /// Waits until it has ended. True if it did so by itself.
+    /// What it has said last may still be on its way when it has ended.
+    fn hear_the_rest(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            // Its own fault is in the ledger.
+            drop(listener.join());
+        }
+    }
+
+    /// Waits until it has ended, and all that it had said is noted. True if it did so by itself.
     pub async fn ended(&mut self) -> Result<bool> {
         let deadline = Instant::now() + PATIENCE;
         while self.child.try_wait()?.is_none() {
@@ -114,6 +127,7 @@ impl Client {
             }
             sleep(Duration::from_millis(50)).await;
         }
+        self.hear_the_rest();
         Ok(true)
     }
 }

@@ -185,8 +185,9 @@ fn read(body: &[u8]) -> Option<(u32, u64, u64)> {
     let (publisher, number, sent) = (parts.next()?, parts.next()?, parts.next()?);
     let head = publisher.len() + number.len() + sent.len() + 3;
     let read = (publisher.parse().ok()?, number.parse().ok()?, sent.parse().ok()?);
-    if body.len() != size(read.1).max(head) {
-        say(&format!("! {publisher} {number} has {} octets", body.len()));
+    let rest = body.get(head..).unwrap_or_default();
+    if body.len() != size(read.1).max(head) || rest.iter().any(|octet| *octet != b'x') {
+        say(&format!("! {publisher} {number} is another one, of {} octets", body.len()));
     }
     Some(read)
 }

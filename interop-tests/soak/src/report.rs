@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
+use lepus_crash::figures::figure;
 
 use crate::faults::Fault;
 use crate::ledger::Ledger;
@@ -41,35 +42,20 @@ pub struct Report<'a> {
     pub samples: &'a Samples,
 }
 
+/// A name, and what it came to.
+type Row = (&'static str, String);
+
 impl Report<'_> {
-    /// Prints all; an error tells what is not good enough.
+    /// Prints all and leaves it where it is collected; an error tells what is not good enough.
     pub fn print(&self) -> Result<()> {
-        let (lost, first) = self.ledger.missing();
-        let totals = &self.ledger.totals;
-        println!("\ntime         {:.1} min", self.seconds / 60.0);
-        println!(
-            "messages     {} confirmed, {} consumed, {} refused by a nack ({} of them came all the same)",
-            totals.confirmed,
-            totals.delivered,
-            totals.refused,
-            self.ledger.refused_and_there()
-        );
-        println!("lost         {lost}");
-        println!(
-            "again        {} with the flag `redelivered`, {} without, all of them after a fault",
-            totals.again, totals.again_unflagged
-        );
-        self.print_faults();
         let (memory, descriptors) = self.samples.last_life().unzip();
-        if let Some(memory) = &memory {
-            print_course("memory", memory, MIB, "MiB");
+        println!();
+        for (name, text) in self.rows(memory.as_ref(), descriptors.as_ref()) {
+            println!("{name:<17} {text}");
+            figure(name, text)?;
         }
-        if let Some(descriptors) = &descriptors {
-            print_course("descriptors", descriptors, 1.0, "open");
-        }
-        print_latency("latency", &self.ledger.latency);
-        print_latency("  no fault", &self.ledger.quiet);
-        println!("violations   {}", self.ledger.violations.len());
+        self.print_faults();
+        let (lost, first) = self.ledger.missing();
         let first = first.unwrap_or_default();
         ensure!(lost == 0, "{lost} confirmed messages are lost; the first is {first}");
         let violations = self.ledger.violations.len();
@@ -79,40 +65,74 @@ impl Report<'_> {
         check("descriptors", descriptors, |_| DESCRIPTORS)
     }
 
-    fn print_faults(&self) {
+    fn rows(&self, memory: Option<&Course>, descriptors: Option<&Course>) -> Vec<Row> {
+        let totals = &self.ledger.totals;
         let all: u32 = self.survived.values().map(|survived| survived.times).sum();
-        println!(
-            "faults       {all}, and {} reconnections of clients",
-            self.ledger.totals.reconnects
-        );
+        let longest = self.survived.values().map(|survived| survived.longest).max();
+        let (kinds, longest) = (self.survived.len(), longest.unwrap_or_default().as_secs_f32());
+        let mut rows = vec![
+            ("time", format!("{:.1} min", self.seconds / 60.0)),
+            ("messages", format!("{} confirmed, {} consumed", totals.confirmed, totals.delivered)),
+            (
+                "refused by a nack",
+                format!(
+                    "{}; {} came all the same",
+                    totals.refused,
+                    self.ledger.refused_and_there()
+                ),
+            ),
+            (
+                "faults survived",
+                format!(
+                    "{all} of {kinds} kinds, {} reconnections; all clients went on after at most {longest:.1} s",
+                    totals.reconnects
+                ),
+            ),
+            ("lost", self.ledger.missing().0.to_string()),
+            (
+                "doubled",
+                format!(
+                    "{} with the flag `redelivered` and {} without it, all but {} of them after a fault",
+                    totals.again, totals.again_unflagged, totals.unexplained
+                ),
+            ),
+        ];
+        rows.extend(memory.map(|memory| ("memory", course(memory, MIB, "MiB"))));
+        rows.extend(descriptors.map(|open| ("descriptors", course(open, 1.0, "open"))));
+        rows.push(("latency", latency(&self.ledger.latency)));
+        rows.push(("  no fault", latency(&self.ledger.quiet)));
+        rows
+    }
+
+    fn print_faults(&self) {
         for (fault, Survived { times, longest }) in &self.survived {
             let (fault, longest) = (format!("{fault:?}"), longest.as_secs_f32());
-            println!("  {fault:<14} {times:>4}   all went on after at most {longest:.1} s");
+            println!("  {fault:<15} {times:>4}   all went on after at most {longest:.1} s");
         }
     }
 }
 
-fn print_course(name: &str, course: &Course, unit: f64, units: &str) {
+fn course(course: &Course, unit: f64, units: &str) -> String {
     let Course { seconds, median, most, slope } = course;
-    println!(
-        "{name:<12} {:.1} {units} (median of the last {seconds:.0} s), at most {:.1}, {:+.2} an hour",
+    format!(
+        "{:.1} {units} (median of the last {seconds:.0} s), at most {:.1}, slope {:+.2} an hour",
         median / unit,
         most / unit,
         slope * 3600.0 / unit
-    );
+    )
 }
 
-fn print_latency(name: &str, latency: &Histogram<u64>) {
+fn latency(latency: &Histogram<u64>) -> String {
     let ms = |quantile: f64| latency.value_at_quantile(quantile) as f64 / 1000.0;
-    println!(
-        "{name:<12} {} messages: p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, max {:.0} ms",
-        latency.len(),
+    format!(
+        "p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, max {:.0} ms of {} messages",
         ms(0.5),
         ms(0.95),
         ms(0.99),
         ms(0.999),
-        ms(1.0)
-    );
+        ms(1.0),
+        latency.len()
+    )
 }
 
 fn check(what: &str, course: Option<Course>, bound: impl Fn(&Course) -> f64) -> Result<()> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use lepus_crash::broker::{Broker, Setup};
+use lepus_crash::figures::figure;
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -113,7 +114,7 @@ impl World {
                 at += 1;
                 continue;
             }
-            let role = self.clients.swap_remove(at).role.clone();
+            let role = self.clients.swap_remove(at).kill()?;
             println!("a client on {} has ended by itself; its log says why", role.name);
             self.ended += 1;
             ensure!(self.ended <= MOST_ENDED, "too many clients end by themselves");
@@ -172,6 +173,7 @@ impl World {
 pub async fn run(args: &RunArgs) -> Result<()> {
     let seed = args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     println!("seed {seed}");
+    figure("seed", seed)?;
     let mut world = World::make(args, seed).await?;
     let samples = Arc::new(Mutex::new(Samples::default()));
     tokio::spawn(measure::watch(world.process.clone(), samples.clone()));

@@ -26,7 +26,7 @@ pub(super) struct ClientsArgs {
 }
 
 /// Builds the broker, gets the clients, runs them. The files stay when it fails.
-pub(super) fn run(minutes: u64, args: &ClientsArgs) -> Result<()> {
+pub(super) fn run(minutes: u64, args: &ClientsArgs, figures: &Path) -> Result<()> {
     let profile: &[&str] = if args.release { &["--release"] } else { &[] };
     let lepus = tools::build(&[profile, &["--package", "lepus", "--bin", "lepus"]].concat())?;
     let program = tools::build(&["--package", "lepus-soak"])?;
@@ -34,6 +34,7 @@ pub(super) fn run(minutes: u64, args: &ClientsArgs) -> Result<()> {
     std::fs::create_dir_all(&directory)
         .with_context(|| format!("cannot create {}", directory.display()))?;
     let mut command = Command::new(program);
+    command.env("LEPUS_TEST_FIGURES", figures);
     command.arg("run").arg("--binary").arg(&lepus).arg("--directory").arg(&directory);
     command.args(["--minutes", &minutes.to_string(), "--rate", &args.rate.to_string()]);
     if let Some(seed) = args.seed {

@@ -1,5 +1,6 @@
 //! Crashes of a simulated disk, below the store and below the whole broker.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -32,30 +33,31 @@ const BROKER: Simulation = Simulation {
 /// Lives of one run of it; each has a dozen crashes.
 const LIVES: u64 = 1000;
 
-/// Runs both until the time is over, with new seeds each time, which are printed.
-pub(super) fn run(minutes: u64, most: u64) -> Result<()> {
+/// Runs both until the time is over, with new seeds each time, which are printed. Returns at how many
+/// points the store crashed at least; what happened to the broker is in the file.
+pub(super) fn run(minutes: u64, most: u64, figures: &Path) -> Result<u64> {
     let end = Instant::now() + Duration::from_secs(minutes * 60);
     let (mut points, mut lives) = (0, 0);
     while points < most && Instant::now() < end {
         let step = STEP.min(most - points);
-        STORAGE.run(step)?;
-        BROKER.run(LIVES)?;
+        STORAGE.run(step, figures)?;
+        BROKER.run(LIVES, figures)?;
         points += step;
         lives += LIVES;
     }
     println!(
         "at least {points} crash points, and {lives} lives of each scenario of the broker: nothing lost"
     );
-    Ok(())
+    Ok(points)
 }
 
 impl Simulation {
-    fn run(&self, count: u64) -> Result<()> {
+    fn run(&self, count: u64, figures: &Path) -> Result<()> {
         let (seed, count) = (tools::seed().to_string(), count.to_string());
         println!("{}: crashes from seed {seed} on", self.test);
         let mut test = tools::cargo();
         test.args(["test", "--package", self.package, "--lib", self.test, "--", "--nocapture"]);
-        test.env(self.first, &seed).env(self.count, &count);
+        test.env(self.first, &seed).env(self.count, &count).env("LEPUS_TEST_FIGURES", figures);
         tools::run(&mut test).with_context(|| {
             let (first, lives) = (self.first, self.count);
             format!("it names the seed of the life that failed; all again: {first}={seed} {lives}={count}")
