@@ -17,6 +17,6 @@ use proptest::prelude::ProptestConfig;
 fn cases(cost: u32) -> ProptestConfig {
     let config = ProptestConfig::default();
     let cases = (config.cases / cost).max(1);
+    lepus_tests::figure(&format!("fuzz executions: {cases}"));
     ProptestConfig { cases, failure_persistence: None, max_shrink_time: 60_000, ..config }
 }
-    lepus_tests::figure(&format!("fuzz executions: {cases}"));
