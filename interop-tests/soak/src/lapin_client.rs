@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures_lite::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{
@@ -17,6 +17,9 @@ use lapin::{BasicProperties, Connection, ConnectionProperties};
 use tokio::time::{interval, sleep, timeout};
 
 use crate::topology::{DEAD, QUEUES};
+
+/// Lapin's futures do not always end when their connection does: who waits so long connects again.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a client does.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -98,7 +101,7 @@ impl Client {
             let options = BasicPublishOptions::default();
             let published =
                 channel.basic_publish("".into(), queue.into(), options, &body, durable.clone());
-            let confirm = published.await?.await?;
+            let confirm = timeout(PATIENCE, async { published.await?.await }).await??;
             say(&if confirm.is_ack() {
                 format!("c {number} {number}")
             } else {
@@ -121,18 +124,18 @@ impl Client {
                     .await?,
             );
         }
+        let mut heard = Instant::now();
         while !self.is_over() {
             let mut any = false;
             for stream in &mut streams {
                 let next = timeout(Duration::from_millis(2), stream.next()).await;
                 if let Ok(next) = next {
-                    self.settle(next.context("the consumer ended")??).await?;
-                    any = true;
+                    timeout(PATIENCE, self.settle(next.context("the consumer ended")??)).await??;
+                    (any, heard) = (true, Instant::now());
                 }
             }
-            if !any && !connection.status().connected() {
-                anyhow::bail!("the connection ended");
-            }
+            ensure!(any || connection.status().connected(), "the connection ended");
+            ensure!(heard.elapsed() < PATIENCE, "nothing came");
         }
         Ok(())
     }
