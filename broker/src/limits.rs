@@ -25,6 +25,16 @@ pub const WORK_PER_READ: usize = 1024;
 /// Patterns and conditions that may be compared with a message for one unit of that work.
 pub const LOOKS_PER_WORK: usize = 4;
 
+/// Messages that one method or one end of a connection has to do with, from which on this is done by a thread
+/// of its own: it can't be interrupted, and nobody else should wait for it.
+pub const LONG_WORK: usize = 8 * 1024;
+
+/// Verdicts of one method for one unit of that work.
+pub const SETTLED_PER_WORK: usize = 8;
+
+/// Messages that a queue settles before others get their turn with it.
+pub const SETTLED_AT_ONCE: u64 = 16 * 1024;
+
 /// Octets shared by small messages that arrived together. A message that stays pins its block.
 pub const MESSAGE_BLOCK: usize = 8 * 1024;
 
