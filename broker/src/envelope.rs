@@ -7,6 +7,7 @@ use lepus_protocol::{encode, table};
 use memchr::memmem;
 
 use crate::error::Refusal;
+use crate::limits::EXTRA_KEYS_MAX;
 use crate::message::{Builder, Message};
 use crate::routing::RouteInput;
 use crate::topology::arguments::{integer, type_name};
@@ -117,7 +118,8 @@ pub fn without_bcc(message: &Message, headers: &FieldTable) -> Message {
     builder.finish()
 }
 
-/// The routing keys in CC and BCC: arrays of long strings (RabbitMQ's sender-selected distribution).
+/// The routing keys in CC and BCC: arrays of long strings (RabbitMQ's sender-selected distribution), up to
+/// [`EXTRA_KEYS_MAX`] of them.
 pub fn extra_keys(headers: &FieldTable) -> Result<Vec<Vec<u8>>, Refusal> {
     let mut keys = Vec::new();
     for name in ["CC", "BCC"] {
@@ -133,6 +135,12 @@ pub fn extra_keys(headers: &FieldTable) -> Result<Vec<Vec<u8>>, Refusal> {
                 )));
             }
         }
+    }
+    if keys.len() > EXTRA_KEYS_MAX {
+        return Err(Refusal::precondition(format_args!(
+            "{} routing keys in CC and BCC, of at most {EXTRA_KEYS_MAX}",
+            keys.len()
+        )));
     }
     Ok(keys)
 }

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod admin;
 pub mod alarm;
+pub mod aside;
 pub mod bench;
 pub mod cli;
 pub mod clock;
@@ -36,6 +37,7 @@ pub mod node;
 pub mod out;
 pub mod parameters;
 pub mod ping;
+pub mod places;
 pub mod policy;
 pub mod queue;
 pub mod reload;

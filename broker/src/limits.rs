@@ -11,6 +11,9 @@ pub const QUEUES_MAX: usize = 1 << 22;
 /// Bindings in a virtual host.
 pub const BINDINGS_MAX: usize = 1 << 23;
 
+/// Routing keys of one message besides its own: each of them is routed, in one go.
+pub const EXTRA_KEYS_MAX: usize = 1024;
+
 /// Octets of one read from a socket.
 pub const READ_CHUNK: usize = 256 * 1024;
 
@@ -22,6 +25,16 @@ pub const READS_PER_TURN: usize = 2;
 /// many queues would keep everybody waiting for seconds. It is about what a read full of small messages
 /// to one queue each costs; with less, a fan-out to ten queues is slower.
 pub const WORK_PER_READ: usize = 8192;
+
+/// Messages that one method or one end of a connection has to do with, from which on this is done by a thread
+/// of its own: it can't be interrupted, and nobody else should wait for it.
+pub const LONG_WORK: usize = 8 * 1024;
+
+/// Verdicts of one method for one unit of that work.
+pub const SETTLED_PER_WORK: usize = 8;
+
+/// Messages that a queue settles before others get their turn with it.
+pub const SETTLED_AT_ONCE: u64 = 16 * 1024;
 
 /// Patterns and conditions that may be compared with a message for one unit of that work.
 pub const LOOKS_PER_WORK: usize = 4;

@@ -86,7 +86,7 @@ pub struct Settle {
 }
 
 /// What becomes of a delivered message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Done: it leaves its queue.
     Ack,

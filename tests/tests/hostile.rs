@@ -6,6 +6,8 @@
 mod contents;
 #[path = "hostile/handshakes.rs"]
 mod handshakes;
+#[path = "hostile/long.rs"]
+mod long;
 #[path = "hostile/masses.rs"]
 mod masses;
 #[path = "hostile/routing.rs"]

@@ -285,6 +285,20 @@ fn cc_of_other_than_strings_is_ignored() {
 }
 
 #[test]
+fn cc_of_too_many_keys_is_refused() {
+    lepus_only!("RabbitMQ takes as many as there is room for");
+    let keys = |count: usize| list((0..count).map(|_| text("")));
+    let mut conn = shared().connect();
+    let mut ch = conn.channel_confirming(1);
+    ch.publish_with(publish("", ""), &headers([("CC", keys(1000)), ("BCC", keys(24))]), "most");
+    ch.confirmed(1, 1);
+    refused(
+        &headers([("CC", keys(1000)), ("BCC", keys(25))]),
+        "PRECONDITION_FAILED - 1025 routing keys in CC and BCC, of at most 1024",
+    );
+}
+
+#[test]
 fn order_of_one_channel_is_kept_through_a_queue() {
     let mut conn = shared().connect();
     let mut ch = conn.channel(1);

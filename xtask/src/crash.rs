@@ -20,8 +20,8 @@ pub(crate) struct CrashArgs {
     /// Repeats the choices of an earlier run
     #[arg(long)]
     seed: Option<u64>,
-    /// Only rounds of this kind: publish, consume, transactions, volume, startup, declare, vhosts or
-    /// stop
+    /// Only rounds of this kind: publish, consume, transactions, volume, startup, declare, vhosts, rules
+    /// or stop
     #[arg(long, value_name = "KIND")]
     only: Option<String>,
     /// Size of a segment of the log; small ones are filled, compacted and used again often

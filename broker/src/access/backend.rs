@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::runtime::{Handle, RuntimeFlavor};
-
 use super::http::Http;
 use super::oauth2::OAuth2;
 use super::{Attempt, Authority, Refused};
@@ -77,14 +75,4 @@ fn behind(kind: BackendKind, cached: BackendKind) -> (BackendKind, bool) {
 fn kinds(spec: &Spec) -> (BackendKind, BackendKind) {
     let authn = spec.authn.or(spec.authz).unwrap_or(BackendKind::Internal);
     (authn, spec.authz.unwrap_or(authn))
-}
-
-/// Does what may take a while: others on this thread are taken over by another one.
-pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
-    match Handle::try_current() {
-        Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
-            tokio::task::block_in_place(work)
-        }
-        _ => work(),
-    }
 }

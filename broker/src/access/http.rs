@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use ureq::Agent;
 
-use super::backend::{Backend, Login, blocking};
+use super::backend::{Backend, Login};
 use super::remembered::Remembered;
 use super::web;
 use super::{Answer, Attempt, Authority, Kind, Refused, Resource, Topic};
+use crate::aside::blocking;
 use crate::clock::now_ms;
 use crate::config::auth::{AuthCache, AuthHttp};
 

@@ -10,6 +10,7 @@ use lepus_tests::{self as client, *};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::bounds::{MIB, within};
 use super::cases;
 use super::octets::{Edit, changed, edits};
 use crate::config::Config;
@@ -21,19 +22,19 @@ proptest! {
 
     #[test]
     fn a_stream_of_octets(edits in edits(6), cuts in prop::collection::vec(any::<Index>(), 0..6)) {
-        talk(&changed(&conversation().concat(), &edits), &cuts);
+        within(PEER, || talk(&changed(&conversation().concat(), &edits), &cuts));
     }
 
     /// Who has logged in may send anything.
     #[test]
     fn a_stream_after_login(edits in edits(6), cuts in prop::collection::vec(any::<Index>(), 0..6)) {
         let rest = conversation().split_off(login().len()).concat();
-        talk(&[login().concat(), changed(&rest, &edits)].concat(), &cuts);
+        within(PEER, || talk(&[login().concat(), changed(&rest, &edits)].concat(), &cuts));
     }
 
     #[test]
     fn frames_with_other_contents(changes in changes(), cuts in prop::collection::vec(any::<Index>(), 0..3)) {
-        talk(&with_changes(&changes), &cuts);
+        within(PEER, || talk(&with_changes(&changes), &cuts));
     }
 
     #[test]
@@ -41,22 +42,33 @@ proptest! {
         let conversation = conversation();
         let frame = &conversation[at.index(conversation.len())];
         let payload = changed(payload_of(frame), &edits);
-        let _ = method::decode(&payload);
-        let _ = content::ContentHeader::decode(&payload);
-        let _ = table::check(&payload);
-        let _ = table::check_shallow(&payload);
-        if let Ok(table) = table::decode_body(&payload) {
-            let again = table::decode_body(&table::encode_body(&table));
-            prop_assert_eq!(again.as_ref(), Ok(&table));
-            let _ = crate::json_table::to_json(&table);
-        }
-        let _ = properties::parse(&payload);
-        let _ = properties::replace_reply_to(&payload, "q");
-        if let Ok(split) = properties::Split::of(&payload) {
-            split.lasting(&[], &mut Vec::new());
-        }
-        let _ = properties::Properties::decode(&payload);
+        within(PAYLOAD, || read(&payload));
     }
+}
+
+/// Octets that a case may allocate: a broker, and what is said on one connection.
+const PEER: u64 = 4 * MIB;
+
+/// The same of what a frame becomes.
+const PAYLOAD: u64 = MIB;
+
+/// As whatever it may be.
+fn read(payload: &[u8]) {
+    let _ = method::decode(payload);
+    let _ = content::ContentHeader::decode(payload);
+    let _ = table::check(payload);
+    let _ = table::check_shallow(payload);
+    if let Ok(table) = table::decode_body(payload) {
+        let again = table::decode_body(&table::encode_body(&table));
+        assert_eq!(again.as_ref(), Ok(&table));
+        let _ = crate::json_table::to_json(&table);
+    }
+    let _ = properties::parse(payload);
+    let _ = properties::replace_reply_to(payload, "q");
+    if let Ok(split) = properties::Split::of(payload) {
+        split.lasting(&[], &mut Vec::new());
+    }
+    let _ = properties::Properties::decode(payload);
 }
 
 /// What is done with a frame of the conversation.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::bounds::{MIB, within};
 use super::cases;
 use super::octets::{changed, edits};
 use crate::access::password::{Algorithm, PasswordHash};
@@ -32,7 +33,7 @@ proptest! {
         let path = dir.path().join("rabbitmq.conf");
         std::fs::write(&path, changed(CONFIG, &edits)).unwrap();
         let sources = Sources { config: Some(path), ..Sources::default() };
-        match load(&sources) {
+        match within(4 * MIB, || load(&sources)) {
             Ok(loaded) => prop_assert_eq!(loaded.settings.config(&mut Vec::new()), loaded.config),
             Err(why) => prop_assert!(!why.faults.is_empty()),
         }
@@ -42,21 +43,7 @@ proptest! {
     #[test]
     fn a_document_of_definitions(text in select(DEFINITIONS), edits in edits(6)) {
         let text = changed(text, &edits);
-        let Ok(read) = definitions::read_vhost(&text, "/") else { return Ok(()) };
-        let node = Node::in_memory(Config::default());
-        let before = export(&node);
-        match definitions::import(&node, "fuzz", &read) {
-            Ok(()) => {
-                let once = export(&node);
-                let written = serde_json::to_vec(&definitions::document(&once)).unwrap();
-                let again = definitions::read(&written).unwrap();
-                prop_assert_eq!(difference(&once, &again), vec![]);
-                definitions::import(&node, "fuzz", &again).unwrap();
-                prop_assert_eq!(difference(&once, &export(&node)), vec![]);
-            }
-            Err(_) => prop_assert_eq!(difference(&before, &export(&node)), vec![]),
-        }
-        node.dismantle();
+        within(DOCUMENT, || import(&text));
     }
 
     #[test]
@@ -65,9 +52,35 @@ proptest! {
         let text = changed(known, &edits);
         let text = String::from_utf8_lossy(&text);
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512, Algorithm::Md5, Algorithm::Argon2id] {
-            if let Ok(hash) = PasswordHash::decode(algorithm, &text) {
-                prop_assert!(!hash.matches(&password.as_slice().into()));
-            }
+            within(HASH, || {
+                if let Ok(hash) = PasswordHash::decode(algorithm, &text) {
+                    assert!(!hash.matches(&password.as_slice().into()));
+                }
+            });
         }
     }
+}
+
+/// Octets that a document may make a broker allocate.
+const DOCUMENT: u64 = 128 * MIB;
+
+/// The same of a hash. Argon2 takes as much as a hash says, up to 256 MiB.
+const HASH: u64 = 257 * MIB;
+
+fn import(text: &[u8]) {
+    let Ok(read) = definitions::read_vhost(text, "/") else { return };
+    let node = Node::in_memory(Config::default());
+    let before = export(&node);
+    match definitions::import(&node, "fuzz", &read) {
+        Ok(()) => {
+            let once = export(&node);
+            let written = serde_json::to_vec(&definitions::document(&once)).unwrap();
+            let again = definitions::read(&written).unwrap();
+            assert_eq!(difference(&once, &again), vec![]);
+            definitions::import(&node, "fuzz", &again).unwrap();
+            assert_eq!(difference(&once, &export(&node)), vec![]);
+        }
+        Err(_) => assert_eq!(difference(&before, &export(&node)), vec![]),
+    }
+    node.dismantle();
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use lepus_storage::Op;
+use lepus_sync::atomic::Ordering;
 
 use super::death::{self, Cover, Letter, Letters};
 use super::receipt::{Held, Leaving};
@@ -17,9 +18,14 @@ use crate::routing::QueueId;
 /// Queues that dead letters may go through on one thread's stack.
 const DEPTH: u32 = 16;
 
+/// Copies of dead letters that one thread's stack may send on. Where each queue leads to several there is
+/// no end to them.
+const COPIES: usize = 4096;
+
 thread_local! {
-    /// Queues that dead letters have gone through on this thread's stack.
-    static THROUGH: Cell<u32> = const { Cell::new(0) };
+    /// Queues that dead letters have gone through on this thread's stack, and copies of them that it has
+    /// sent on.
+    static THROUGH: Cell<(u32, usize)> = const { Cell::new((0, 0)) };
 }
 
 /// Where letters with the same cover go.
@@ -47,15 +53,32 @@ impl Queue {
         }
     }
 
-    /// Sends dead letters on; in a long chain of queues another thread does.
+    /// Sends dead letters on; in a long chain of queues, where they get too many, or behind others,
+    /// another thread does.
     pub(super) fn send_dead(self: &Arc<Self>, dead: Dead) {
-        let through = THROUGH.get();
-        if through >= DEPTH {
-            return self.node.timers().send_at(self.node.now_ms(), self.clone(), dead);
+        let (through, copies) = THROUGH.get();
+        if through >= DEPTH || copies >= COPIES || self.passed.load(Ordering::SeqCst) > 0 {
+            self.passed.fetch_add(1, Ordering::SeqCst);
+            return self.node.timers().pass_on(self.clone(), dead);
         }
-        THROUGH.set(through + 1);
+        THROUGH.set((through + 1, copies));
         self.send_dead_now(dead);
-        THROUGH.set(through);
+        let (_, copies) = THROUGH.get();
+        THROUGH.set((through, if through == 0 { 0 } else { copies }));
+    }
+
+    /// Sends on what another thread has passed on.
+    pub(super) fn send_passed(self: &Arc<Self>, dead: Dead) {
+        THROUGH.set((1, 0));
+        self.send_dead_now(dead);
+        THROUGH.set((0, 0));
+        self.passed.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// So many copies are sent on.
+    fn count_copies(copies: usize) {
+        let (through, sent) = THROUGH.get();
+        THROUGH.set((through, sent + copies));
     }
 
     /// Sends dead letters on. Whoever has them gets them in the same step of the store in which they leave
@@ -73,6 +96,7 @@ impl Queue {
         let Ok(tx) = self.leave_for(&targets, ops) else { return self.send_fewer_later(dead) };
         self.node.stats().traffic.note_dead(dead.reason, self.is_quorum, dead.entries.len());
         for (queue, messages) in targets {
+            Self::count_copies(messages.len());
             queue.apply_for(Command::PublishDead(messages), None, tx.as_ref());
         }
         if dead.held {

@@ -59,6 +59,8 @@ pub struct Queue {
     timer: AtomicU64,
     /// Publishes may be refused by the queue.
     refuses: AtomicBool,
+    /// Batches of dead letters that were passed on to another thread: those after them must not overtake.
+    passed: AtomicUsize,
     is_quorum: bool,
     /// Of its virtual host.
     totals: Arc<Totals>,
@@ -140,6 +142,7 @@ impl Queue {
             lengths,
             timer,
             refuses,
+            passed: AtomicUsize::new(0),
             is_quorum,
             totals,
             track: Track::default(),

@@ -8,6 +8,7 @@ use lepus_storage::Op;
 use super::writes::Write;
 use super::{Queue, Transaction};
 use crate::message::Message;
+use crate::places::Places;
 
 /// How long messages that should leave wait while the store takes none, ms.
 pub(super) const RETRY_MS: u64 = 500;
@@ -17,12 +18,14 @@ const RECORD: usize = 64;
 
 /// Which queue gets which messages, each queue's in order.
 #[derive(Default)]
-pub(super) struct Targets(Vec<(Arc<Queue>, Vec<Message>)>);
+pub(super) struct Targets(Vec<Target>, Places<usize>);
+
+type Target = (Arc<Queue>, Vec<Message>);
 
 impl Targets {
     /// All messages for one queue.
     pub fn one(queue: Arc<Queue>, messages: Vec<Message>) -> Self {
-        Self(vec![(queue, messages)])
+        Self(vec![(queue, messages)], Places::default())
     }
 
     /// One more message, for some queues.
@@ -45,7 +48,9 @@ impl Targets {
     }
 
     fn add_one(&mut self, queue: &Arc<Queue>, message: Message) {
-        match self.0.iter_mut().find(|(known, _)| Arc::ptr_eq(known, queue)) {
+        let identity = |queue: &Arc<Queue>| Arc::as_ptr(queue).addr();
+        let place = self.1.find(&self.0, identity(queue), |(known, _): &Target| identity(known));
+        match place.and_then(|at| self.0.get_mut(at)) {
             Some((_, messages)) => messages.push(message),
             None => self.0.push((queue.clone(), vec![message])),
         }
@@ -53,7 +58,7 @@ impl Targets {
 }
 
 impl IntoIterator for Targets {
-    type Item = (Arc<Queue>, Vec<Message>);
+    type Item = Target;
     type IntoIter = std::vec::IntoIter<Self::Item>;
 
     fn into_iter(self) -> Self::IntoIter {

@@ -1,5 +1,7 @@
 //! What queues have to do by themselves, and when.
 
+use std::cell::Cell;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -10,6 +12,14 @@ use super::Queue;
 use super::state::{Command, Dead};
 use crate::clock::now_ms;
 use crate::routing::QueueId;
+
+/// Batches of dead letters from other threads that are sent on before queues are told the time again.
+const PASSED_AT_ONCE: usize = 4;
+
+thread_local! {
+    /// How often the dead letters that this thread sends on were passed on.
+    static PASSED: Cell<u32> = const { Cell::new(0) };
+}
 
 /// Queues that want to be told when a time has come.
 #[derive(Default)]
@@ -23,8 +33,11 @@ struct Inner {
     /// By time in ms since 1970, and the queue's id.
     waiting: BTreeMap<(u64, QueueId), Weak<Queue>>,
     last: u64,
-    /// Dead letters that have come a long way, or wait for room; the number tells those of one time apart.
+    /// Dead letters that wait for room, by time; the number tells those of one time apart.
     letters: BTreeMap<(u64, u64), (Arc<Queue>, Dead)>,
+    /// Dead letters that another thread has passed on: first those that were passed on most often, so that
+    /// there are never many where they multiply on their way, then by number.
+    passed: BTreeMap<(Reverse<u32>, u64), (Arc<Queue>, Dead)>,
     stopped: bool,
 }
 
@@ -50,6 +63,15 @@ impl Timers {
         self.changed.notify_one();
     }
 
+    /// Has dead letters sent on by the thread of the timers, as soon as it can.
+    pub fn pass_on(&self, queue: Arc<Queue>, dead: Dead) {
+        let mut inner = self.inner.lock();
+        inner.last += 1;
+        let key = (Reverse(PASSED.get() + 1), inner.last);
+        inner.passed.insert(key, (queue, dead));
+        self.changed.notify_one();
+    }
+
     /// Tells queues in time until [`Self::stop`].
     pub fn work(&self) {
         loop {
@@ -57,6 +79,9 @@ impl Timers {
             let mut inner = self.inner.lock();
             if inner.stopped {
                 return;
+            }
+            if !inner.passed.is_empty() {
+                continue;
             }
             let timer = inner.waiting.first_key_value().map(|((due, _), _)| *due);
             let letter = inner.letters.first_key_value().map(|((due, _), _)| *due);
@@ -82,6 +107,13 @@ impl Timers {
         };
         for (queue, dead) in letters.into_values() {
             queue.send_dead(dead);
+        }
+        for _ in 0..PASSED_AT_ONCE {
+            let Some((key, (queue, dead))) = self.inner.lock().passed.pop_first() else { break };
+            let (Reverse(times), _) = key;
+            PASSED.set(times);
+            queue.send_passed(dead);
+            PASSED.set(0);
         }
         for queue in due.into_values().filter_map(|queue| queue.upgrade()) {
             queue.timer_has_come();

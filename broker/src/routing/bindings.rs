@@ -1,6 +1,6 @@
 //! The bindings of one exchange: the record of what was bound, and the index that matches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use amq_protocol::types::FieldTable;
 
@@ -236,11 +236,14 @@ impl Bindings {
     /// looked at in vain or not, where that can be much.
     pub fn route(&self, input: &RouteInput<'_>, out: &mut Vec<Destination>) -> usize {
         match &self.index {
-            Index::Topic(index) => return input.keys.iter().map(|key| index.route(key, out)).sum(),
+            Index::Topic(index) => return index.route_all(input.keys, out),
             Index::Headers(index) => return index.route(input.headers, out),
-            Index::Direct(index) => input.keys.iter().for_each(|key| index.route(key, out)),
+            Index::Direct(index) => {
+                let keys: BTreeSet<&[u8]> = input.keys.iter().copied().collect();
+                keys.into_iter().for_each(|key| index.route(key, out));
+            }
             Index::Fanout(index) | Index::RecentHistory(index) => index.route(out),
-            Index::ConsistentHash(index) => index.route(input, out),
+            Index::ConsistentHash(index) => return index.route(input, out),
             Index::ModulusHash(pool) => pool.route_by_key(input.key(), out),
             Index::Random(pool) => pool.route_by_draw(input.draw, out),
         }

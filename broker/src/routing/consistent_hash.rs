@@ -15,6 +15,9 @@ use twox_hash::XxHash64;
 
 use super::{Destination, Invalid, RouteInput, value};
 
+/// Destinations that are looked at in the time that a node of a topic exchange takes.
+const NODES_PER_LOOK: usize = 16;
+
 /// The destinations, and what of a message is hashed.
 #[derive(Debug)]
 pub(super) struct ConsistentHashIndex {
@@ -60,7 +63,8 @@ impl ConsistentHashIndex {
         self.change_weight(dest, |old| old.saturating_sub(weight));
     }
 
-    pub(super) fn route(&self, input: &RouteInput<'_>, out: &mut Vec<Destination>) {
+    /// Returns how much that was, in nodes of a topic exchange.
+    pub(super) fn route(&self, input: &RouteInput<'_>, out: &mut Vec<Destination>) -> usize {
         let hash = self.by.hash(input);
         let best_of = |(weight, group): (&u128, &Vec<Node>)| {
             let numbers = group.iter().map(|node| (mix(hash ^ node.seed), node.dest));
@@ -69,6 +73,7 @@ impl ConsistentHashIndex {
         let best = self.groups.iter().filter_map(best_of);
         let best = best.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         out.extend(best.map(|(_, dest)| dest));
+        self.weights.len() / NODES_PER_LOOK
     }
 
     /// Whether more than the routing key counts.

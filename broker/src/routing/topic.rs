@@ -5,7 +5,7 @@
 //! node is in the set once, so that the cost is bounded by words × nodes reached, whatever the
 //! patterns, and bindings that share no prefix with the key are never touched.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Destination;
 use super::words::{WordId, Words, split};
@@ -97,12 +97,32 @@ impl TopicIndex {
 
     /// Returns how many nodes were looked at.
     pub(super) fn route(&self, key: &[u8], out: &mut Vec<Destination>) -> usize {
+        self.walk(key, |id| out.extend_from_slice(&self.node(id).bound))
+    }
+
+    /// The same for several keys. What is bound with a pattern that matches many of them goes out once.
+    pub(super) fn route_all(&self, keys: &[&[u8]], out: &mut Vec<Destination>) -> usize {
+        if let [key] = keys {
+            return self.route(key, out);
+        }
+        let (mut found, mut looked_at) = (HashSet::new(), 0);
+        for key in keys {
+            looked_at += self.walk(key, |id| {
+                found.insert(id);
+            });
+        }
+        found.into_iter().for_each(|id| out.extend_from_slice(&self.node(id).bound));
+        looked_at
+    }
+
+    /// Finds the ends of all patterns that match, and says how many nodes were looked at.
+    fn walk(&self, key: &[u8], mut found: impl FnMut(NodeId)) -> usize {
         let mut looked_at = 0;
         let mut here = vec![ROOT];
         let mut next = Vec::new();
         // Nodes reached by `#`, sorted. They take any further word and so remain to the end.
         let mut open = Vec::new();
-        self.open_hashes(&here, &mut open, out);
+        self.open_hashes(&here, &mut open, &mut found);
         for word in split(key) {
             let word = self.words.get(word);
             looked_at += here.len() + open.len();
@@ -111,14 +131,12 @@ impl TopicIndex {
             }
             std::mem::swap(&mut here, &mut next);
             next.clear();
-            self.open_hashes(&here, &mut open, out);
+            self.open_hashes(&here, &mut open, &mut found);
             if here.is_empty() && open.is_empty() {
                 return looked_at;
             }
         }
-        for id in here {
-            out.extend_from_slice(&self.node(id).bound);
-        }
+        here.into_iter().for_each(found);
         looked_at
     }
 
@@ -136,14 +154,14 @@ impl TopicIndex {
     }
 
     /// `#` stands for no word as well: its node is reached together with its parent. From then on
-    /// it matches whatever follows, so what is bound there goes out at once, and once.
-    fn open_hashes(&self, here: &[NodeId], open: &mut Vec<NodeId>, out: &mut Vec<Destination>) {
+    /// it matches whatever follows, so it is found at once, and once.
+    fn open_hashes(&self, here: &[NodeId], open: &mut Vec<NodeId>, found: &mut impl FnMut(NodeId)) {
         for &id in here {
             if let Some(hash) = self.node(id).hash
                 && let Err(place) = open.binary_search(&hash)
             {
                 open.insert(place, hash);
-                out.extend_from_slice(&self.node(hash).bound);
+                found(hash);
             }
         }
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use lepus_protocol::method::Verdict;
 
 use super::channel::Held;
-use crate::limits::{GATHER_BYTES, GATHER_MESSAGES};
+use crate::limits::{GATHER_BYTES, GATHER_MESSAGES, SETTLED_AT_ONCE};
 use crate::mailbox::Mailbox;
 use crate::message::Message;
+use crate::places::Places;
 use crate::queue::state::{Command, Outcome, SeqRange};
 use crate::queue::{Queue, Receipt, Transaction};
 
-/// Queues that are looked through one by one for a message's own; with more, all are served first.
+/// With messages or verdicts for more queues than this, all are served first.
 const QUEUES: usize = 32;
 
 /// So few messages, of a publisher that sends nothing more for now, may be written by its own thread:
@@ -22,7 +23,9 @@ const FEW: usize = 4;
 #[derive(Default)]
 pub struct Gather {
     publishes: Vec<Publishes>,
-    verdicts: Vec<(Arc<Queue>, Verdict, Vec<SeqRange>)>,
+    verdicts: Vec<Verdicts>,
+    places: Places<usize>,
+    verdict_places: Places<(usize, Verdict)>,
     messages: usize,
     bytes: usize,
     /// Messages that a full queue has refused.
@@ -33,6 +36,15 @@ pub struct Gather {
 
 /// A published message: its channel, and its number for confirms.
 pub type Origin = (u16, u64);
+
+/// Verdicts on messages of one queue.
+type Verdicts = (Arc<Queue>, Verdict, Vec<SeqRange>);
+
+/// What tells queues apart.
+#[inline]
+fn identity(queue: &Arc<Queue>) -> usize {
+    Arc::as_ptr(queue).addr()
+}
 
 /// Messages for one queue.
 struct Publishes {
@@ -52,7 +64,9 @@ impl Gather {
         self.messages += 1;
         self.bytes += message.size();
         let awaited = awaited && message.persistent() && queue.stored_as().is_some();
-        match self.publishes.iter_mut().find(|known| Arc::ptr_eq(&known.queue, queue)) {
+        let key_of = |known: &Publishes| identity(&known.queue);
+        let place = self.places.find(&self.publishes, identity(queue), key_of);
+        match place.and_then(|at| self.publishes.get_mut(at)) {
             Some(known) => {
                 known.messages.push(message);
                 known.origins.extend(origin);
@@ -74,10 +88,9 @@ impl Gather {
     /// Adds a verdict on one message of a queue.
     pub fn settle(&mut self, queue: &Arc<Queue>, verdict: Verdict, held: &Held) {
         let Held { seq, returns, .. } = *held;
-        let same = |(of, known, _): &&mut (Arc<Queue>, Verdict, Vec<SeqRange>)| {
-            Arc::ptr_eq(of, queue) && *known == verdict
-        };
-        let Some((_, _, ranges)) = self.verdicts.iter_mut().find(same) else {
+        let key_of = |(of, known, _): &Verdicts| (identity(of), *known);
+        let place = self.verdict_places.find(&self.verdicts, (identity(queue), verdict), key_of);
+        let Some((_, _, ranges)) = place.and_then(|at| self.verdicts.get_mut(at)) else {
             let ranges = vec![SeqRange { first: seq, last: seq, returns }];
             return self.verdicts.push((queue.clone(), verdict, ranges));
         };
@@ -120,10 +133,18 @@ impl Gather {
             backlog = backlog.max(queue.backlog_of_consumers());
         }
         for (queue, verdict, ranges) in self.verdicts.drain(..) {
-            queue.apply(Command::Settle(ranges, verdict));
+            for piece in pieces(ranges, SETTLED_AT_ONCE) {
+                queue.apply(Command::Settle(piece, verdict));
+            }
         }
-        (self.messages, self.bytes) = (0, 0);
+        self.begin_anew();
         backlog
+    }
+
+    /// All queues were served.
+    fn begin_anew(&mut self) {
+        (self.messages, self.bytes) = (0, 0);
+        (self.places, self.verdict_places) = (Places::default(), Places::default());
     }
 
     /// Gives the queues what was gathered as one transaction. Says too whether all of them took it.
@@ -149,7 +170,7 @@ impl Gather {
             hand_over(queue, Command::Settle(ranges, verdict));
         }
         receipt.complete();
-        (self.messages, self.bytes) = (0, 0);
+        self.begin_anew();
         (receipt, whole)
     }
 
@@ -164,6 +185,27 @@ impl Gather {
         receipt.complete();
         Some(receipt)
     }
+}
+
+/// The same positions in lists of at most so many.
+fn pieces(ranges: Vec<SeqRange>, most: u64) -> Vec<Vec<SeqRange>> {
+    let (mut pieces, mut piece, mut room) = (Vec::new(), Vec::new(), most);
+    for mut range in ranges {
+        while range.last - range.first >= room {
+            let last = range.first + room - 1;
+            piece.push(SeqRange { last, ..range });
+            pieces.push(std::mem::take(&mut piece));
+            (range.first, room) = (last + 1, most);
+        }
+        room -= range.last - range.first + 1;
+        piece.push(range);
+        if room == 0 {
+            pieces.push(std::mem::take(&mut piece));
+            room = most;
+        }
+    }
+    pieces.extend((!piece.is_empty()).then_some(piece));
+    pieces
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ use lepus_protocol::limits::SHORT_STRING_MAX;
 use lepus_protocol::method::{MethodId, Verdict};
 
 use crate::access::Identity;
+use crate::aside::aside;
 use crate::connection::Open;
 use crate::error::Refusal;
 use crate::events::INTERNAL_USER;
@@ -229,6 +230,12 @@ impl Session {
     /// Ends all channels: consumers go, unsettled messages return to their queues, exclusive queues
     /// are deleted.
     pub fn close(&mut self, out: &mut Out) {
+        let owned = self.peer.vhost.read(|topology| topology.owned_by(self.peer.connection));
+        let things = self.open_channels + self.consumers.len() + owned.len();
+        aside(things, || self.end(owned, out));
+    }
+
+    fn end(&mut self, owned: Vec<Arc<Queue>>, out: &mut Out) {
         self.serve_queues();
         if let Some(receipt) = self.gather.take_receipt() {
             self.follow(&receipt);
@@ -241,8 +248,7 @@ impl Session {
             self.mail(mail, out);
         }
         self.flush_counts();
-        let connection = self.peer.connection;
-        for queue in self.peer.vhost.read(|topology| topology.owned_by(connection)) {
+        for queue in owned {
             self.peer.vhost.delete_queue(&self.peer.node, &queue, false, false);
         }
     }

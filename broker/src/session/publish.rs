@@ -13,6 +13,7 @@ use super::count::Lost;
 use super::reply_to::is_reply_key;
 use super::tx::Tx;
 use crate::access::{Identity, Kind, Resource, Topic};
+use crate::aside::aside;
 use crate::envelope;
 use crate::error::Refusal;
 use crate::limits::LOOKS_PER_WORK;
@@ -139,9 +140,14 @@ impl Session {
             self.backlog = self.backlog.max(self.gather.serve(&self.peer.mailbox));
         }
         let origin = (number, channel.confirm.as_ref().map_or(0, Confirms::next));
-        for queue in rest {
-            self.gather.publish(queue, message.clone(), awaited, origin);
-        }
+        aside(rest.len(), || {
+            for queue in rest {
+                self.gather.publish(queue, message.clone(), awaited, origin);
+                if self.gather.is_full() {
+                    self.backlog = self.backlog.max(self.gather.serve(&self.peer.mailbox));
+                }
+            }
+        });
         self.gather.publish(last, message, awaited, origin);
         if self.gather.is_full() {
             self.serve_queues();

@@ -11,6 +11,7 @@ use super::exchange_methods::printable_name;
 use super::reply_to::{REPLY_PREFIX, REPLY_TO};
 use super::{Peer, Session, short};
 use crate::access::{Kind, Resource};
+use crate::aside::aside;
 use crate::error::Refusal;
 use crate::out::Out;
 use crate::queue::Queue;
@@ -165,7 +166,9 @@ impl Session {
     ) -> Result<(), Refusal> {
         let name = self.queue_name(number, purge.queue.as_str())?;
         self.permit(Resource::Queue(&name), Kind::Read)?;
-        let dropped = match self.usable_queue(&name)?.apply(Command::Purge) {
+        let queue = self.usable_queue(&name)?;
+        let [ready, ..] = queue.lengths();
+        let dropped = match aside(ready, || queue.apply(Command::Purge)) {
             Outcome::Dropped(dropped) => dropped,
             _ => 0,
         };
@@ -206,7 +209,9 @@ impl Session {
             Err(Refusal::precondition(format_args!("queue '{name}' in vhost '{vhost}' {why}")))
         };
         let Peer { node, user, .. } = &self.peer;
-        match vhost.delete_queue_by(user, node, &queue, if_unused, if_empty) {
+        let messages = queue.lengths().into_iter().sum();
+        let delete = || vhost.delete_queue_by(user, node, &queue, if_unused, if_empty);
+        match aside(messages, delete) {
             Outcome::Dropped(dropped) => Ok(dropped),
             Outcome::InUse => refuse("in use"),
             Outcome::NotEmpty => refuse("not empty"),

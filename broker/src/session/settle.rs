@@ -6,7 +6,9 @@ use lepus_protocol::reply::ReplyCode;
 
 use super::Session;
 use super::channel::Held;
+use crate::aside::aside;
 use crate::error::Refusal;
+use crate::limits::{LONG_WORK, SETTLED_PER_WORK};
 use crate::out::Out;
 
 impl Session {
@@ -50,9 +52,16 @@ impl Session {
 
     /// Hands verdicts to the queues.
     pub(super) fn settle_all(&mut self, number: u16, held: Vec<(u64, Held)>, verdict: Verdict) {
-        for (_, held) in held {
-            self.settle_one(number, held, verdict);
-        }
+        let many = held.len();
+        self.work += many / SETTLED_PER_WORK;
+        aside(many, || {
+            for (_, held) in held {
+                self.settle_one(number, held, verdict);
+            }
+            if many >= LONG_WORK {
+                self.serve_queues();
+            }
+        });
     }
 
     /// Hands one verdict to its queue, with the next ones.

@@ -10,6 +10,7 @@ use super::channel::Held;
 use super::count::Published;
 use super::hold::Hold;
 use super::publish::write_return;
+use crate::aside::aside;
 use crate::error::Refusal;
 use crate::message::Message;
 use crate::out::Out;
@@ -18,7 +19,9 @@ use crate::queue::Queue;
 /// What a transaction will do.
 #[derive(Default)]
 pub struct Tx {
-    publishes: Vec<(Message, Vec<Arc<Queue>>)>,
+    publishes: Vec<(Message, Arc<[Arc<Queue>]>)>,
+    /// How many messages that makes in queues.
+    copies: usize,
     returns: Vec<Message>,
     verdicts: Vec<(u64, Held, Verdict)>,
     /// Its messages by their exchanges, for the statistics.
@@ -30,7 +33,15 @@ pub struct Tx {
 impl Tx {
     /// Holds a message back.
     pub fn publish(&mut self, message: Message, queues: &[Arc<Queue>]) {
-        self.publishes.push((message, queues.to_vec()));
+        self.copies += queues.len();
+        let is_same = |last: &Arc<[Arc<Queue>]>| {
+            let mut pairs = last.iter().zip(queues);
+            last.len() == queues.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other))
+        };
+        // A list is as long as there are queues: messages that go the same way share it.
+        let last = self.publishes.last().map(|(_, last)| last).filter(|last| is_same(last));
+        let queues = last.cloned().unwrap_or_else(|| queues.into());
+        self.publishes.push((message, queues));
     }
 
     /// Notes that a message of it cannot be stored.
@@ -79,7 +90,14 @@ impl Session {
     /// queues refuse is left out, and told instead.
     pub(super) fn commit(&mut self, number: u16, out: &mut Out) -> Result<(), Refusal> {
         self.serve_queues();
-        let Tx { publishes, returns, verdicts, published, refused } = self.end_tx(number)?;
+        let tx = self.end_tx(number)?;
+        let work = tx.copies + tx.verdicts.len();
+        self.work += work;
+        aside(work, || self.carry_out(number, tx, out))
+    }
+
+    fn carry_out(&mut self, number: u16, tx: Tx, out: &mut Out) -> Result<(), Refusal> {
+        let Tx { publishes, returns, verdicts, published, refused, .. } = tx;
         if refused {
             self.settle_all(number, unsettled(verdicts), Verdict::Requeue);
             let text = "the transaction cannot be stored";
@@ -87,7 +105,7 @@ impl Session {
         }
         self.count_committed(number, published);
         for (message, queues) in publishes {
-            for queue in &queues {
+            for queue in queues.iter() {
                 self.gather.publish(queue, message.clone(), false, (0, 0));
             }
         }

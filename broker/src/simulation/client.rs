@@ -16,8 +16,13 @@ use super::letter::Letter;
 use super::model::{Fate, Held, Model};
 use super::scene::Scene;
 use crate::connection::link::Link;
+use crate::limits::{CONNECTION_WINDOW, WRITE_BACKLOG};
 pub use frames::Sent;
 use hearing::Content;
+
+/// Octets that are kept for a client at most: what it has asked for until it was owed too much to be
+/// read, and what its consumers may be sent at a time.
+const OWED_MAX: usize = WRITE_BACKLOG + CONNECTION_WINDOW as usize;
 
 /// A client.
 pub struct Client {
@@ -187,6 +192,7 @@ impl Client {
         }
         scene.told(None);
         connection.notice_end(scene);
+        connection.check_owed();
         any
     }
 
@@ -232,8 +238,9 @@ impl Client {
     /// At rest nothing is owed to a client, unless it is held back.
     pub fn check_at_rest(&self, scene: &Scene) {
         let Some(connection) = &self.connection else { return };
-        let Connection { blocked, to_broker, from_broker, channels, ended, .. } = connection;
+        let Connection { blocked, to_broker, from_broker, channels, ended, link, .. } = connection;
         assert!(from_broker.is_empty(), "half a frame is left");
+        assert!(link.out.is_empty() && link.mailbox().is_empty(), "something is kept for a client");
         if *blocked {
             assert!(scene.broker.node.alarms().any(), "the client is still blocked");
             return;
@@ -311,7 +318,14 @@ impl Connection {
         // A refused transaction ends the connection, and what it held may have gone on to others.
         self.notice_end(scene);
         scene.told(committed);
+        self.check_owed();
         used > 0
+    }
+
+    /// No more is kept for a client than it may be owed.
+    fn check_owed(&self) {
+        let owed = self.link.out.len();
+        assert!(owed <= OWED_MAX, "{owed} octets wait for one client");
     }
 
     /// Sometimes a large body is read to its place.

@@ -1,7 +1,8 @@
 //! The whole broker on a simulated disk: sessions, routing, queues, stores, without threads, in an
 //! order and a time that follow from a seed.
 //!
-//! Clients publish with confirms and in transactions, consume, settle, declare, disappear. In the
+//! Clients publish with confirms and in transactions, consume, settle, declare, disappear; in half of the
+//! lives an operator moves and deletes messages, in some there are many clients. In the
 //! middle of the steps of the disk images are taken of what a new process would find; a broker is
 //! started on each, and a client takes all that it has. What must be there follows from what the
 //! broker has taken in and how far its store was ([`model`]). Some queues have rules ([`laws`]; those of
@@ -18,6 +19,7 @@ mod laws;
 mod ledger;
 mod letter;
 mod model;
+mod operator;
 mod policies;
 mod scene;
 mod watched;

@@ -20,6 +20,10 @@ const LOOKS: u64 = 30;
 /// No life needs as many rounds to come to rest.
 const ROUNDS: usize = 20_000;
 
+/// In one of so many lives there are so many times as many clients.
+const CROWDED: u64 = 10;
+const CROWD: u64 = 10;
+
 /// So far the clock is set back, or forward, ms.
 const CLOCK_SET: u64 = 2000;
 
@@ -39,6 +43,8 @@ pub struct World {
     pub crashes: u64,
     /// The store gets no turn for a while.
     slow: u64,
+    /// There is somebody who moves and deletes messages.
+    operated: bool,
 }
 
 /// What there was before a crash.
@@ -67,6 +73,8 @@ impl World {
         world.declare_laws();
         world.witness.look_in(LOOKS);
         let clients = 1 + world.scene.random.below(4);
+        let clients = if seed.is_multiple_of(CROWDED) { clients * CROWD } else { clients };
+        world.operated = seed.is_multiple_of(2);
         world.clients = (0..clients).map(|number| Client::new(number + 1)).collect();
         world
     }
@@ -93,8 +101,8 @@ impl World {
         witness.opened(broker.store.durable());
         let agreed = broker.store.latest();
         let scene = Scene::new(broker, model, (disk, setup), random, now);
-        let mut world =
-            Self { clients: Vec::new(), scene, witness, depth, agreed, crashes, slow: 0 };
+        let (clients, slow, operated) = (Vec::new(), 0, false);
+        let mut world = Self { clients, scene, witness, depth, agreed, crashes, slow, operated };
         world.scene.model.ledger.set_policies(Policies::of(&world.scene.broker.node));
         world.scene.told(None);
         let Scene { model, broker, .. } = &world.scene;
@@ -147,6 +155,7 @@ impl World {
         next.scene.follow(&self.scene);
         next.witness.look_in(LOOKS);
         next.crashes += self.crashes + 1;
+        next.operated = self.operated;
         std::mem::swap(self, &mut next);
         // The clients have lost their connections.
         self.clients = (1..).zip(&next.clients).map(|(number, _)| Client::new(number)).collect();
@@ -181,6 +190,7 @@ impl World {
             983..985 => *slow = scene.random.below(60),
             985 => self.restart(),
             987 if !scene.troubled => scene.change_policies(),
+            988..991 if self.operated && !scene.troubled => scene.operate(),
             986 if !self.scene.troubled && self.scene.random.chance(30) => self.rest(),
             _ => self.scene.timers(),
         }
@@ -244,6 +254,8 @@ impl World {
         for client in &self.clients {
             client.check_at_rest(&self.scene);
         }
+        let waits = self.scene.broker.store.status().pending_bytes;
+        assert!(waits == 0 || self.scene.failed(), "{waits} octets wait for the disk at rest");
         for queue in self.scene.model.queues() {
             let number = queue.number;
             let Some(found) = self.scene.broker.queue(number) else { continue };

@@ -10,6 +10,7 @@ mod load;
 mod message;
 mod random;
 mod rounds;
+mod rules;
 mod topology;
 mod transactions;
 mod vhosts;
@@ -23,8 +24,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use lepus_crash::broker::Setup;
-use parking_lot::Mutex;
 use lepus_crash::figures::figure;
+use parking_lot::Mutex;
 
 use ledger::{Ledger, Totals};
 use load::World;
@@ -50,8 +51,8 @@ struct Args {
     /// Repeats the choices of an earlier run
     #[arg(long)]
     seed: Option<u64>,
-    /// Only rounds of this kind: publish, consume, transactions, volume, startup, declare, vhosts or
-    /// stop
+    /// Only rounds of this kind: publish, consume, transactions, volume, startup, declare, vhosts, rules
+    /// or stop
     #[arg(long, value_name = "KIND", value_parser = kind)]
     only: Option<Kind>,
     /// Another broker instead: a command that is given `start`, `kill` or `stop`
@@ -159,7 +160,7 @@ fn summary(done: &BTreeMap<Kind, u32>, compacted: u32, totals: Totals) -> Result
          {committed} transactions committed\n\
          checked: every confirmed message that was not acked is there once, byte for byte, in its publisher's \
          order; none that was acked, refused or transient is; redelivered flags; counts; transactions whole or \
-         absent; exchanges, queues and bindings; transient and exclusive queues gone",
+         absent; late messages once and in their time; no key twice; policies; exchanges, queues and bindings; transient and exclusive queues gone",
         kinds.join(", ")
     );
     if delivered == 0 {

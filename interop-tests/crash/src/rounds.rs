@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::load::{Consuming, Publishing, World, consume, publish};
 use crate::random::Random;
+use crate::rules::{self, Rules};
 use crate::topology::{bye, connect, declare_bound, exists};
 use crate::transactions::shuttle;
 use crate::vhosts::{self, Vhosts, come_and_go};
@@ -32,12 +33,14 @@ pub enum Kind {
     Declare,
     /// Virtual hosts and users are made and deleted, beside publishers.
     Vhosts,
+    /// Policies are set, messages delayed, others dropped that come twice, beside publishers.
+    Rules,
     /// As `Consume`, but it is asked to stop.
     Stop,
 }
 
 /// In this order, over and over.
-pub const KINDS: [Kind; 8] = [
+pub const KINDS: [Kind; 9] = [
     Kind::Publish,
     Kind::Consume,
     Kind::Transactions,
@@ -45,6 +48,7 @@ pub const KINDS: [Kind; 8] = [
     Kind::Startup,
     Kind::Declare,
     Kind::Vhosts,
+    Kind::Rules,
     Kind::Stop,
 ];
 
@@ -58,6 +62,7 @@ const ENDLESS: u32 = u32::MAX;
 pub struct Declared {
     queues: Queues,
     vhosts: Vhosts,
+    rules: Rules,
 }
 
 /// Names that were declared, with whether they must exist; unknown ones are left out.
@@ -73,7 +78,7 @@ pub async fn run(
 ) -> Result<Declared> {
     let mut declared = Declared::default();
     let mut clients = JoinSet::new();
-    let (mut declaring, mut moving) = (None, None);
+    let (mut declaring, mut moving, mut ruling) = (None, None, None);
     match kind {
         Kind::Publish | Kind::Startup => publishers(world, &mut clients, random, 3),
         Kind::Consume | Kind::Stop => {
@@ -98,6 +103,12 @@ pub async fn run(
             let http = broker.http().map(str::to_owned);
             moving = http.map(|http| tokio::spawn(come_and_go(world, http, prefix)));
         }
+        Kind::Rules => {
+            publishers(world, &mut clients, random, 1);
+            let (world, prefix) = (world.clone(), format!("crash.{:x}.", random.any()));
+            let (http, random) = (broker.http().map(str::to_owned), Random::new(random.any()));
+            ruling = http.map(|http| tokio::spawn(rules::apply(world, http, prefix, random)));
+        }
     }
     sleep(life(kind, random)).await;
     let (at, clean) = match kind {
@@ -110,6 +121,9 @@ pub async fn run(
     }
     if let Some(moving) = moving {
         declared.vhosts = timeout(NOTICE, moving).await.context("a client hangs")??;
+    }
+    if let Some(ruling) = ruling {
+        declared.rules = timeout(NOTICE, ruling).await.context("a client hangs")??;
     }
     if kind == Kind::Startup {
         for _ in 0..6 {
@@ -124,7 +138,7 @@ fn life(kind: Kind, random: &mut Random) -> Duration {
     let (least, most) = match kind {
         Kind::Publish | Kind::Startup | Kind::Transactions => (50, 1_500),
         Kind::Declare => (50, 800),
-        Kind::Vhosts => (200, 2_000),
+        Kind::Vhosts | Kind::Rules => (200, 2_000),
         Kind::Consume | Kind::Stop => (300, 2_500),
         Kind::Volume => (1_500, 4_000),
     };
@@ -229,9 +243,10 @@ async fn declare_until_gone(world: &World, prefix: &str, declared: &mut Queues) 
 
 /// Compares what was declared and deleted with what is there, and deletes it.
 pub async fn check_declared(world: &World, broker: &Broker, declared: Declared) -> Result<()> {
-    let Declared { queues, vhosts: of_round } = declared;
+    let Declared { queues, vhosts: of_round, rules } = declared;
     if let Some(http) = broker.http() {
         vhosts::check(world, http, of_round).await.context("virtual hosts")?;
+        rules::check(world, http, rules).await.context("policies, delays and keys")?;
     }
     let connection = connect(&world.url).await?;
     for (name, must) in queues {

@@ -186,14 +186,20 @@ async fn messages(world: &World, name: &str, queues: usize) -> Result<u32> {
     Ok(messages)
 }
 
-async fn change(http: &str, method: &'static str, path: &str, body: &str) -> Result<()> {
+/// A request that must succeed.
+pub async fn change(http: &str, method: &'static str, path: &str, body: &str) -> Result<()> {
     let (status, _) = request(http, method, path, body).await?;
     ensure!((200..300).contains(&status), "{method} {path}: {status}");
     Ok(())
 }
 
 /// The status, and the body if it is JSON.
-async fn request(http: &str, method: &'static str, path: &str, body: &str) -> Result<(u16, Value)> {
+pub async fn request(
+    http: &str,
+    method: &'static str,
+    path: &str,
+    body: &str,
+) -> Result<(u16, Value)> {
     let (uri, body) = (format!("http://{http}/api/{path}"), body.to_owned());
     let asked = tokio::task::spawn_blocking(move || {
         let agent = ureq::Agent::config_builder().http_status_as_error(false);

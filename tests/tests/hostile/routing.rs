@@ -67,6 +67,60 @@ fn patterns_that_multiply() {
     ch.expect_counts(&queue, (0, 0));
 }
 
+/// Each message names many keys, each of which leads to all queues.
+#[test]
+fn keys_that_multiply() {
+    let broker = Broker::start();
+    let mut conn = broker.connect();
+    let mut ch = conn.channel(1);
+    for number in 0..scaled(500) {
+        let queue = format!("q{number}");
+        let arguments = table([("x-max-length", int(1))]);
+        ch.declare(queue::Declare { exclusive: true, arguments, ..declare(&queue) });
+        ch.bind(&queue, "amq.topic", "#");
+    }
+    let keys = list((0..1_000).map(|key| text(&format!("k{key}"))));
+    let mut octets = publish("amq.topic", "k").bytes(1);
+    octets.extend(header_frame(1, 0, &headers([("CC", keys)])));
+    floods(&broker, &octets.repeat(50));
+    ch.expect_counts("q7", (1, 0));
+}
+
+/// Whatever comes to a queue is dead at once, and goes to twenty others, of which the same is true: there
+/// is no end to it.
+#[test]
+fn dead_letters_that_multiply() {
+    let broker = Broker::start();
+    let mut conn = broker.connect();
+    let mut ch = conn.channel(1);
+    let levels = 18;
+    for level in 0..levels {
+        let (own, next) = (format!("level{level}"), format!("level{}", level + 1));
+        ch.exchange(&own, "fanout");
+        for number in 0..20 {
+            let queue = format!("{own}.{number}");
+            let dead = [("x-max-length", int(0)), ("x-dead-letter-exchange", text(&next))];
+            let arguments = table(dead);
+            ch.declare(queue::Declare { exclusive: true, arguments, ..declare(&queue) });
+            ch.bind(&queue, &own, "");
+        }
+    }
+    let mut peers: Vec<Conn> = (0..PEERS).map(|_| broker.connect()).collect();
+    others_go_on(&broker, || {
+        for conn in &mut peers {
+            conn.channel(1);
+            conn.send_raw(&message("level0", ""));
+            // Its own connection goes on, too.
+            let _: basic::QosOk = conn.ch(1).call(qos(0));
+            let _: channel::CloseOk = conn.call(1, channel::Close::default());
+        }
+    });
+    // Memory does not multiply.
+    let octets = broker.metric("lepus_memory_allocated_bytes");
+    assert!(octets < 256.0 * 1024.0 * 1024.0, "{octets} octets");
+    conn.close();
+}
+
 /// All of them ask for the same header, and none for its value.
 #[test]
 fn headers_that_multiply() {

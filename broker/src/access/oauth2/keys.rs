@@ -11,8 +11,8 @@ use parking_lot::{Mutex, RwLock};
 use serde_json::{Map, Value};
 use ureq::Agent;
 
-use crate::access::backend::blocking;
 use crate::access::web;
+use crate::aside::blocking;
 use crate::config::oauth2::Provider;
 
 /// How long to wait for the keys of a URL.

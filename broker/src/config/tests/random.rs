@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use crate::config::load::load;
 use crate::config::sources::Sources;
 use crate::config::syntax::{Line, parse, words, written};
+use crate::fuzz::bounds::{MIB, within};
+use crate::fuzz::cases;
 
 /// A word of a key; a dot inside of it is written with a backslash.
 fn word() -> impl Strategy<Value = String> {
@@ -61,6 +63,8 @@ fn end() -> impl Strategy<Value = &'static str> {
 }
 
 proptest! {
+    #![proptest_config(cases(1))]
+
     #[test]
     fn what_was_written_is_read(lines in prop::collection::vec((line(), end()), 0..12)) {
         let (mut text, mut wanted) = (String::new(), Vec::new());
@@ -87,7 +91,7 @@ proptest! {
 
     #[test]
     fn anything_is_read_or_refused(text in "(\\PC|[\\n\\r\\t'=#.$()\\\\]){0,200}") {
-        let (found, wrong) = parse(&text);
+        let (found, wrong) = within(MIB, || parse(&text));
         prop_assert!(found.len() + wrong.len() <= 1 + text.matches('\n').count());
     }
 
@@ -96,7 +100,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.conf");
         std::fs::write(&path, octets).unwrap();
-        let _ = load(&Sources { config: Some(path), ..Sources::default() });
+        let _ = within(4 * MIB, || load(&Sources { config: Some(path), ..Sources::default() }));
     }
 
     #[test]
@@ -111,7 +115,8 @@ proptest! {
         let value = value.replace('\'', "");
         std::fs::write(&path, format!("{pattern} = '{value}'\n")).unwrap();
         let environment = BTreeMap::from([("a".to_owned(), "$(b)".to_owned())]);
-        match load(&Sources { config: Some(path), environment, ..Sources::default() }) {
+        let sources = Sources { config: Some(path), environment, ..Sources::default() };
+        match within(4 * MIB, || load(&sources)) {
             Ok(loaded) if key.secret => {
                 prop_assert!(loaded.notes.iter().all(|warning| !warning.contains(&value)));
             }

@@ -121,6 +121,22 @@ fn arguments_are_part_of_the_identity() {
     }
 }
 
+/// A message may name as many keys as its header holds.
+#[test]
+fn many_keys_and_many_bindings_do_not_multiply() {
+    for (kind, pattern) in [(ExchangeKind::Topic, "#"), (ExchangeKind::Direct, "k")] {
+        let mut bindings = bindings_of(kind);
+        for number in 0..500 {
+            let queue = Destination::Queue(QueueId(number));
+            bindings.add(queue, pattern.as_bytes(), &FieldTable::default()).unwrap();
+        }
+        let input = RouteInput { keys: &[b"k".as_slice(); 500], ..RouteInput::default() };
+        let mut out = Vec::new();
+        bindings.route(&input, &mut out);
+        assert_eq!(out.len(), 500, "{kind:?}");
+    }
+}
+
 #[test]
 fn a_refused_binding_changes_nothing() {
     let queue = Destination::Queue(QueueId(1));

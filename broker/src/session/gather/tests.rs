@@ -54,3 +54,17 @@ fn a_refusal_reaches_whoever_published_the_message() {
     gather.serve(&mailbox);
     assert_eq!((queue.counts().ready, gather.take_rejected()), (5, Vec::new()));
 }
+
+#[test]
+fn many_verdicts_come_in_pieces() {
+    let range = |first, last| SeqRange { first, last, returns: 0 };
+    let all = |ranges: &[SeqRange]| pieces(ranges.to_vec(), 3);
+    assert_eq!(all(&[]), Vec::<Vec<SeqRange>>::new());
+    assert_eq!(all(&[range(5, 7)]), [[range(5, 7)]]);
+    assert_eq!(all(&[range(5, 11)]), [[range(5, 7)], [range(8, 10)], [range(11, 11)]]);
+    let found = all(&[range(1, 1), range(3, 5), range(9, 9), range(20, 20)]);
+    assert_eq!(
+        found,
+        [vec![range(1, 1), range(3, 4)], vec![range(5, 5), range(9, 9), range(20, 20)]]
+    );
+}
