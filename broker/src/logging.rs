@@ -132,6 +132,8 @@ impl Log {
             "warning" => "warn",
             "critical" | "alert" | "emergency" => "error",
             "none" => "off",
+            // A filter without directives lets errors pass.
+            "" => return Err("no level is given".to_owned()),
             level => level,
         };
         for (_, handle) in &self.filters {

@@ -282,6 +282,7 @@ fn the_level_of_the_log_is_changed_and_shown() {
         assert_eq!(shell.lepus(&["log-level", "--json"]).json(), json!({"level": "debug"}));
         shell.lepus(&["log-level", "warning"]);
         assert_eq!(shell.lepus(&["log-level"]).out, "warn\n");
+        assert!(shell.run(&["log-level", ""]).err.contains("no level is given"));
         assert_eq!(shell.run(&["log-level", "a=b=c"]).code, 1);
     }
 }
