@@ -18,3 +18,14 @@ pub async fn linger(mut socket: TcpStream, patience: Duration) {
     // Whichever way the peer goes, the socket is closed afterwards.
     let _ = timeout(patience, drain).await;
 }
+
+/// Waits until the peer closes the socket. What it still says is not heard.
+pub async fn await_end(socket: &mut TcpStream, patience: Duration) {
+    let drain = async {
+        let mut sink = [0; 1024];
+        while socket.read(&mut sink).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    // Or as long as its patience lasts.
+    let _ = timeout(patience, drain).await;
+}

@@ -379,6 +379,12 @@ impl Conn {
         }
     }
 
+    /// Whether the broker closes the socket within this time; what it says meanwhile stays to be read.
+    pub fn ends_within(&mut self, time: Duration) -> bool {
+        let end = self.fill(usize::MAX, Instant::now() + time);
+        end.is_err_and(|why| why.starts_with("the broker closed"))
+    }
+
     /// Closes the connection as a client should, and waits until the broker has let go of what it owned.
     #[track_caller]
     pub fn close(mut self) {

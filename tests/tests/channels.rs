@@ -1,6 +1,8 @@
 //! Channels: opening, closing, what is ignored while they close, and contents across frames.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::time::Duration;
+
 use lepus_tests::*;
 
 #[test]
@@ -212,6 +214,14 @@ fn frames_after_connection_close_are_ignored() {
     conn.send_raw(&bytes);
     let _: connection::CloseOk = conn.expect(0);
     assert_eq!(shared().connect().channel(1).counts(&queue), (0, 0));
+}
+
+/// amqp091-go takes the socket's end for a fault if it comes before it has made sense of close-ok.
+#[test]
+fn after_its_close_the_client_closes_the_socket() {
+    let mut conn = shared().connect();
+    let _: connection::CloseOk = conn.call(0, connection::Close::default());
+    assert!(!conn.ends_within(Duration::from_millis(300)));
 }
 
 #[test]

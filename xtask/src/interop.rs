@@ -43,6 +43,7 @@ const CLIENTS: &[Client] = &[
     Client { name: "celery", run: pytest, tls: false },
     Client { name: "dramatiq", run: pytest, tls: false },
     Client { name: "amqplib", run: node, tls: false },
+    Client { name: "amqp091-go", run: go, tls: false },
     Client { name: "lapin", run: rust, tls: true },
     Client { name: "monitoring", run: tools_from_outside, tls: false },
     // What it leaves behind is in the way of others.
@@ -178,6 +179,26 @@ fn node(client: &Client, at: &Target) -> Result<()> {
     let npm = ["test", "--silent"];
     let mut command = Command::new("npm");
     at.tell(command.args(npm).current_dir(&folder));
+    tools::run(&mut command)
+}
+
+/// Where Debian has Go's libraries.
+const GO_LIBRARIES: &str = "/usr/share/gocode";
+
+/// The client is Debian's, and so is Go; where these cannot be had a line says so.
+fn go(client: &Client, at: &Target) -> Result<()> {
+    let library = format!("{GO_LIBRARIES}/src/github.com/rabbitmq/amqp091-go");
+    let probe = ["-c", &format!("command -v go && test -d {library}")];
+    let packages = ["golang-go", "golang-github-rabbitmq-amqp091-go-dev"];
+    if let Err(error) = tools::ensure_program("sh", &probe, &packages) {
+        println!("left out: {error:#}");
+        return Ok(());
+    }
+    let mut command = Command::new("go");
+    command.args(["test", "-count=1", "."]).current_dir(folder(client.name)?);
+    command.env("GO111MODULE", "off").env("GOPATH", GO_LIBRARIES);
+    command.env("GOFLAGS", "").env("GOCACHE", tools::scratch("go")?);
+    at.tell(&mut command);
     tools::run(&mut command)
 }
 

@@ -21,7 +21,7 @@ use crate::limits::{
     BACKLOG_PAUSE, BACKLOG_PAUSE_MAX, BACKLOG_SOFT, CLOSE_TIMEOUT, READ_BETWEEN_BODIES, READ_CHUNK,
     READS_PER_TURN,
 };
-use crate::linger::linger;
+use crate::linger::{await_end, linger};
 use crate::mailbox::Mail;
 use crate::node::Node;
 use crate::tls;
@@ -61,9 +61,10 @@ pub(super) async fn serve(
     };
     let _: Result<(), Gone> = poll_fn(|cx| driver.poll(cx)).await;
     let Driver { stream, link, .. } = driver;
+    let is_left = link.is_left();
     drop(link);
     // Only the end needs room for the end.
-    Box::pin(leave(stream)).await;
+    Box::pin(leave(stream, is_left)).await;
 }
 
 fn link(node: Arc<Node>, ends: Ends, tls: Option<tls::Facts>) -> Link {
@@ -75,12 +76,18 @@ fn link(node: Arc<Node>, ends: Ends, tls: Option<tls::Facts>) -> Link {
     link
 }
 
-/// Says goodbye, as far as the peer lets us.
-async fn leave(mut stream: impl Transport) {
-    stream.end();
+/// Says goodbye, as far as the peer lets us, or waits for the peer to go.
+async fn leave(mut stream: impl Transport, is_left: bool) {
+    if !is_left {
+        stream.end();
+    }
     let said = timeout(CLOSE_TIMEOUT, poll_fn(|cx| stream.poll_flush(cx))).await;
     if matches!(said, Ok(Ok(()))) {
-        linger(stream.into_socket(), CLOSE_TIMEOUT).await;
+        let mut socket = stream.into_socket();
+        if is_left {
+            await_end(&mut socket, CLOSE_TIMEOUT).await;
+        }
+        linger(socket, CLOSE_TIMEOUT).await;
     }
 }
 

@@ -81,6 +81,8 @@ pub struct Link {
     tuning: Tuning,
     /// The connection has published under an alarm and is not read until it ends.
     blocked: bool,
+    /// The client has taken its leave: the socket is its own to close.
+    left: bool,
 }
 
 /// Why nothing more can be taken in.
@@ -128,6 +130,7 @@ impl Link {
             capabilities: ClientCapabilities::default(),
             tuning,
             blocked: false,
+            left: false,
         }
     }
 
@@ -180,6 +183,12 @@ impl Link {
     /// Whether the socket can go: all is said.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Ended { silently: false }) && self.out.is_empty()
+    }
+
+    /// Whether the client has taken its leave, and closes the socket itself when it has read the answer: some
+    /// clients take an earlier end for a fault.
+    pub fn is_left(&self) -> bool {
+        self.left
     }
 
     /// Takes what has arrived; returns how much of it was used. The rest must come again, with more,
@@ -500,6 +509,7 @@ impl Link {
                 note!(info, self, "closed by the client");
                 self.close_session();
                 self.send(AMQPMethod::CloseOk(CloseOk {}));
+                self.left = true;
                 self.end(now);
                 Ok(())
             }
