@@ -3,6 +3,7 @@
 //! the broker as it is released; what they measure of a bystander's round trips is printed as a table.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
@@ -32,6 +33,9 @@ pub(crate) struct HostileArgs {
     /// Write the table into docs/reliability.md
     #[arg(long, conflicts_with = "only")]
     write: bool,
+    /// Use this binary instead of building Lepus
+    #[arg(long, value_name = "PATH")]
+    lepus: Option<PathBuf>,
 }
 
 /// What a bystander has measured, in µs.
@@ -45,7 +49,10 @@ struct Row {
 
 /// Measures and prints.
 pub(crate) fn run(args: &HostileArgs) -> Result<()> {
-    let lepus = tools::build(&["--release", "--package", "lepus", "--bin", "lepus"])?;
+    let lepus = match &args.lepus {
+        Some(path) => path.canonicalize().with_context(|| path.display().to_string())?,
+        None => tools::build(&["--release", "--package", "lepus", "--bin", "lepus"])?,
+    };
     let figures = tools::scratch("bench-hostile")?.join("figures");
     // There is none the first time.
     let _ = std::fs::remove_file(&figures);
