@@ -98,10 +98,10 @@ impl<O: Object> Iterator for Rows<O> {
 
     /// Exactly so many pieces are left.
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let block = self.block();
-        if block.is_empty() {
+        if self.column == self.columns.len() {
             return (0, Some(0));
         }
+        let block = self.block();
         let of_all = self.objects.len().div_ceil(PIECE);
         let asked = self.values.len() / block.len();
         let to_ask = (self.objects.len() - asked).div_ceil(PIECE)
@@ -115,7 +115,7 @@ impl<O: Object> Rows<O> {
     /// The columns whose numbers are kept at once.
     fn block(&self) -> Range<usize> {
         let first = self.column / BLOCK * BLOCK;
-        first.min(self.columns.len())..self.columns.len().min(first + BLOCK)
+        first..self.columns.len().min(first + BLOCK)
     }
 
     /// Asks some objects.
