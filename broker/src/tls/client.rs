@@ -14,7 +14,7 @@ use rustls::{
 };
 
 use super::material::{DEPTH, certificates, private_key, provider, roots, versions};
-use super::verifier::is_between;
+use super::verifier::check_depth;
 use crate::config::tls::TlsOptions;
 
 /// The name to ask for if none is to be asked for.
@@ -91,9 +91,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let Some(chains) = &self.chains else { return Ok(ServerCertVerified::assertion()) };
-        if others.iter().filter(|other| is_between(other)).count() > self.depth {
-            return Err(CertificateError::ApplicationVerificationFailure.into());
-        }
+        check_depth(others, self.depth)?;
         match chains.verify_server_cert(certificate, others, name, ocsp, now) {
             // The name is looked at last.
             Err(Error::InvalidCertificate(

@@ -35,8 +35,16 @@ impl Verifier {
     }
 }
 
+/// Refuses a chain with more certificates than `depth` between the peer's and the authority's.
+pub(super) fn check_depth(others: &[CertificateDer<'_>], depth: usize) -> Result<(), Error> {
+    if others.iter().filter(|other| is_between(other)).count() > depth {
+        return Err(CertificateError::ApplicationVerificationFailure.into());
+    }
+    Ok(())
+}
+
 /// An authority that is sent along is not between.
-pub(super) fn is_between(certificate: &CertificateDer<'_>) -> bool {
+fn is_between(certificate: &CertificateDer<'_>) -> bool {
     let parsed = X509Certificate::from_der(certificate);
     parsed.is_ok_and(|(_, parsed)| parsed.subject() != parsed.issuer())
 }
@@ -60,9 +68,7 @@ impl ClientCertVerifier for Verifier {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if others.iter().filter(|other| is_between(other)).count() > self.depth {
-            return Err(CertificateError::ApplicationVerificationFailure.into());
-        }
+        check_depth(others, self.depth)?;
         self.chains.verify_client_cert(certificate, others, now)
     }
 
