@@ -26,18 +26,23 @@ fn floods(broker: &Broker, octets: &[u8]) {
     });
 }
 
+/// Queues `q0` and so on that keep one message each, bound to an exchange.
+fn short_queues(ch: &mut Chan<'_>, count: usize, exchange: &str, key: &str) {
+    for number in 0..count {
+        let queue = format!("q{number}");
+        let arguments = table([("x-max-length", int(1))]);
+        ch.declare(queue::Declare { exclusive: true, arguments, ..declare(&queue) });
+        ch.bind(&queue, exchange, key);
+    }
+}
+
 /// Each message goes to all queues, so that a read full of them is work for seconds.
 #[test]
 fn messages_that_multiply() {
     let broker = Broker::start();
     let mut conn = broker.connect();
     let mut ch = conn.channel(1);
-    for number in 0..scaled(200) {
-        let queue = format!("q{number}");
-        let arguments = table([("x-max-length", int(1))]);
-        ch.declare(queue::Declare { exclusive: true, arguments, ..declare(&queue) });
-        ch.bind(&queue, "amq.fanout", "");
-    }
+    short_queues(&mut ch, scaled(200), "amq.fanout", "");
     floods(&broker, &message("amq.fanout", "").repeat(4_000));
 }
 
@@ -73,12 +78,7 @@ fn keys_that_multiply() {
     let broker = Broker::start();
     let mut conn = broker.connect();
     let mut ch = conn.channel(1);
-    for number in 0..scaled(500) {
-        let queue = format!("q{number}");
-        let arguments = table([("x-max-length", int(1))]);
-        ch.declare(queue::Declare { exclusive: true, arguments, ..declare(&queue) });
-        ch.bind(&queue, "amq.topic", "#");
-    }
+    short_queues(&mut ch, scaled(500), "amq.topic", "#");
     let keys = list((0..1_000).map(|key| text(&format!("k{key}"))));
     let mut octets = publish("amq.topic", "k").bytes(1);
     octets.extend(header_frame(1, 0, &headers([("CC", keys)])));
