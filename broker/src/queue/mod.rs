@@ -229,6 +229,9 @@ impl Queue {
             writes.count_without(refused);
             effects.leave_out(refused);
         }
+        if command.tells_of_refused() && state.unique().is_some() {
+            writes.doubt();
+        }
         let now = self.node.now_ms();
         let is_use = !matches!(command, Command::Tick | Command::Trim(_) | Command::SetRules(..));
         let outcome = state.apply(now, command, effects);
@@ -381,6 +384,9 @@ impl Queue {
         let mut writes = writes.into_iter();
         while let Some(write) = writes.next() {
             if let Err(refused) = write.carry_out(self.store(), self.node.durability()) {
+                if refused.has_messages() && self.inner.lock().state.unique().is_some() {
+                    writes.as_slice().iter().for_each(Write::doubt);
+                }
                 if !refused.waiting.is_empty() {
                     self.apply(Command::Schedule(Note::Refused(refused.waiting)));
                 }

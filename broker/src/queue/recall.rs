@@ -77,5 +77,5 @@ fn key_in(id: QueueId, stored: Stored) -> Option<(Key, Home)> {
         None => (Message::from_stored(stored.payload)?, from_store(id, stored.seq)),
     };
     let (key, _) = dedup::named(&message)?;
-    Some((key, Home::new(&message, seq)))
+    Some((key, Home::new(&message, seq, true)))
 }

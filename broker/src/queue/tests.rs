@@ -1,5 +1,6 @@
 //! A queue among threads: what is delivered where, and what returns when connections disappear.
 
+mod meanwhile;
 mod no_room;
 mod refused;
 mod threads;

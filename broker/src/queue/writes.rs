@@ -22,6 +22,13 @@ pub struct Refused {
     pub keys: Vec<u64>,
 }
 
+impl Refused {
+    /// Whether messages are among it: the store may have failed with others.
+    pub fn has_messages(&self) -> bool {
+        !(self.messages.is_empty() && self.waiting.is_empty())
+    }
+}
+
 /// Writes that nobody carries out yet.
 #[derive(Debug, Default)]
 pub struct Writes(Vec<Write>);
@@ -51,6 +58,11 @@ impl Writes {
     /// not know of it.
     pub fn count_without(&mut self, refused: &[(Seq, u64)]) {
         self.0.iter_mut().for_each(|write| write.count_without(refused));
+    }
+
+    /// Refuses what waits for these writes: see [`Write::doubt`].
+    pub fn doubt(&self) {
+        self.0.iter().for_each(Write::doubt);
     }
 
     /// Adds operations, with those that came just before if they are in no transaction.
@@ -83,6 +95,12 @@ impl Write {
     /// The transaction that it is a part of.
     pub fn transaction(&self) -> Option<&Arc<Transaction>> {
         self.tx.as_ref()
+    }
+
+    /// Messages that were to be stored before this write are refused. What of it was dropped for being the same
+    /// as one of these would be nowhere: nobody may be told that it is safe.
+    pub fn doubt(&self) {
+        self.receipts.iter().for_each(|receipt| receipt.refuse());
     }
 
     /// The store has refused messages (position, octets of the body) before this write, which does

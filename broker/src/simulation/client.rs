@@ -190,8 +190,8 @@ impl Client {
         for mail in letters {
             connection.link.mail(mail, scene.now);
         }
-        scene.told(None);
         connection.notice_end(scene);
+        scene.told(None);
         connection.check_owed();
         any
     }

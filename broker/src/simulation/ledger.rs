@@ -100,6 +100,8 @@ pub struct Ledger {
     taken: Vec<Taken>,
     /// The last position before the event.
     before: u64,
+    /// The latest time that there was, before the clock was set back.
+    latest: u64,
 }
 
 /// The incarnation of a queue.
@@ -345,6 +347,12 @@ impl Ledger {
             let max = law.max_length.unwrap_or(u64::MAX);
             assert!(there <= max, "queue {} has {there} messages", law.queue);
         }
+    }
+
+    /// Whether a queue has messages whose time is over.
+    pub fn has_over(&self, queue: u8, now: u64) -> bool {
+        let law = self.law(queue);
+        self.there(Place::Queue(queue)).any(|stay| stay.is_over(&law, now))
     }
 
     fn is_ruled(&self, name: u64) -> bool {

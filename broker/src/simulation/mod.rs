@@ -96,6 +96,8 @@ fn life(seed: u64) -> World {
 
 #[test]
 fn the_broker_survives_crashes() {
+    // A key was over when it was not yet, by a clock that was set back.
+    life(600_000_747);
     assert!(lives(250, |seed| life(seed).crashes) > 0);
 }
 
@@ -138,11 +140,21 @@ fn life_on_a_failing_disk(seed: u64) -> u64 {
 fn the_broker_survives_a_full_disk() {
     // It refused a message of a transaction that was dead already.
     life_on_a_full_disk(3047);
+    // It took the message of a refused transaction, which came back and waited, for one that is stored.
+    life_on_a_full_disk(354_024_411);
+    // A queue was full by a message that the store did not know.
+    life_on_a_full_disk(500_000_038);
+    // A message that is over kept a queue waiting until it could be stored elsewhere.
+    life_on_a_full_disk(600_000_149);
     assert!(lives(40, life_on_a_full_disk) > 0);
 }
 
 #[test]
 fn the_broker_survives_a_failing_disk() {
+    // A message came back after the clock was set back.
+    life_on_a_failing_disk(354_024_717);
+    // A connection ended by what it was told, and its messages went on.
+    life_on_a_failing_disk(500_000_044);
     assert!(lives(60, life_on_a_failing_disk) > 0);
 }
 

@@ -131,7 +131,7 @@ impl State {
                 came_back.add(&entry);
             }
             self.some_expire |= entry.message.expires();
-            self.moved(&entry.message, entry.seq);
+            self.moved(&entry.message, entry.seq, entry.stored);
             self.ready.undo_take(entry);
         }
         if let Some(queue) = self.config.durable {

@@ -205,6 +205,13 @@ pub enum Notice {
     Loaded(u64),
 }
 
+impl Command {
+    /// Whether the store has refused messages.
+    pub fn tells_of_refused(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Schedule(schedule::Note::Refused(_)))
+    }
+}
+
 /// What commands lead to outside of the queue, in order.
 #[derive(Debug, Default)]
 pub struct Effects {
@@ -263,7 +270,7 @@ impl Effects {
     }
 
     /// The store has refused messages (position, octets of the body, by position): where they were
-    /// to go they do not come.
+    /// to go they do not come, besides those that somebody has had and that wait.
     pub fn leave_out(&mut self, refused: &[(Seq, u64)]) {
         let stays = |entry: &Entry| {
             !entry.stored || refused.binary_search_by_key(&entry.seq, |(seq, _)| *seq).is_err()
@@ -276,7 +283,8 @@ impl Effects {
         }
         for job in &mut self.schedule {
             if let schedule::Job::Postpone(postponed) = job {
-                postponed.retain(|postponed| stays(&postponed.entry));
+                let entries = postponed.iter_mut().map(|postponed| &mut postponed.entry);
+                entries.filter(|entry| !stays(entry)).for_each(|entry| entry.stored = false);
             }
         }
     }

@@ -124,7 +124,7 @@ impl State {
         let Due { moved, in_place } = self.schedule().withdraw(wanted);
         let all = moved.len() + in_place.len();
         for entry in in_place {
-            self.moved(&entry.message, entry.seq);
+            self.moved(&entry.message, entry.seq, entry.stored);
             self.put_back(entry);
         }
         effects.schedule.push(Job::Run(moved, order));
@@ -152,7 +152,7 @@ impl State {
     fn arrive(&mut self, message: Message, effects: &mut Effects) {
         if message.returns_before() == 0 {
             let seq = self.ready.next_of(self.ready.level_for(&message));
-            self.moved(&message, seq);
+            self.moved(&message, seq, message.persistent());
             return self.accept(vec![message], effects);
         }
         let stored = self.config.durable.filter(|_| message.persistent());
@@ -161,22 +161,22 @@ impl State {
         let returns = message.returns_before();
         effects.store.extend(stored.map(|queue| publish_op(queue, seq, &message)));
         let stored = stored.is_some();
-        self.moved(&message, seq);
+        self.moved(&message, seq, stored);
         let entry = Entry { seq, message, redelivered: true, returns, stored };
         self.ready.push_returned(entry, self.config.hot_max);
     }
 
     fn wait_again(&mut self, now: u64, postponed: Postponed, effects: &mut Effects) {
         let Postponed { entry, due, in_place } = postponed;
-        let message = entry.message.clone();
+        let (message, stored) = (entry.message.clone(), entry.stored);
         if in_place {
             self.schedule().add_in_place(due, entry);
         } else {
             let stamp = (message.arrived(), entry.returns);
             let waiting = Waiting::new(&message, due, stamp, None);
-            self.schedule().add(now, &waiting, entry.stored, &mut effects.store);
+            self.schedule().add(now, &waiting, stored, &mut effects.store);
         }
-        self.moved(&message, self.latest_scheduled());
+        self.moved(&message, self.latest_scheduled(), stored);
     }
 
     /// Does what is due by now.
@@ -189,7 +189,7 @@ impl State {
 
     fn carry_on(&mut self, due: super::schedule::Due, effects: &mut Effects) {
         for entry in due.in_place {
-            self.moved(&entry.message, entry.seq);
+            self.moved(&entry.message, entry.seq, entry.stored);
             self.put_back(entry);
         }
         if !due.moved.is_empty() {

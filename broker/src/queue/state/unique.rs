@@ -48,15 +48,17 @@ impl Keys {
 pub struct Home {
     seq: Seq,
     persistent: bool,
+    /// Whether the store has it, where it has any of the queue.
+    stored: bool,
     arrived: u64,
     expiration: Option<u64>,
 }
 
 impl Home {
-    /// Of a message at a position.
-    pub fn new(message: &Message, seq: Seq) -> Self {
+    /// Of a message at a position, which the store has or not.
+    pub fn new(message: &Message, seq: Seq, stored: bool) -> Self {
         let (persistent, arrived) = (message.persistent(), message.arrived());
-        Self { seq, persistent, arrived, expiration: message.expiration() }
+        Self { seq, persistent, stored, arrived, expiration: message.expiration() }
     }
 
     /// When its time is over, unless somebody takes it before; it has none while it waits.
@@ -105,7 +107,7 @@ impl State {
                 continue;
             }
             let level = self.ready.level_for(&message);
-            let home = Home::new(&message, self.ready.next_of(level));
+            let home = Home::new(&message, self.ready.next_of(level), message.persistent());
             if matches!(publish(self, message, effects), Outcome::Rejected(_)) {
                 rejected.push(number);
                 continue;
@@ -126,7 +128,7 @@ impl State {
         match self.keys.as_deref() {
             Some(Keys(Kind::Here(known))) => known
                 .get(&key)
-                .is_some_and(|home| (home.persistent || !stored) && self.serves(home, now)),
+                .is_some_and(|home| (home.stored || !stored) && self.serves(home, now)),
             Some(Keys(Kind::Recent(recent))) => recent.knows(key, stored, now),
             None => false,
         }
@@ -182,16 +184,15 @@ impl State {
         }
     }
 
-    /// A message has another position now.
-    pub(super) fn moved(&mut self, message: &Message, to: Seq) {
-        self.rehome(message, to, |was| is_scheduled(was) || was == to);
+    /// A message has another position now, where the store has it or not.
+    pub(super) fn moved(&mut self, message: &Message, to: Seq, stored: bool) {
+        self.rehome(message, Home::new(message, to, stored), |was| is_scheduled(was) || was == to);
     }
 
     /// A key follows its message, unless it stands for another one that came later.
-    fn rehome(&mut self, message: &Message, to: Seq, is_own: impl Fn(Seq) -> bool) {
+    fn rehome(&mut self, message: &Message, home: Home, is_own: impl Fn(Seq) -> bool) {
         let Some(Keys(Kind::Here(known))) = self.keys.as_deref() else { return };
         let Some((key, _)) = dedup::named(message) else { return };
-        let home = Home::new(message, to);
         let own = |was: &Home| is_own(was.seq) && was.persistent == home.persistent;
         if known.get(&key).is_some_and(|was| !own(was) && self.has(was.seq)) {
             return;
@@ -213,7 +214,8 @@ impl State {
 
     /// A message leaves its position, and is to get one where it waits.
     pub(super) fn leaves_to_wait(&mut self, entry: &Entry) {
-        self.rehome(&entry.message, ABOUT_TO_WAIT, |was| was == entry.seq);
+        let home = Home::new(&entry.message, ABOUT_TO_WAIT, entry.stored);
+        self.rehome(&entry.message, home, |was| was == entry.seq);
     }
 
     /// Messages that waited at these positions are gone.

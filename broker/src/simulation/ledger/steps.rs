@@ -11,7 +11,7 @@ use crate::message::{Message, Waiting};
 use crate::queue::state::schedule::Bucket;
 
 /// What becomes of one message in a step.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Move {
     id: u64,
     /// Where it was.
@@ -27,6 +27,7 @@ impl Ledger {
     /// Takes what the store was told in an event. A store that `failed` takes nothing.
     pub fn told(&mut self, all: Vec<Told>, now: u64, failed: bool) {
         self.frozen |= failed;
+        self.latest = self.latest.max(now);
         let before = all.iter().filter_map(|(_, at)| *at).min();
         let refused = all.iter().any(|(_, at)| at.is_none());
         self.before = before.map_or(self.before, |at| at - 1);
@@ -69,6 +70,7 @@ impl Ledger {
         known.loose = refused || self.trouble;
         let (letter, loose) = (known.letter, known.loose);
         let double = self.is_double(&letter, now);
+        tracing::trace!(now, loose, double, key = letter.dedup_key(), "not told of {letter:?}");
         assert!(loose || double, "the store was not told of message {id}");
         if double {
             self.letters.remove(&id);
@@ -85,6 +87,7 @@ impl Ledger {
                 && let Some(known) = self.letters.get_mut(&message(*queue, payload.clone()).1)
             {
                 known.loose = true;
+                tracing::trace!("the store refuses {known:?}");
             }
         }
     }
@@ -110,7 +113,7 @@ impl Ledger {
                 Op::Publish { queue, seq, payload, .. } => {
                     let Some(place) = self.place(queue.0) else { continue };
                     let (message, id, due) = message(*queue, payload.clone());
-                    let future = due.is_none() && message.arrived() > now;
+                    let future = due.is_none() && message.arrived() > self.latest;
                     assert!(!future, "{id} comes from the future");
                     let (arrived, expiration) = (message.arrived(), message.expiration());
                     let stored = (queue.0, seq.0);
@@ -159,6 +162,7 @@ impl Ledger {
             self.check_double(id, place, at, now);
         }
         for change in moves {
+            tracing::trace!(at, now, "{change:?}");
             self.check_move(change, at, now);
         }
     }
@@ -261,7 +265,8 @@ impl Ledger {
         assert_eq!(change.to, Self::targets(&law), "refused: {letter:?}");
         let full = change.reasons.iter().all(|reason| reason == "maxlen");
         let there = self.there(Place::Queue(letter.key)).count() as u64;
-        let full = full && law.max_length.is_some_and(|max| there >= max);
+        // What a client has given back is there, too, though the store has refused it.
+        let full = full && law.max_length.is_some_and(|max| self.trouble || there >= max);
         assert!(full, "refused by a queue with {there} messages: {letter:?}");
     }
 
@@ -285,10 +290,11 @@ impl Ledger {
             }
             Some(Unique::Window(ms)) => {
                 let same = |of: &&Taken| (of.queue, of.key) == (queue, key);
-                let lately = self.taken.iter().filter(same).find(|taken| now < taken.until);
+                // What was over once may be forgotten, or not, when the clock is set back.
+                let lately = self.latest.max(now);
+                let lately = self.taken.iter().filter(same).find(|taken| lately < taken.until);
                 assert!(lately.is_none() || loose, "{id} is taken after {lately:?}, {now}");
                 self.taken.push(Taken { queue, key, until: now + ms, at });
-                self.taken.retain(|taken| now < taken.until);
             }
             None => {}
         }

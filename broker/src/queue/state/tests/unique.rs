@@ -5,6 +5,7 @@ use lepus_protocol::properties;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::super::schedule::{Retry, RetryKind};
 use super::*;
 use crate::dedup::HEADER;
 use crate::message::Builder;
@@ -147,6 +148,40 @@ fn a_persistent_message_is_not_dropped_for_a_transient_one() {
         queue.apply(Command::Publish(vec![with_header(1, 0, persistent)]));
     }
     assert_eq!(queue.state.counts().ready, 1);
+}
+
+#[test]
+fn a_message_is_not_dropped_for_one_that_the_store_has_refused() {
+    let retry =
+        Some(Retry { kind: RetryKind::All, min: 10, max: 10, multiplier: None, jitter: 0.0 });
+    let rules = Rules { unique: Some(Unique::UntilAcked), retry, ..Rules::default() };
+    let config = Config { durable: Some(QueueId(7)), ..CONFIG };
+    let mut queue = Bench { state: State::new(config, Arc::new(rules), &[], 0) };
+    let message = || with_header(1, 0, true);
+    queue.apply(Command::Publish(vec![message()]));
+    queue.apply(Command::Get { no_ack: false, connection: 1 });
+    queue.apply(Command::Refused(vec![(0, 1)]));
+    let (_, effects) = queue.apply(Command::Settle(range(0, 0), Verdict::Requeue));
+    let job = effects.schedule.into_iter().next();
+    let Some(schedule::Job::Postpone(postponed)) = job else { panic!("{job:?}") };
+    let publish = |queue: &mut Bench| {
+        queue.apply(Command::Publish(vec![message()]));
+        queue.state.counts().ready
+    };
+    queue.apply(Command::Schedule(schedule::Note::Postpone(postponed)));
+    assert_eq!([publish(&mut queue), publish(&mut queue)], [1, 1]);
+}
+
+#[test]
+fn a_message_that_is_refused_on_its_way_to_wait_waits() {
+    let message = with_header(1, 0, true);
+    let entry = Entry { seq: 0, message, redelivered: true, returns: 1, stored: true };
+    let postponed = vec![schedule::Postponed { entry, due: 9, in_place: false }];
+    let schedule = vec![schedule::Job::Postpone(postponed)];
+    let mut effects = Effects { schedule, ..Effects::default() };
+    effects.leave_out(&[(0, 1)]);
+    let [schedule::Job::Postpone(postponed)] = effects.schedule.as_slice() else { panic!("gone") };
+    assert!(postponed.iter().all(|postponed| !postponed.entry.stored) && postponed.len() == 1);
 }
 
 #[test]

@@ -375,7 +375,7 @@ impl Desk {
                         false => Message::from_stored(payload),
                     };
                     let seq = if waits { seq.0 } else { from_store(name, seq) };
-                    let known = |message| Some((key(&message)?, Home::new(&message, seq)));
+                    let known = |message| Some((key(&message)?, Home::new(&message, seq, true)));
                     found.extend(message.and_then(known));
                 }
             }

@@ -1,0 +1,99 @@
+//! What other threads do while a message is refused.
+
+use amq_protocol::types::{AMQPValue, FieldTable};
+use lepus_protocol::properties;
+use lepus_storage::{
+    Batch, Lsn, MemoryStore, QueueStats, ReadMax, Recovered, Seq as At, StoreConfig, StoreError,
+    StoreStatus, Stored,
+};
+use lepus_sync::Mutex;
+use tokio::sync::watch;
+
+use super::*;
+use crate::dedup::HEADER;
+use crate::stores::Stores;
+
+type Deed = Box<dyn FnOnce() + Send>;
+
+/// A store that refuses a batch when something has been done before it answers.
+struct Refusing {
+    store: MemoryStore,
+    meanwhile: Arc<Mutex<Option<Deed>>>,
+}
+
+impl MessageStore for Refusing {
+    fn open(_: &StoreConfig) -> Result<(Self, Recovered), StoreError> {
+        Err(StoreError::Full { needed: 0, free: 0 })
+    }
+
+    fn append(&self, batch: Batch) -> Result<Lsn, StoreError> {
+        let deed = self.meanwhile.lock().take();
+        if let Some(deed) = deed {
+            deed();
+            return Err(StoreError::Full { needed: 1, free: 0 });
+        }
+        self.store.append(batch)
+    }
+
+    fn durable(&self) -> watch::Receiver<Lsn> {
+        self.store.durable()
+    }
+
+    fn read(
+        &self,
+        queue: QueueId,
+        from: At,
+        max: ReadMax,
+        out: &mut Vec<Stored>,
+    ) -> Result<At, StoreError> {
+        self.store.read(queue, from, max, out)
+    }
+
+    fn stats(&self, queue: QueueId) -> QueueStats {
+        self.store.stats(queue)
+    }
+
+    fn checkpoint(&self) -> Result<Lsn, StoreError> {
+        self.store.checkpoint()
+    }
+
+    fn status(&self) -> StoreStatus {
+        self.store.status()
+    }
+
+    fn close(&self) -> Result<(), StoreError> {
+        self.store.close()
+    }
+}
+
+#[test]
+fn what_is_dropped_for_a_message_that_is_refused_is_refused() {
+    let meanwhile = Arc::new(Mutex::new(None));
+    let store = MemoryStore::new(&StoreConfig::new(""));
+    let messages = Arc::new(Refusing { store, meanwhile: meanwhile.clone() });
+    let config = crate::config::Config { memory_watermark: u64::MAX, ..Default::default() };
+    let node = Node::new(config, Stores { messages, ..Stores::in_memory() });
+    let vhost = node.vhost("/").expect("the virtual host that every broker has");
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-message-deduplication".into(), AMQPValue::Boolean(true));
+    let spec = QueueSpec { durable: true, arguments, ..spec(false) };
+    let queue = vhost.declare_queue(&node, &spec).expect("a queue");
+    let (_, mailbox) = node.connect();
+    let publish = |queue: &Arc<Queue>, receipt: &Arc<Receipt>| {
+        let mut headers = FieldTable::default();
+        headers.insert(HEADER.into(), AMQPValue::LongInt(1));
+        let properties = properties::replace_headers(&[0, 0], &headers).expect("properties");
+        let message = Builder::whole(0, b"\0\0", &properties, b"", true);
+        receipt.await_one();
+        queue.apply_for(Command::Publish(vec![message]), Some(receipt), None);
+        receipt.complete();
+    };
+    let receipts = [(); 3].map(|()| Receipt::new(&mailbox));
+    let (other, second) = (queue.clone(), receipts[1].clone());
+    *meanwhile.lock() = Some(Box::new(move || publish(&other, &second)) as Deed);
+    publish(&queue, &receipts[0]);
+    assert_eq!(queue.counts().ready, 0);
+    publish(&queue, &receipts[2]);
+    assert_eq!(receipts.map(|receipt| receipt.is_refused()), [true, true, false]);
+    assert_eq!(queue.counts().ready, 1);
+}
