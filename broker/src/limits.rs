@@ -26,6 +26,15 @@ pub const READS_PER_TURN: usize = 2;
 /// to one queue each costs; with less, a fan-out to ten queues is slower.
 pub const WORK_PER_READ: usize = 8192;
 
+/// The same for all that one read leads to, in many turns: a connection whose reads make more goes on beside the
+/// others. That costs time, as what it does is no longer done by one thread with what follows from it; a
+/// fan-out of the smallest messages to ten queues makes less.
+pub const WORK_ASIDE: usize = 64 * 1024;
+
+/// So many connections may go on like that at once on a small machine; on a larger one as many as it has
+/// processors.
+pub const PLACES_MIN: usize = 4;
+
 /// Messages that one method or one end of a connection has to do with, from which on this is done by a thread
 /// of its own: it can't be interrupted, and nobody else should wait for it.
 pub const LONG_WORK: usize = 8 * 1024;

@@ -28,6 +28,7 @@ use super::entry;
 use super::facts::Facts;
 use super::identity::{self, ClientCapabilities};
 use crate::access::Identity;
+use crate::aside::Place;
 use crate::error::Refusal;
 use crate::limits::{BODY_IN_PLACE, CLOSE_TIMEOUT, SILENT_CLOSE_DELAY, WRITE_BACKLOG};
 use crate::mailbox::{Mail, Mailbox};
@@ -139,16 +140,6 @@ impl Link {
         Arc::make_mut(&mut self.facts)
     }
 
-    /// The client is left alone for so many ms, so that its queues get rid of messages.
-    pub fn held_back(&self, now: u64, pause: u64) {
-        let traffic = &self.node.stats().traffic;
-        traffic.pauses.add(1);
-        traffic.paused_ms.add(pause);
-        if let Phase::Running(session) = &self.phase {
-            session.seen().hold_back(now);
-        }
-    }
-
     /// Where others leave mail for it.
     pub fn mailbox(&self) -> &Arc<Mailbox> {
         &self.mailbox
@@ -196,6 +187,19 @@ impl Link {
     /// others' turn.
     /// The second value is the largest backlog, octets, that was published into.
     pub fn input(&mut self, input: &[u8], now: u64) -> (usize, usize) {
+        let mut place = None;
+        if let Phase::Running(session) = &mut self.phase {
+            // What was published before the alarm does not count.
+            session.begin_read(now);
+            place = session.is_long().then(Place::free).flatten();
+        }
+        match place {
+            Some(place) => place.work(|| self.take_in(input, now)),
+            None => self.take_in(input, now),
+        }
+    }
+
+    fn take_in(&mut self, input: &[u8], now: u64) -> (usize, usize) {
         self.heartbeat.received(now);
         let mut used = 0;
         if matches!(self.phase, Phase::Header) {
@@ -243,10 +247,6 @@ impl Link {
     }
 
     fn frames(&mut self, input: &[u8], used: &mut usize, now: u64) -> Result<(), Stop> {
-        if let Phase::Running(session) = &mut self.phase {
-            // What was published before the alarm does not count.
-            session.begin_read(now);
-        }
         if matches!(self.phase, Phase::Header) {
             // What has come of the protocol header must not be taken for a frame.
             return Ok(());

@@ -10,6 +10,7 @@ mod consume;
 mod content;
 mod count;
 mod deliver;
+mod effort;
 mod exchange_methods;
 mod gather;
 mod hold;
@@ -42,7 +43,7 @@ use crate::aside::aside;
 use crate::connection::Open;
 use crate::error::Refusal;
 use crate::events::INTERNAL_USER;
-use crate::limits::{CONNECTION_WINDOW, CONSUMER_WINDOW_MAX, CONSUMER_WINDOW_MIN, WORK_PER_READ};
+use crate::limits::{CONNECTION_WINDOW, CONSUMER_WINDOW_MAX, CONSUMER_WINDOW_MIN};
 use crate::mailbox::Mailbox;
 use crate::node::{Node, Place};
 use crate::out::Out;
@@ -51,6 +52,7 @@ use crate::queue::{Queue, Receipt};
 use crate::stats::{ConnectionStats, Messages, Uncounted};
 use crate::vhost::Vhost;
 use channel::Channel;
+use effort::Effort;
 use gather::Gather;
 use hold::Hold;
 pub use method::undecodable;
@@ -125,8 +127,7 @@ pub struct Session {
     /// What must happen before anything more of this connection is taken in.
     hold: Option<Hold>,
     backlog: usize,
-    /// What was done since [`Self::begin_read`] beyond what each octet makes: see [`WORK_PER_READ`].
-    work: usize,
+    effort: Effort,
     has_published: bool,
     allowed: Allowed,
     /// What the virtual host does not know yet of what was counted.
@@ -157,7 +158,7 @@ impl Session {
             told_of_durable: false,
             hold: None,
             backlog: 0,
-            work: 0,
+            effort: Effort::default(),
             has_published: false,
             allowed: Allowed::default(),
             tally: Messages::default(),
@@ -188,13 +189,20 @@ impl Session {
     /// Whether so much was done since [`Self::begin_read`] that others should get their turn.
     #[inline]
     pub fn is_tired(&self) -> bool {
-        self.work >= WORK_PER_READ
+        self.effort.is_enough()
     }
 
-    /// What comes now is taken in at this time, in ms since 1970.
+    /// Whether the latest reads make so much work that it should be done beside the others'.
+    #[inline]
+    pub fn is_long(&self) -> bool {
+        self.effort.is_long()
+    }
+
+    /// What comes now is taken in at this time, in ms since 1970: another read, or what was left of one since
+    /// the session was tired.
     pub fn begin_read(&mut self, now: u64) {
         self.has_published = false;
-        self.work = 0;
+        self.effort.begin_turn();
         self.now = now;
     }
 

@@ -128,7 +128,7 @@ impl Session {
         }
         if !rest.is_empty() {
             message.set_shared();
-            self.work += rest.len();
+            self.effort.add(rest.len());
         }
         if let Some(tx) = &mut channel.tx {
             tx.publish(message, &channel.route.queues);
@@ -170,7 +170,7 @@ impl Session {
         }
         let Found { message, queues, exchange, stable, replied, looked_at } =
             self.find_queues(message, marks)?;
-        self.work += looked_at / LOOKS_PER_WORK;
+        self.effort.add(looked_at / LOOKS_PER_WORK);
         // A message that is held back leads nowhere yet, as with RabbitMQ's plugin.
         let unroutable = queues.iter().all(|queue| queue.record.delays()) && !replied;
         let lost = match unroutable {

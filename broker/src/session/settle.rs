@@ -53,7 +53,7 @@ impl Session {
     /// Hands verdicts to the queues.
     pub(super) fn settle_all(&mut self, number: u16, held: Vec<(u64, Held)>, verdict: Verdict) {
         let many = held.len();
-        self.work += many / SETTLED_PER_WORK;
+        self.effort.add(many / SETTLED_PER_WORK);
         aside(many, || {
             for (_, held) in held {
                 self.settle_one(number, held, verdict);

@@ -92,7 +92,7 @@ impl Session {
         self.serve_queues();
         let tx = self.end_tx(number)?;
         let work = tx.copies + tx.verdicts.len();
-        self.work += work;
+        self.effort.add(work);
         aside(work, || self.carry_out(number, tx, out))
     }
 

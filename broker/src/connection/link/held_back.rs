@@ -1,4 +1,4 @@
-//! Publishers are held back while a resource is short.
+//! Publishers are held back while a resource is short, or their queues are long.
 
 use amq_protocol::protocol::connection::{AMQPMethod, Blocked, Unblocked};
 
@@ -7,6 +7,16 @@ use super::{Link, Phase};
 use crate::session::short;
 
 impl Link {
+    /// The client is left alone for so many ms, so that its queues get rid of messages.
+    pub fn held_back(&self, now: u64, pause: u64) {
+        let traffic = &self.node.stats().traffic;
+        traffic.pauses.add(1);
+        traffic.paused_ms.add(pause);
+        if let Phase::Running(session) = &self.phase {
+            session.seen().hold_back(now);
+        }
+    }
+
     /// RabbitMQ blocks a connection with its first publish under an alarm: the frames after it wait.
     pub(super) fn block_if_due(&mut self) -> bool {
         let Phase::Running(session) = &mut self.phase else { return false };
