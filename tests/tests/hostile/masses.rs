@@ -51,9 +51,14 @@ fn masses_of_consumers_come_and_go() {
     others_go_on(&broker, || {
         let mut conn = broker.connect();
         conn.channel(1);
-        let tags = (0..scaled(10_000)).map(|number| format!("t{number}"));
-        let consume = |tag: String| basic::Consume { nowait: true, ..consume_no_ack(&queue, &tag) };
-        let octets: Vec<u8> = tags.flat_map(|tag| consume(tag).bytes(1)).collect();
+        conn.channel(2);
+        let consume = |number: usize| {
+            let tag = format!("t{number}");
+            // A channel may not have more than 65,536.
+            let channel = if number < 50_000 { 1 } else { 2 };
+            basic::Consume { nowait: true, ..consume_no_ack(&queue, &tag) }.bytes(channel)
+        };
+        let octets: Vec<u8> = (0..scaled(10_000)).flat_map(consume).collect();
         carried_out(&mut conn, &octets);
         for _ in 0..100 {
             publisher.ch(1).publish("", &queue, "to one of them");
