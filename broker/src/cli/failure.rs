@@ -16,7 +16,7 @@ pub const UNAVAILABLE: u8 = 69;
 pub const SOFTWARE: u8 = 70;
 
 /// Why a command failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// The exit code.
     pub code: u8,
@@ -50,6 +50,11 @@ impl Failure {
     /// Whether the broker said that something is not there.
     pub fn is_missing(&self) -> bool {
         self.status == Some(404)
+    }
+
+    /// Whether the broker said that it is not for this user.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self.status, Some(401 | 403))
     }
 }
 

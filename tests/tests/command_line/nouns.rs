@@ -1,7 +1,7 @@
 //! Each noun with its verbs, by the socket and at a URL.
 
 use lepus_tests::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::shell::Shell;
 
@@ -59,8 +59,28 @@ fn the_doctor_finds_what_is_forgotten() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(
         shell.run(&["doctor", "--json"]).json()[0],
-        json!({"what": "alarms", "wrong": null})
+        json!({"what": "alarms", "wrong": null, "seen": true})
     );
+}
+
+#[test]
+fn the_doctor_says_what_is_not_for_the_user_to_see() {
+    lepus_only!("it runs Lepus' own command");
+    let shell = Shell::remote();
+    shell.lepus(&["users", "set", "anna", "--password", "pw", "--tags", "management"]);
+    shell.lepus(&["permissions", "set", "anna", ".*", ".*", ".*"]);
+    shell.lepus(&["users", "rm", "guest"]);
+    let url = |password| format!("http://anna:{password}@{}", shell.broker.http_address());
+    let ran = shell.run(&["doctor", "--url", &url("pw")]);
+    let shown = ran.rows().join("\n");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(shown.contains("- memory: not for this user to see"), "{shown}");
+    assert!(shown.contains("- users without permissions: not for this user to see"), "{shown}");
+    assert!(shown.contains("ok paused queues"), "{shown}");
+    let seen = |what: &Value| what["what"] == "paused queues" && what["seen"] == true;
+    let told = shell.run(&["doctor", "--json", "--url", &url("pw")]).json();
+    assert!(told.as_array().unwrap().iter().any(seen), "{told}");
+    assert_eq!(shell.run(&["doctor", "--url", &url("wrong")]).code, 1);
 }
 
 #[test]
