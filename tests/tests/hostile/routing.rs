@@ -121,7 +121,8 @@ fn dead_letters_that_multiply() {
     conn.close();
 }
 
-/// All of them ask for the same header, and none for its value.
+/// All of them ask for the same two headers, whatever their values, and a message has one: half of them are
+/// looked at.
 #[test]
 fn headers_that_multiply() {
     let broker = Broker::start();
@@ -130,9 +131,7 @@ fn headers_that_multiply() {
     let queue = ch.temp_queue();
     let octets: Vec<u8> = (0..scaled(1_000))
         .flat_map(|number| {
-            let number = i32::try_from(number).unwrap();
-            // Filed under the header that is there; the other one is not.
-            let arguments = table([("a", AMQPValue::Void), ("z", int(number))]);
+            let arguments = table([("a", AMQPValue::Void), ("z", AMQPValue::Void)]);
             let key = number.to_string();
             let bind = bind(&queue, "amq.headers", &key);
             queue::Bind { nowait: true, arguments, ..bind }.bytes(1)
