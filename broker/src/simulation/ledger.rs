@@ -16,6 +16,7 @@ use super::model::{Held, Holder};
 use super::policies::Policies;
 use crate::queue::state::place::{is_keys, lowest_level};
 use crate::queue::state::schedule::Bucket;
+use steps::Move;
 
 /// Incarnations of these queues: this and the number.
 const INCARNATIONS: u64 = 1 << 40;
@@ -228,6 +229,7 @@ impl Ledger {
 
     /// These hold from now on.
     pub fn set_policies(&mut self, policies: Policies) {
+        tracing::trace!("{policies:?}");
         self.policies = policies;
     }
 
@@ -237,11 +239,12 @@ impl Ledger {
 
     /// The law by which a message leaves its queue. What is over when policies change goes by the former
     /// ones still.
-    fn law_for(&self, stay: &Stay, to: &[Place], now: u64) -> Law {
+    fn law_for(&self, stay: &Stay, change: &Move, now: u64) -> Law {
         let Place::Queue(queue) = stay.place else { panic!("not in a queue: {stay:?}") };
         let former = self.former.law();
-        let earlier = queue == RULED && self.former != self.policies;
-        if earlier && stay.is_over(&former, now) && to == Self::targets(&former) {
+        let lapsed = change.reasons.iter().all(|reason| reason == "expired");
+        let earlier = queue == RULED && self.former != self.policies && lapsed;
+        if earlier && stay.is_over(&former, now) && change.to == Self::targets(&former) {
             return former;
         }
         self.law(queue)

@@ -98,6 +98,8 @@ fn life(seed: u64) -> World {
 fn the_broker_survives_crashes() {
     // A key was over when it was not yet, by a clock that was set back.
     life(600_000_747);
+    // Two messages were too many by a new policy, and one of them was over by both.
+    life(700_000_727);
     assert!(lives(250, |seed| life(seed).crashes) > 0);
 }
 

@@ -12,15 +12,15 @@ use crate::queue::state::schedule::Bucket;
 
 /// What becomes of one message in a step.
 #[derive(Debug, Default)]
-struct Move {
+pub struct Move {
     id: u64,
     /// Where it was.
     from: Option<Stay>,
     /// Where it came and went at once.
     through: Option<Stay>,
-    to: Vec<Place>,
+    pub(super) to: Vec<Place>,
     /// Why the message says that it is dead.
-    reasons: Vec<String>,
+    pub(super) reasons: Vec<String>,
 }
 
 impl Ledger {
@@ -224,7 +224,7 @@ impl Ledger {
         if stay.said == Some(Said::Ack) && (to.is_empty() || !self.trouble) {
             return assert_eq!(to, [], "acknowledged: {stay:?}");
         }
-        let law = self.law_for(stay, to, now);
+        let law = self.law_for(stay, change, now);
         if to == [Place::Waits(queue)] {
             let unsaid = stay.said.is_none() || self.trouble;
             assert!(law.retry.is_some() && unsaid, "it waits: {stay:?}");
