@@ -3,8 +3,10 @@
 //! restart is kept here.
 
 mod recent;
+mod unsure;
 
 pub use recent::{Recent, Remembered};
+pub use unsure::Unsure;
 
 use amq_protocol::types::{AMQPValue, FieldTable};
 use lepus_protocol::table;

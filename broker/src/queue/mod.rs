@@ -74,8 +74,11 @@ struct Inner {
     writes: Writes,
     /// What moves messages that were due and is not done yet.
     moves: Vec<Arc<Transaction>>,
-    /// Transactions that brought something here and may not be whole yet.
-    open: Vec<Arc<Transaction>>,
+    /// Transactions that brought something here and may not be whole yet, with the rounds of their parts.
+    open: Vec<(u64, Arc<Transaction>)>,
+    /// The round of the writes that are gathered, and the first one that is not carried out.
+    round: u64,
+    carried: u64,
     /// By their numbers, what somebody wants to leave.
     orders: Vec<(u64, Arc<Order>)>,
     /// A thread is carrying out effects and will carry out those that come meanwhile.
@@ -87,6 +90,12 @@ struct Inner {
 }
 
 impl Inner {
+    /// The first round of writes of which somebody may still lose what it brings.
+    fn sure(&mut self) -> u64 {
+        self.open.retain(|(_, tx)| !tx.is_done());
+        self.open.first().map_or(self.carried, |(round, _)| self.carried.min(*round))
+    }
+
     fn numbers(&self, now: u64) -> Numbers {
         let counts = self.state.counts();
         let lengths = [counts.ready as u64, counts.unacked as u64];
@@ -124,6 +133,8 @@ impl Queue {
             writes: Writes::default(),
             moves: Vec::new(),
             open: Vec::new(),
+            round: 0,
+            carried: 0,
             orders: Vec::new(),
             busy: false,
             counted: Counts::default(),
@@ -224,23 +235,28 @@ impl Queue {
         tx: Option<&Arc<Transaction>>,
     ) -> Outcome {
         let mut inner = self.inner.lock();
-        let Inner { state, effects, writes, .. } = &mut *inner;
+        let sure = inner.sure();
+        let Inner { state, effects, writes, open, round, .. } = &mut *inner;
+        state.go_on(*round, sure);
         if let Command::Refused(refused) = &command {
             writes.count_without(refused);
             effects.leave_out(refused);
         }
-        if command.tells_of_refused() && state.unique().is_some() {
+        if command.tells_of_refused() {
             writes.doubt();
         }
         let now = self.node.now_ms();
         let is_use = !matches!(command, Command::Tick | Command::Trim(_) | Command::SetRules(..));
         let outcome = state.apply(now, command, effects);
+        let relies = std::mem::take(&mut effects.relies);
         if !effects.store.is_empty() || receipt.is_some() || tx.is_some() {
-            writes.add(&mut effects.store, receipt, tx);
+            if let Some(receipt) = receipt.filter(|_| relies) {
+                open.iter().for_each(|(_, tx)| tx.await_whole(receipt));
+            }
+            writes.add(&mut effects.store, receipt, tx, relies);
         }
         if let Some(tx) = tx {
-            inner.open.retain(|tx| !tx.is_done());
-            inner.open.push(tx.clone());
+            open.push((*round, tx.clone()));
         }
         if is_use {
             inner.active = now;
@@ -254,12 +270,15 @@ impl Queue {
         while !(inner.effects.is_empty() && inner.writes.is_empty()) {
             let effects = std::mem::take(&mut inner.effects);
             let writes = inner.writes.take();
+            inner.round += 1;
+            let round = inner.round;
             // What leaves now may have come with any of them.
             let leaves = !(effects.dead.is_empty() && effects.ordered.is_empty());
-            let open = if leaves { inner.open.clone() } else { Vec::new() };
+            let open = inner.open.iter().filter(|_| leaves).map(|(_, tx)| tx.clone()).collect();
             drop(inner);
             self.carry_out(writes, effects, open);
             inner = self.inner.lock();
+            inner.carried = round;
         }
         inner.busy = false;
         outcome
@@ -384,7 +403,7 @@ impl Queue {
         let mut writes = writes.into_iter();
         while let Some(write) = writes.next() {
             if let Err(refused) = write.carry_out(self.store(), self.node.durability()) {
-                if refused.has_messages() && self.inner.lock().state.unique().is_some() {
+                if refused.has_messages() {
                     writes.as_slice().iter().for_each(Write::doubt);
                 }
                 if !refused.waiting.is_empty() {

@@ -148,6 +148,8 @@ struct Parts {
     refused: bool,
     /// What may only be done when all parts were written.
     held: Vec<Held>,
+    /// Whoever counts on what it brings.
+    awaited: Vec<Arc<Receipt>>,
 }
 
 /// Messages that are to leave a queue and came with transactions which may not be whole yet.
@@ -173,7 +175,8 @@ pub enum Leaving {
 impl Transaction {
     /// A transaction of so many parts, which publish so many octets of large messages.
     pub fn new(id: u64, parts: usize, octets: u64) -> Arc<Self> {
-        let state = Parts { left: parts, octets, written: false, refused: false, held: Vec::new() };
+        let (written, refused, held, awaited) = (false, false, Vec::new(), Vec::new());
+        let state = Parts { left: parts, octets, written, refused, held, awaited };
         Arc::new(Self { id, state: Mutex::new(state) })
     }
 
@@ -196,6 +199,27 @@ impl Transaction {
     pub fn take_held(&self) -> Vec<Held> {
         let mut parts = self.state.lock();
         if parts.left == 0 { std::mem::take(&mut parts.held) } else { Vec::new() }
+    }
+
+    /// A receipt follows it, too, unless all parts were written.
+    pub fn await_whole(&self, receipt: &Arc<Receipt>) {
+        let mut parts = self.state.lock();
+        if parts.left > 0 {
+            receipt.await_one();
+            parts.awaited.push(receipt.clone());
+        }
+    }
+
+    /// Takes those that are to hear of the last part, if that was written.
+    pub fn take_awaited(&self) -> Vec<Arc<Receipt>> {
+        let mut parts = self.state.lock();
+        if parts.left == 0 { std::mem::take(&mut parts.awaited) } else { Vec::new() }
+    }
+
+    /// Has no part written, if none was yet.
+    pub fn refuse(&self) {
+        let mut parts = self.state.lock();
+        parts.refused |= !parts.written;
     }
 
     /// Writes one part, which publishes so many octets of large messages; `write` is told how many

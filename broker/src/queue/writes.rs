@@ -41,6 +41,8 @@ pub struct Write {
     tx: Option<Arc<Transaction>>,
     /// What its transaction publishes leaves its place with it.
     moves: bool,
+    /// Something that belongs to it was dropped for what writes before it bring.
+    relies: bool,
 }
 
 impl Writes {
@@ -71,16 +73,18 @@ impl Writes {
         ops: &mut Vec<Op>,
         receipt: Option<&Arc<Receipt>>,
         tx: Option<&Arc<Transaction>>,
+        relies: bool,
     ) {
         let (ops, receipt) = (std::mem::take(ops), receipt.cloned());
         match self.0.last_mut() {
             Some(last) if last.tx.is_none() && tx.is_none() => {
                 last.ops.extend(ops);
                 last.receipts.extend(receipt);
+                last.relies |= relies;
             }
             _ => {
                 let receipts = receipt.into_iter().collect();
-                self.0.push(Write { ops, receipts, tx: tx.cloned(), moves: false });
+                self.0.push(Write { ops, receipts, tx: tx.cloned(), moves: false, relies });
             }
         }
     }
@@ -89,7 +93,7 @@ impl Writes {
 impl Write {
     /// Messages leave their place, for others if there is a transaction.
     pub fn leaving(ops: Vec<Op>, tx: Option<Arc<Transaction>>) -> Self {
-        Self { ops, receipts: Vec::new(), tx, moves: true }
+        Self { ops, tx, moves: true, ..Self::default() }
     }
 
     /// The transaction that it is a part of.
@@ -100,7 +104,10 @@ impl Write {
     /// Messages that were to be stored before this write are refused. What of it was dropped for being the same
     /// as one of these would be nowhere: nobody may be told that it is safe.
     pub fn doubt(&self) {
-        self.receipts.iter().for_each(|receipt| receipt.refuse());
+        if self.relies {
+            self.receipts.iter().for_each(|receipt| receipt.refuse());
+            self.tx.iter().for_each(|tx| tx.refuse());
+        }
     }
 
     /// The store has refused messages (position, octets of the body) before this write, which does
@@ -115,7 +122,7 @@ impl Write {
         store: &dyn MessageStore,
         durability: &Durability,
     ) -> Result<(), Refused> {
-        let Self { ops, receipts, tx, moves } = self;
+        let Self { ops, receipts, tx, moves, .. } = self;
         let published = published(&ops);
         let waiting: Vec<(Bucket, Seq)> = ops.iter().filter_map(waiting).collect();
         let keys: Vec<u64> = ops.iter().filter_map(key).collect();
@@ -138,7 +145,7 @@ impl Write {
             None => store.append(Batch::from(ops)),
             Some(tx) => {
                 let octets = stored_apart(published.iter().map(|(_, octets)| *octets));
-                tx.part(ops.is_empty(), octets, |part, to_come| {
+                let done = tx.part(ops.is_empty(), octets, |part, to_come| {
                     let mut batch = Batch::from(ops);
                     batch.set_part(part);
                     batch.set_to_come(to_come);
@@ -146,9 +153,15 @@ impl Write {
                         batch.set_moves();
                     }
                     store.append(batch)
-                })
+                });
+                match done {
+                    Ok(Lsn(0)) if !receipts.is_empty() => store.append(Batch::new()),
+                    done => done,
+                }
             }
         };
+        let whole = tx.iter().flat_map(|tx| tx.take_awaited());
+        whole.for_each(|receipt| receipt.written(done.as_ref().ok().copied(), durability));
         if done.is_err() && !others.is_empty() {
             // Only messages are refused, and what else they have led to is no part of a transaction.
             // A store that has failed has said so.

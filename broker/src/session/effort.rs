@@ -66,8 +66,8 @@ mod tests {
     fn a_read_that_makes_much_work_is_long_and_so_is_the_next_one() {
         let mut effort = Effort::default();
         let turns = WORK_ASIDE / WORK_PER_READ;
-        assert_eq!(read(&mut effort, 10 * WORK_PER_READ, 1), 10 - turns);
-        assert_eq!(read(&mut effort, 10 * WORK_PER_READ, 1), 10);
+        assert_eq!(read(&mut effort, 10 * WORK_PER_READ + 5, 1), 11 - turns);
+        assert_eq!(read(&mut effort, 10 * WORK_PER_READ + 5, 1), 11);
         assert_eq!(read(&mut effort, 2, 1), 1, "nobody knows yet");
         assert_eq!(read(&mut effort, 2, 1), 0);
     }

@@ -16,7 +16,7 @@ impl State {
         if self.keys.is_none() {
             return self.publish_all(now, messages, effects);
         }
-        self.publish_unique(now, messages, effects, |state, message, effects| {
+        self.publish_unique(now, (messages, true), effects, |state, message, effects| {
             let outcome = state.publish_all(now, vec![message], effects);
             if state.rules.is_limited() {
                 // What it makes go may come again.
@@ -37,7 +37,7 @@ impl State {
         if self.keys.is_none() {
             publish(self, messages, effects);
         } else {
-            self.publish_unique(now, messages, effects, |state, message, effects| {
+            self.publish_unique(now, (messages, false), effects, |state, message, effects| {
                 publish(state, vec![message], effects)
             });
         }

@@ -227,6 +227,8 @@ pub struct Effects {
     pub ordered: Vec<Ordered>,
     /// All else.
     pub notices: Vec<Notice>,
+    /// Something was dropped for what the store may not have taken yet, and counts on it.
+    pub relies: bool,
 }
 
 /// Messages that go to a dead letter exchange.

@@ -364,6 +364,12 @@ impl Ready {
                 self.bytes = self.bytes.saturating_sub(*octets);
             }
         }
+        for (seq, _) in refused {
+            // Somebody has had it: it goes on without the store.
+            if let Some(entry) = self.returned.get_mut(seq) {
+                entry.stored = false;
+            }
+        }
         self.age_fresh();
         let is_refused = |seq: Seq| refused.binary_search_by_key(&seq, |(seq, _)| *seq).is_ok();
         self.loaded.retain(|entry| {

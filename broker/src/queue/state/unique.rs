@@ -1,6 +1,6 @@
 //! Messages that are dropped because the same one is there, or was lately: see [`crate::dedup`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use lepus_storage::{Op, QueueId, Seq as At, SeqRange as Span};
 
@@ -8,7 +8,7 @@ use super::place::keys_in_store;
 use super::rules::{Rules, Unique};
 use super::schedule::is_scheduled;
 use super::{Effects, Entry, Outcome, Seq, State};
-use crate::dedup::{self, Key, Recent, Remembered};
+use crate::dedup::{self, Key, Recent, Remembered, Unsure};
 use crate::message::Message;
 
 /// Stands for the position of a message that is about to wait for a time.
@@ -19,7 +19,7 @@ const SWEEP: usize = 1024;
 
 /// Keys of messages that must not come again.
 #[derive(Debug)]
-pub struct Keys(Kind);
+pub struct Keys(Kind, Unsure);
 
 #[derive(Debug)]
 enum Kind {
@@ -33,13 +33,14 @@ enum Kind {
 impl Keys {
     /// None yet, if there is a rule that asks for them.
     pub(super) fn new(rule: Option<&Unique>) -> Option<Box<Self>> {
-        Some(Box::new(Self(match rule? {
+        let kind = match rule? {
             Unique::UntilAcked => Kind::Here(HashMap::new()),
             Unique::Window { size, ttl } => {
                 let size = size.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
                 Kind::Recent(Recent::new(size, *ttl))
             }
-        })))
+        };
+        Some(Box::new(Self(kind, Unsure::default())))
     }
 }
 
@@ -87,24 +88,39 @@ impl State {
     #[cfg(test)]
     pub(super) fn keys_known(&self) -> usize {
         match self.keys.as_deref() {
-            Some(Keys(Kind::Here(known))) => known.len(),
+            Some(Keys(Kind::Here(known), _)) => known.len(),
             _ => 0,
         }
     }
 
-    /// Publishes messages one by one, without those whose keys are known.
+    /// What comes now goes to the store with this round of writes. All before `sure` are carried out.
+    pub fn go_on(&mut self, round: u64, sure: u64) {
+        if let Some(Keys(_, unsure)) = self.keys.as_deref_mut() {
+            unsure.go_on(round, sure);
+        }
+    }
+
+    /// Publishes messages one by one, without those whose keys are known. If nobody can be told that the store
+    /// has refused what one was dropped for, it is not dropped while that may happen.
     pub(super) fn publish_unique(
         &mut self,
         now: u64,
-        messages: Vec<Message>,
+        (messages, can_tell): (Vec<Message>, bool),
         effects: &mut Effects,
         mut publish: impl FnMut(&mut Self, Message, &mut Effects) -> Outcome,
     ) -> Outcome {
-        let mut rejected = Vec::new();
+        let (mut rejected, mut together) = (Vec::new(), HashSet::new());
         for (number, message) in messages.into_iter().enumerate() {
             let named = dedup::named(&message);
-            if named.is_some_and(|(key, _)| self.knows(key, message.persistent(), now)) {
-                continue;
+            if let Some((key, _)) = named
+                && self.knows(key, message.persistent(), now)
+            {
+                // What comes together is stored together.
+                let unsure = self.is_unsure(key, &message) && !together.contains(&key);
+                if can_tell || !unsure {
+                    effects.relies |= unsure;
+                    continue;
+                }
             }
             let level = self.ready.level_for(&message);
             let home = Home::new(&message, self.ready.next_of(level), message.persistent());
@@ -116,6 +132,7 @@ impl State {
                 let is_here = self.ready.next_of(level) != home.seq;
                 let seq = if is_here { home.seq } else { self.latest_scheduled() };
                 self.remember(now, key, ttl, Home { seq, ..home }, effects);
+                together.insert(key);
             }
         }
         if rejected.is_empty() { Outcome::Done } else { Outcome::Rejected(rejected) }
@@ -126,10 +143,10 @@ impl State {
     fn knows(&self, key: Key, persistent: bool, now: u64) -> bool {
         let stored = persistent && self.config.durable.is_some();
         match self.keys.as_deref() {
-            Some(Keys(Kind::Here(known))) => known
+            Some(Keys(Kind::Here(known), _)) => known
                 .get(&key)
                 .is_some_and(|home| (home.stored || !stored) && self.serves(home, now)),
-            Some(Keys(Kind::Recent(recent))) => recent.knows(key, stored, now),
+            Some(Keys(Kind::Recent(recent), _)) => recent.knows(key, stored, now),
             None => false,
         }
     }
@@ -144,6 +161,12 @@ impl State {
         is_scheduled(seq) || self.unacked.contains(seq) || self.ready.contains(seq)
     }
 
+    /// Whether a message would be dropped for another one of which nobody knows yet whether the store takes it.
+    fn is_unsure(&self, key: Key, message: &Message) -> bool {
+        let stored = message.persistent() && self.config.durable.is_some();
+        stored && self.keys.as_deref().is_some_and(|Keys(_, unsure)| unsure.has(key))
+    }
+
     fn remember(
         &mut self,
         now: u64,
@@ -152,12 +175,13 @@ impl State {
         home: Home,
         effects: &mut Effects,
     ) {
+        self.note_unsure(key, &home);
         match self.keys.as_deref_mut() {
-            Some(Keys(Kind::Here(known))) => {
+            Some(Keys(Kind::Here(known), _)) => {
                 known.insert(key, home);
                 self.sweep_keys();
             }
-            Some(Keys(Kind::Recent(recent))) => {
+            Some(Keys(Kind::Recent(recent), _)) => {
                 let mut gone = Vec::new();
                 let entry = recent.add(key, home.persistent, ttl, now, &mut gone);
                 if let Some(queue) = self.config.durable {
@@ -170,16 +194,24 @@ impl State {
         }
     }
 
+    fn note_unsure(&mut self, key: Key, home: &Home) {
+        if let Some(Keys(_, unsure)) = self.keys.as_deref_mut()
+            && home.stored
+        {
+            unsure.add(key);
+        }
+    }
+
     /// Forgets keys whose messages are gone, before they are more than those that are here.
     fn sweep_keys(&mut self) {
         let here = self.ready.len() + self.unacked.len() + self.scheduled();
-        let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut() else { return };
+        let Some(Keys(Kind::Here(known), _)) = self.keys.as_deref_mut() else { return };
         if known.len() <= SWEEP + 2 * here {
             return;
         }
         let mut known = std::mem::take(known);
         known.retain(|_, home| self.has(home.seq));
-        if let Some(Keys(kind)) = self.keys.as_deref_mut() {
+        if let Some(Keys(kind, _)) = self.keys.as_deref_mut() {
             *kind = Kind::Here(known);
         }
     }
@@ -191,20 +223,24 @@ impl State {
 
     /// A key follows its message, unless it stands for another one that came later.
     fn rehome(&mut self, message: &Message, home: Home, is_own: impl Fn(Seq) -> bool) {
-        let Some(Keys(Kind::Here(known))) = self.keys.as_deref() else { return };
+        let Some(Keys(Kind::Here(known), _)) = self.keys.as_deref() else { return };
         let Some((key, _)) = dedup::named(message) else { return };
+        let to_store = home.seq != ABOUT_TO_WAIT;
         let own = |was: &Home| is_own(was.seq) && was.persistent == home.persistent;
         if known.get(&key).is_some_and(|was| !own(was) && self.has(was.seq)) {
             return;
         }
-        if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut() {
+        if to_store {
+            self.note_unsure(key, &home);
+        }
+        if let Some(Keys(Kind::Here(known), _)) = self.keys.as_deref_mut() {
             known.insert(key, home);
         }
     }
 
     /// A message is taken from where it is: it may come again.
     pub(super) fn forget_key(&mut self, message: &Message, is_there: impl Fn(Seq) -> bool) {
-        if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut()
+        if let Some(Keys(Kind::Here(known), _)) = self.keys.as_deref_mut()
             && let Some((key, _)) = dedup::named(message)
             && known.get(&key).is_some_and(|home| is_there(home.seq))
         {
@@ -220,7 +256,7 @@ impl State {
 
     /// Messages that waited at these positions are gone.
     pub(super) fn forget_waiting(&mut self, is_gone: impl Fn(Seq) -> bool) {
-        if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut() {
+        if let Some(Keys(Kind::Here(known), _)) = self.keys.as_deref_mut() {
             known.retain(|_, Home { seq, .. }| !(is_scheduled(*seq) && is_gone(*seq)));
         }
     }
@@ -228,7 +264,7 @@ impl State {
     /// Takes up what was known before a restart.
     pub(super) fn recall(&mut self, known: Known) {
         match (self.keys.as_deref_mut(), known) {
-            (Some(Keys(Kind::Here(known))), Known::Here(found)) => {
+            (Some(Keys(Kind::Here(known), _)), Known::Here(found)) => {
                 let rules = &self.rules;
                 for (key, home) in found {
                     let until = home.until(rules);
@@ -237,7 +273,7 @@ impl State {
                     }
                 }
             }
-            (Some(Keys(Kind::Recent(recent))), Known::Recent(found, next)) => {
+            (Some(Keys(Kind::Recent(recent), _)), Known::Recent(found, next)) => {
                 found.into_iter().for_each(|entry| recent.restore(entry));
                 recent.go_on_at(next);
             }
@@ -247,15 +283,18 @@ impl State {
 
     /// The store has refused messages at these positions: they may come again.
     pub(super) fn forget_refused(&mut self, refused: &[(Seq, u64)]) {
-        if let Some(Keys(Kind::Here(known))) = self.keys.as_deref_mut() {
+        if let Some(Keys(Kind::Here(known), _)) = self.keys.as_deref_mut() {
             let is_refused = |seq: &Seq| refused.binary_search_by_key(seq, |(seq, _)| *seq).is_ok();
             known.retain(|_, home| !is_refused(&home.seq));
+            // It may be one of these; where it comes to wait it will be known.
+            let about = known.values_mut().filter(|home| home.seq == ABOUT_TO_WAIT);
+            about.for_each(|home| home.stored = false);
         }
     }
 
     /// The same of keys that the store was to keep with their messages.
     pub(super) fn forget_keys(&mut self, at: &[u64]) {
-        if let Some(Keys(Kind::Recent(recent))) = self.keys.as_deref_mut() {
+        if let Some(Keys(Kind::Recent(recent), _)) = self.keys.as_deref_mut() {
             at.iter().for_each(|at| recent.forget(*at));
         }
     }

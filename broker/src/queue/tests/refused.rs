@@ -22,7 +22,7 @@ fn settled(last: u64, weight: u64) -> Op {
 }
 
 /// A store with one message, and no room for another.
-fn full() -> LogStore {
+fn full_one() -> LogStore {
     let disk = SimDisk::new(1);
     let config = StoreConfig { segment_bytes: 16_384, ..StoreConfig::new("/store") };
     let tuning = Tuning { seed: Some(1), ..Tuning::default() };
@@ -37,9 +37,9 @@ fn full() -> LogStore {
 
 #[test]
 fn what_was_told_together_with_a_refused_message_is_told_without_it() {
-    let (store, durability) = (full(), Durability::default());
+    let (store, durability) = (full_one(), Durability::default());
     let mut writes = Writes::default();
-    writes.add(&mut vec![stored(1), settled(1, 200)], None, None);
+    writes.add(&mut vec![stored(1), settled(1, 200)], None, None, false);
     let refused = writes.take().remove(0).carry_out(&store, &durability);
     assert_eq!(refused.map_err(|refused| refused.messages), Err(vec![(1, 100)]));
     let stats = store.stats(QUEUE);
@@ -48,12 +48,12 @@ fn what_was_told_together_with_a_refused_message_is_told_without_it() {
 
 #[test]
 fn what_does_not_know_of_a_refusal_yet_counts_without_the_message() {
-    let (store, durability) = (full(), Durability::default());
+    let (store, durability) = (full_one(), Durability::default());
     let mut writes = Writes::default();
-    writes.add(&mut vec![stored(1)], None, None);
+    writes.add(&mut vec![stored(1)], None, None, false);
     let refused = writes.take().remove(0).carry_out(&store, &durability).unwrap_err();
     let ranges = vec![Span { first: At(1), last: At(1) }];
-    writes.add(&mut vec![Op::Settle { queue: QUEUE, ranges, weight: 100 }], None, None);
+    writes.add(&mut vec![Op::Settle { queue: QUEUE, ranges, weight: 100 }], None, None, false);
     writes.count_without(&refused.messages);
     writes.take().remove(0).carry_out(&store, &durability).unwrap();
     let stats = store.stats(QUEUE);
@@ -62,13 +62,13 @@ fn what_does_not_know_of_a_refusal_yet_counts_without_the_message() {
 
 #[test]
 fn a_transaction_whose_message_is_refused_settles_nothing() {
-    let (store, durability) = (full(), Durability::default());
+    let (store, durability) = (full_one(), Durability::default());
     let (_, mailbox) = node().connect();
     let (receipt, tx) = (Receipt::new(&mailbox), Transaction::new(1, 2, 100));
     let mut writes = Writes::default();
     for op in [stored(1), settled(0, 100)] {
         receipt.await_one();
-        writes.add(&mut vec![op], Some(&receipt), Some(&tx));
+        writes.add(&mut vec![op], Some(&receipt), Some(&tx), false);
     }
     receipt.complete();
     let refused = writes.take().into_iter().map(|write| write.carry_out(&store, &durability));
@@ -76,6 +76,65 @@ fn a_transaction_whose_message_is_refused_settles_nothing() {
     assert_eq!(refused.collect::<Vec<_>>(), [Err(vec![(1, 100)]), Err(vec![])]);
     assert_eq!(receipt.fate(&durability), Fate::Refused);
     assert_eq!(store.stats(QUEUE).messages, 1);
+}
+
+/// A store whose first message is not on the disk yet.
+fn behind() -> LogStore {
+    let disk = SimDisk::new(1);
+    let config = StoreConfig { segment_bytes: 16_384, ..StoreConfig::new("/store") };
+    let tuning = Tuning { seed: Some(1), ..Tuning::default() };
+    let (store, _) = LogStore::open_stepped(&config, Arc::new(disk), tuning).expect("a new store");
+    store.append(Batch::from(vec![stored(0)])).expect("room for one message");
+    store
+}
+
+#[test]
+fn a_transaction_of_which_all_was_dropped_waits_for_what_it_was_dropped_for() {
+    let (store, durability) = (behind(), Durability::default());
+    let (_, mailbox) = node().connect();
+    let (receipt, tx) = (Receipt::new(&mailbox), Transaction::new(1, 2, 0));
+    for _ in 0..2 {
+        receipt.await_one();
+        let mut writes = Writes::default();
+        writes.add(&mut vec![], Some(&receipt), Some(&tx), true);
+        writes.take().remove(0).carry_out(&store, &durability).unwrap();
+    }
+    receipt.complete();
+    assert_eq!(receipt.fate(&durability), Fate::Open);
+}
+
+#[test]
+fn who_counts_on_a_transaction_waits_until_it_is_whole() {
+    for full in [false, true] {
+        let (store, durability) = (if full { full_one() } else { behind() }, Durability::default());
+        let (_, mailbox) = node().connect();
+        let (receipt, tx) = (Receipt::new(&mailbox), Transaction::new(1, 2, 100));
+        tx.await_whole(&receipt);
+        receipt.complete();
+        for op in [stored(1), settled(0, 100)] {
+            assert!(receipt.is_open());
+            let mut writes = Writes::default();
+            writes.add(&mut vec![op], None, Some(&tx), false);
+            assert_eq!(writes.take().remove(0).carry_out(&store, &durability).is_err(), full);
+        }
+        assert_eq!((receipt.is_open(), receipt.is_refused()), (false, full));
+        tx.await_whole(&receipt);
+        assert!(!receipt.is_open());
+    }
+}
+
+#[test]
+fn only_what_counts_on_a_refused_message_is_refused_with_it() {
+    let (_, mailbox) = node().connect();
+    for relies in [false, true] {
+        let (receipt, tx) = (Receipt::new(&mailbox), Transaction::new(1, 2, 100));
+        let mut writes = Writes::default();
+        writes.add(&mut vec![stored(1)], Some(&receipt), Some(&tx), relies);
+        writes.doubt();
+        assert_eq!(receipt.is_refused(), relies);
+        let written = writes.take().remove(0).carry_out(&behind(), &Durability::default());
+        assert_eq!(written.is_err(), relies, "the transaction goes with it");
+    }
 }
 
 #[test]

@@ -48,3 +48,32 @@ fn so_do_those_that_others_make_of_its_messages() {
     short.apply(Command::Publish(vec![message]));
     assert_eq!(grave.counts().ready, 2);
 }
+
+/// A crash before the transaction is whole would take both.
+#[test]
+fn what_is_dropped_for_a_message_of_a_transaction_is_safe_when_that_is_whole() {
+    let node = node();
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-message-deduplication".into(), AMQPValue::Boolean(true));
+    let (once, other) =
+        (named(&node, "once", arguments), named(&node, "other", FieldTable::default()));
+    let mut headers = FieldTable::default();
+    headers.insert(crate::dedup::HEADER.into(), AMQPValue::LongInt(1));
+    let properties =
+        lepus_protocol::properties::replace_headers(&[0, 0], &headers).expect("properties");
+    let message = Builder::whole(0, b"\0\x04once", &properties, b"", true);
+    let tx = Transaction::new(node.new_transaction(), 2, 0);
+    once.apply_for(Command::Publish(vec![message.clone()]), None, Some(&tx));
+    let (_, mailbox) = node.connect();
+    let publish = |receipt: &Arc<Receipt>| {
+        receipt.await_one();
+        once.apply_for(Command::Publish(vec![message.clone()]), Some(receipt), None);
+        receipt.complete();
+        receipt.fate(node.durability())
+    };
+    let receipts = [(); 2].map(|()| Receipt::new(&mailbox));
+    assert_eq!(publish(&receipts[0]), Fate::Open);
+    other.apply_for(Command::Publish(vec![message.clone()]), None, Some(&tx));
+    assert_eq!(receipts[0].fate(node.durability()), Fate::Durable);
+    assert_eq!((publish(&receipts[1]), once.counts().ready), (Fate::Durable, 1));
+}

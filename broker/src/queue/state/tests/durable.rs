@@ -478,3 +478,21 @@ fn of_a_refused_message_that_was_handed_out_the_store_hears_nothing_more() {
     state.apply(0, Command::Settle(range(0, 0), Verdict::Ack), &mut effects);
     assert_eq!((effects.store, state.counts().unacked), (Vec::new(), 0));
 }
+
+#[test]
+fn nor_of_one_that_came_back_before_it_was_refused() {
+    let mut state = State::new(config(1 << 20), Arc::default(), &[], 0);
+    let mut apply = |command| {
+        let mut effects = Effects::default();
+        state.apply(0, command, &mut effects);
+        effects.store
+    };
+    let message = crate::message::Builder::whole(0, b"\0\0", &[0, 0], &[7; 10], true);
+    apply(Command::Publish(vec![message]));
+    apply(Command::Get { no_ack: false, connection: 1 });
+    apply(Command::Settle(range(0, 0), Verdict::Requeue));
+    apply(Command::Refused(vec![(0, 10)]));
+    assert_eq!(apply(Command::Get { no_ack: false, connection: 1 }), []);
+    assert_eq!(apply(Command::Settle(range(0, 0), Verdict::Ack)), []);
+    assert_eq!((state.counts().ready, state.counts().unacked), (0, 0));
+}

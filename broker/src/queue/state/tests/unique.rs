@@ -173,6 +173,40 @@ fn a_message_is_not_dropped_for_one_that_the_store_has_refused() {
 }
 
 #[test]
+fn nor_for_one_that_is_refused_before_it_comes_to_wait() {
+    let retry =
+        Some(Retry { kind: RetryKind::All, min: 10, max: 10, multiplier: None, jitter: 0.0 });
+    let rules = Rules { unique: Some(Unique::UntilAcked), retry, ..Rules::default() };
+    let config = Config { durable: Some(QueueId(7)), ..CONFIG };
+    let mut queue = Bench { state: State::new(config, Arc::new(rules), &[], 0) };
+    queue.apply(Command::Publish(vec![with_header(1, 0, true)]));
+    queue.apply(Command::Get { no_ack: false, connection: 1 });
+    queue.apply(Command::Settle(range(0, 0), Verdict::Requeue));
+    queue.apply(Command::Refused(vec![(0, 1)]));
+    queue.apply(Command::Publish(vec![with_header(1, 0, true)]));
+    assert_eq!(queue.state.counts().ready, 1);
+}
+
+#[test]
+fn what_nobody_can_be_told_of_is_not_dropped_for_what_may_be_refused() {
+    for unique in [Unique::UntilAcked, Unique::Window { size: Some(9), ttl: None }] {
+        let mut queue = durable(unique);
+        let like = |persistent| vec![with_header(1, 0, persistent)];
+        let (_, first) = queue.apply(Command::Publish(like(true)));
+        let (_, second) = queue.apply(Command::Publish(like(true)));
+        assert_eq!((first.relies, second.relies), (false, true), "{unique:?}");
+        queue.apply(Command::PublishDead(like(false)));
+        assert_eq!(queue.state.counts().ready, 1, "{unique:?}");
+        queue.apply(Command::PublishDead(like(true)));
+        assert_eq!(queue.state.counts().ready, 2, "{unique:?}");
+        queue.state.go_on(1, 1);
+        queue.apply(Command::PublishDead(like(true)));
+        let (_, third) = queue.apply(Command::Publish(like(true)));
+        assert_eq!((queue.state.counts().ready, third.relies), (2, false), "{unique:?}");
+    }
+}
+
+#[test]
 fn a_message_that_is_refused_on_its_way_to_wait_waits() {
     let message = with_header(1, 0, true);
     let entry = Entry { seq: 0, message, redelivered: true, returns: 1, stored: true };

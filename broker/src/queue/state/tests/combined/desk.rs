@@ -32,6 +32,8 @@ pub struct Desk {
     /// The model as it was, and how many batches the store had then.
     past: Vec<(Model, usize)>,
     rules_version: u64,
+    /// Of what the store is told.
+    round: u64,
     /// The latest delivery of each position.
     pub deliveries: BTreeMap<Seq, Delivery>,
 }
@@ -49,9 +51,9 @@ impl Desk {
         let state = State::new(config, Arc::new(rules.clone()), &[], now);
         let model = Model::new(durable.is_some(), priorities, rules, now);
         let past = vec![(model.clone(), 0)];
-        let (store, batches, rules_version) = (empty_store(), Vec::new(), 0);
+        let (store, batches, rules_version, round) = (empty_store(), Vec::new(), 0, 0);
         let deliveries = BTreeMap::new();
-        Self { config, state, store, batches, model, now, past, rules_version, deliveries }
+        Self { config, state, store, batches, model, now, past, rules_version, round, deliveries }
     }
 
     fn tell_store(&mut self, ops: Vec<Op>) {
@@ -76,11 +78,18 @@ impl Desk {
         self.apply(command, Action::SetRules(Box::new(rules))).map(drop)
     }
 
+    /// The store has taken all so far.
+    fn begin_round(&mut self) {
+        self.round += 1;
+        self.state.go_on(self.round, self.round);
+    }
+
     fn carry_out(&mut self, command: Command, action: Action) -> Result<Outcome, TestCaseError> {
         let mut effects = Effects::default();
+        self.begin_round();
         let outcome = self.state.apply(self.now, command, &mut effects);
         self.model.check(self.now, action, &outcome, &effects)?;
-        let Effects { deliveries, store, dead, schedule, notices, ordered } = effects;
+        let Effects { deliveries, store, dead, schedule, notices, ordered, .. } = effects;
         self.deliveries.extend(deliveries.into_iter().map(|of| (of.entry.seq, of)));
         self.tell_store(store);
         dead.iter().for_each(|dead| self.settle(&dead.entries));
@@ -339,6 +348,7 @@ impl Desk {
     /// Carries out a command and reads what is wanted, without a word to the model.
     fn quietly(&mut self, command: Command) {
         let mut effects = Effects::default();
+        self.begin_round();
         self.state.apply(self.now, command, &mut effects);
         assert!(effects.dead.is_empty() && effects.deliveries.is_empty());
         self.tell_store(effects.store);
