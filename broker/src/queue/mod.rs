@@ -235,9 +235,9 @@ impl Queue {
         tx: Option<&Arc<Transaction>>,
     ) -> Outcome {
         let mut inner = self.inner.lock();
-        let sure = inner.sure();
+        let sure = if inner.state.is_unique() { inner.sure() } else { 0 };
         let Inner { state, effects, writes, open, round, .. } = &mut *inner;
-        state.go_on(*round, sure);
+        state.go_on(*round, sure, tx.is_some());
         if let Command::Refused(refused) = &command {
             writes.count_without(refused);
             effects.leave_out(refused);
@@ -248,14 +248,15 @@ impl Queue {
         let now = self.node.now_ms();
         let is_use = !matches!(command, Command::Tick | Command::Trim(_) | Command::SetRules(..));
         let outcome = state.apply(now, command, effects);
-        let relies = std::mem::take(&mut effects.relies);
+        let dropped = std::mem::take(&mut effects.dropped);
         if !effects.store.is_empty() || receipt.is_some() || tx.is_some() {
-            if let Some(receipt) = receipt.filter(|_| relies) {
+            if let Some(receipt) = receipt.filter(|_| dropped.relies) {
                 open.iter().for_each(|(_, tx)| tx.await_whole(receipt));
             }
-            writes.add(&mut effects.store, receipt, tx, relies);
+            writes.add(&mut effects.store, receipt, tx, dropped);
         }
         if let Some(tx) = tx {
+            open.retain(|(_, tx)| !tx.is_done());
             open.push((*round, tx.clone()));
         }
         if is_use {

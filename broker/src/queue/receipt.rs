@@ -135,6 +135,8 @@ impl Receipt {
 #[derive(Debug)]
 pub struct Transaction {
     id: u64,
+    /// All parts were written, or none ever will be.
+    done: AtomicBool,
     state: Mutex<Parts>,
 }
 
@@ -146,6 +148,8 @@ struct Parts {
     written: bool,
     /// The store did not take one: none of the others may become valid.
     refused: bool,
+    /// Where the last part stands.
+    end: Option<Lsn>,
     /// What may only be done when all parts were written.
     held: Vec<Held>,
     /// Whoever counts on what it brings.
@@ -175,14 +179,15 @@ pub enum Leaving {
 impl Transaction {
     /// A transaction of so many parts, which publish so many octets of large messages.
     pub fn new(id: u64, parts: usize, octets: u64) -> Arc<Self> {
-        let (written, refused, held, awaited) = (false, false, Vec::new(), Vec::new());
-        let state = Parts { left: parts, octets, written, refused, held, awaited };
-        Arc::new(Self { id, state: Mutex::new(state) })
+        let (held, awaited) = (Vec::new(), Vec::new());
+        let (written, refused, end) = (false, false, None);
+        let state = Parts { left: parts, octets, written, refused, end, held, awaited };
+        Arc::new(Self { id, done: AtomicBool::new(false), state: Mutex::new(state) })
     }
 
-    /// Whether all parts were written.
+    /// Whether all parts were written, or none ever will be. One of which the store has but a part never is.
     pub fn is_done(&self) -> bool {
-        self.state.lock().left == 0
+        self.done.load(Ordering::SeqCst)
     }
 
     /// Keeps what may only be done when all parts were written; gives it back if they were.
@@ -207,19 +212,16 @@ impl Transaction {
         if parts.left > 0 {
             receipt.await_one();
             parts.awaited.push(receipt.clone());
+        } else if parts.refused {
+            receipt.refuse();
         }
     }
 
-    /// Takes those that are to hear of the last part, if that was written.
-    pub fn take_awaited(&self) -> Vec<Arc<Receipt>> {
+    /// Takes those that are to hear of the last part, if that was written or refused, and where it stands.
+    pub fn take_awaited(&self) -> (Vec<Arc<Receipt>>, Option<Lsn>) {
         let mut parts = self.state.lock();
-        if parts.left == 0 { std::mem::take(&mut parts.awaited) } else { Vec::new() }
-    }
-
-    /// Has no part written, if none was yet.
-    pub fn refuse(&self) {
-        let mut parts = self.state.lock();
-        parts.refused |= !parts.written;
+        let awaited = if parts.left == 0 { std::mem::take(&mut parts.awaited) } else { Vec::new() };
+        (awaited, parts.end)
     }
 
     /// Writes one part, which publishes so many octets of large messages; `write` is told how many
@@ -236,16 +238,21 @@ impl Transaction {
         parts.left = parts.left.saturating_sub(1);
         parts.octets = parts.octets.saturating_sub(octets);
         let last = parts.left == 0;
-        if parts.refused {
-            return Err(StoreError::Poisoned("another part of the transaction was".to_owned()));
+        let done = if parts.refused {
+            Err(StoreError::Poisoned("another part of the transaction was".to_owned()))
+        } else if empty && !(last && parts.written) {
+            Ok(Lsn(0))
+        } else {
+            let to_come = if last { 0 } else { parts.octets };
+            let done = write(TxPart { tx: self.id, last }, to_come);
+            parts.refused = done.is_err();
+            parts.written |= done.is_ok();
+            done
+        };
+        if last {
+            parts.end = done.as_ref().ok().copied();
+            self.done.store(!(parts.refused && parts.written), Ordering::SeqCst);
         }
-        if empty && !(last && parts.written) {
-            return Ok(Lsn(0));
-        }
-        let to_come = if last { 0 } else { parts.octets };
-        let done = write(TxPart { tx: self.id, last }, to_come);
-        parts.refused = done.is_err();
-        parts.written = true;
         done
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use lepus_storage::{Batch, Lsn, MessageStore, Op, SeqRange};
 
 use super::receipt::{Receipt, Transaction};
-use super::state::Seq;
 use super::state::place::{from_store, is_keys};
 use super::state::schedule::Bucket;
+use super::state::{Dropped, Seq};
 use crate::durability::Durability;
 use crate::limits::STORED_APART;
 
@@ -41,7 +41,9 @@ pub struct Write {
     tx: Option<Arc<Transaction>>,
     /// What its transaction publishes leaves its place with it.
     moves: bool,
-    /// Something that belongs to it was dropped for what writes before it bring.
+    /// Something that belongs to it was dropped for what the store has, or will have if writes before it
+    /// bring that.
+    drops: bool,
     relies: bool,
 }
 
@@ -73,18 +75,19 @@ impl Writes {
         ops: &mut Vec<Op>,
         receipt: Option<&Arc<Receipt>>,
         tx: Option<&Arc<Transaction>>,
-        relies: bool,
+        Dropped { drops, relies }: Dropped,
     ) {
         let (ops, receipt) = (std::mem::take(ops), receipt.cloned());
         match self.0.last_mut() {
             Some(last) if last.tx.is_none() && tx.is_none() => {
                 last.ops.extend(ops);
                 last.receipts.extend(receipt);
+                last.drops |= drops;
                 last.relies |= relies;
             }
             _ => {
                 let receipts = receipt.into_iter().collect();
-                self.0.push(Write { ops, receipts, tx: tx.cloned(), moves: false, relies });
+                self.0.push(Write { ops, receipts, tx: tx.cloned(), moves: false, drops, relies });
             }
         }
     }
@@ -106,7 +109,6 @@ impl Write {
     pub fn doubt(&self) {
         if self.relies {
             self.receipts.iter().for_each(|receipt| receipt.refuse());
-            self.tx.iter().for_each(|tx| tx.refuse());
         }
     }
 
@@ -122,7 +124,7 @@ impl Write {
         store: &dyn MessageStore,
         durability: &Durability,
     ) -> Result<(), Refused> {
-        let Self { ops, receipts, tx, moves, .. } = self;
+        let Self { ops, receipts, tx, moves, drops, .. } = self;
         let published = published(&ops);
         let waiting: Vec<(Bucket, Seq)> = ops.iter().filter_map(waiting).collect();
         let keys: Vec<u64> = ops.iter().filter_map(key).collect();
@@ -155,13 +157,14 @@ impl Write {
                     store.append(batch)
                 });
                 match done {
-                    Ok(Lsn(0)) if !receipts.is_empty() => store.append(Batch::new()),
+                    Ok(Lsn(0)) if drops => store.append(Batch::new()),
                     done => done,
                 }
             }
         };
-        let whole = tx.iter().flat_map(|tx| tx.take_awaited());
-        whole.for_each(|receipt| receipt.written(done.as_ref().ok().copied(), durability));
+        if let Some((awaited, end)) = tx.map(|tx| tx.take_awaited()) {
+            awaited.iter().for_each(|receipt| receipt.written(end, durability));
+        }
         if done.is_err() && !others.is_empty() {
             // Only messages are refused, and what else they have led to is no part of a transaction.
             // A store that has failed has said so.

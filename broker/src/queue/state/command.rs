@@ -227,7 +227,16 @@ pub struct Effects {
     pub ordered: Vec<Ordered>,
     /// All else.
     pub notices: Vec<Notice>,
-    /// Something was dropped for what the store may not have taken yet, and counts on it.
+    /// What became of messages that others were the same as.
+    pub dropped: Dropped,
+}
+
+/// Whether stored messages were dropped for others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// There were some.
+    pub drops: bool,
+    /// For one that the store may not have taken yet.
     pub relies: bool,
 }
 

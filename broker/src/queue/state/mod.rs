@@ -35,8 +35,8 @@ mod unique;
 
 pub use browse::{Glance, Spot};
 pub use command::{
-    ANY_DELIVERY, Command, ConsumerKey, DELIVERY_COST, Dead, Delivery, Effects, LateDelivery,
-    Notice, Ordered, Outcome, Purpose, Seq, SeqRange,
+    ANY_DELIVERY, Command, ConsumerKey, DELIVERY_COST, Dead, Delivery, Dropped, Effects,
+    LateDelivery, Notice, Ordered, Outcome, Purpose, Seq, SeqRange,
 };
 pub use consumers::{Activity, ConsumerSpec, ConsumerStatus};
 pub use entry::Entry;

@@ -93,15 +93,22 @@ impl State {
         }
     }
 
-    /// What comes now goes to the store with this round of writes. All before `sure` are carried out.
-    pub fn go_on(&mut self, round: u64, sure: u64) {
+    /// Whether it drops messages that are the same as others.
+    pub fn is_unique(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// What comes now goes to the store with this round of writes, as a part of something or not. All before
+    /// `sure` are carried out.
+    pub fn go_on(&mut self, round: u64, sure: u64, is_part: bool) {
         if let Some(Keys(_, unsure)) = self.keys.as_deref_mut() {
-            unsure.go_on(round, sure);
+            unsure.go_on(round, sure, is_part);
         }
     }
 
     /// Publishes messages one by one, without those whose keys are known. If nobody can be told that the store
-    /// has refused what one was dropped for, it is not dropped while that may happen.
+    /// has refused what one was dropped for, or it belongs to others that can't be refused with it, it is not
+    /// dropped while that may happen.
     pub(super) fn publish_unique(
         &mut self,
         now: u64,
@@ -116,9 +123,11 @@ impl State {
                 && self.knows(key, message.persistent(), now)
             {
                 // What comes together is stored together.
-                let unsure = self.is_unsure(key, &message) && !together.contains(&key);
-                if can_tell || !unsure {
-                    effects.relies |= unsure;
+                let stored = message.persistent() && self.config.durable.is_some();
+                let relies = stored && self.is_unsure(key) && !together.contains(&key);
+                if !relies || can_tell && self.may_rely() {
+                    effects.dropped.drops |= stored;
+                    effects.dropped.relies |= relies;
                     continue;
                 }
             }
@@ -161,10 +170,12 @@ impl State {
         is_scheduled(seq) || self.unacked.contains(seq) || self.ready.contains(seq)
     }
 
-    /// Whether a message would be dropped for another one of which nobody knows yet whether the store takes it.
-    fn is_unsure(&self, key: Key, message: &Message) -> bool {
-        let stored = message.persistent() && self.config.durable.is_some();
-        stored && self.keys.as_deref().is_some_and(|Keys(_, unsure)| unsure.has(key))
+    fn is_unsure(&self, key: Key) -> bool {
+        self.keys.as_deref().is_some_and(|Keys(_, unsure)| unsure.has(key))
+    }
+
+    fn may_rely(&self) -> bool {
+        self.keys.as_deref().is_some_and(|Keys(_, unsure)| unsure.may_rely())
     }
 
     fn remember(
@@ -197,6 +208,7 @@ impl State {
     fn note_unsure(&mut self, key: Key, home: &Home) {
         if let Some(Keys(_, unsure)) = self.keys.as_deref_mut()
             && home.stored
+            && self.config.durable.is_some()
         {
             unsure.add(key);
         }

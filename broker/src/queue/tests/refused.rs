@@ -4,7 +4,7 @@ use lepus_storage::disk::sim::SimDisk;
 use lepus_storage::log::Tuning;
 use lepus_storage::{Batch, Health, LogStore, Op, Seq as At, SeqRange as Span, StoreConfig};
 
-use super::super::state::{Dead, Reason};
+use super::super::state::{Dead, Dropped, Reason};
 use super::super::writes::Writes;
 use super::*;
 use crate::durability::Durability;
@@ -39,7 +39,7 @@ fn full_one() -> LogStore {
 fn what_was_told_together_with_a_refused_message_is_told_without_it() {
     let (store, durability) = (full_one(), Durability::default());
     let mut writes = Writes::default();
-    writes.add(&mut vec![stored(1), settled(1, 200)], None, None, false);
+    writes.add(&mut vec![stored(1), settled(1, 200)], None, None, Dropped::default());
     let refused = writes.take().remove(0).carry_out(&store, &durability);
     assert_eq!(refused.map_err(|refused| refused.messages), Err(vec![(1, 100)]));
     let stats = store.stats(QUEUE);
@@ -50,10 +50,15 @@ fn what_was_told_together_with_a_refused_message_is_told_without_it() {
 fn what_does_not_know_of_a_refusal_yet_counts_without_the_message() {
     let (store, durability) = (full_one(), Durability::default());
     let mut writes = Writes::default();
-    writes.add(&mut vec![stored(1)], None, None, false);
+    writes.add(&mut vec![stored(1)], None, None, Dropped::default());
     let refused = writes.take().remove(0).carry_out(&store, &durability).unwrap_err();
     let ranges = vec![Span { first: At(1), last: At(1) }];
-    writes.add(&mut vec![Op::Settle { queue: QUEUE, ranges, weight: 100 }], None, None, false);
+    writes.add(
+        &mut vec![Op::Settle { queue: QUEUE, ranges, weight: 100 }],
+        None,
+        None,
+        Dropped::default(),
+    );
     writes.count_without(&refused.messages);
     writes.take().remove(0).carry_out(&store, &durability).unwrap();
     let stats = store.stats(QUEUE);
@@ -68,7 +73,7 @@ fn a_transaction_whose_message_is_refused_settles_nothing() {
     let mut writes = Writes::default();
     for op in [stored(1), settled(0, 100)] {
         receipt.await_one();
-        writes.add(&mut vec![op], Some(&receipt), Some(&tx), false);
+        writes.add(&mut vec![op], Some(&receipt), Some(&tx), Dropped::default());
     }
     receipt.complete();
     let refused = writes.take().into_iter().map(|write| write.carry_out(&store, &durability));
@@ -96,7 +101,8 @@ fn a_transaction_of_which_all_was_dropped_waits_for_what_it_was_dropped_for() {
     for _ in 0..2 {
         receipt.await_one();
         let mut writes = Writes::default();
-        writes.add(&mut vec![], Some(&receipt), Some(&tx), true);
+        let dropped = Dropped { drops: true, relies: false };
+        writes.add(&mut vec![], Some(&receipt), Some(&tx), dropped);
         writes.take().remove(0).carry_out(&store, &durability).unwrap();
     }
     receipt.complete();
@@ -114,7 +120,7 @@ fn who_counts_on_a_transaction_waits_until_it_is_whole() {
         for op in [stored(1), settled(0, 100)] {
             assert!(receipt.is_open());
             let mut writes = Writes::default();
-            writes.add(&mut vec![op], None, Some(&tx), false);
+            writes.add(&mut vec![op], None, Some(&tx), Dropped::default());
             assert_eq!(writes.take().remove(0).carry_out(&store, &durability).is_err(), full);
         }
         assert_eq!((receipt.is_open(), receipt.is_refused()), (false, full));
@@ -127,14 +133,32 @@ fn who_counts_on_a_transaction_waits_until_it_is_whole() {
 fn only_what_counts_on_a_refused_message_is_refused_with_it() {
     let (_, mailbox) = node().connect();
     for relies in [false, true] {
-        let (receipt, tx) = (Receipt::new(&mailbox), Transaction::new(1, 2, 100));
+        let receipt = Receipt::new(&mailbox);
         let mut writes = Writes::default();
-        writes.add(&mut vec![stored(1)], Some(&receipt), Some(&tx), relies);
+        let dropped = Dropped { drops: true, relies };
+        writes.add(&mut vec![stored(1)], Some(&receipt), None, dropped);
         writes.doubt();
         assert_eq!(receipt.is_refused(), relies);
-        let written = writes.take().remove(0).carry_out(&behind(), &Durability::default());
-        assert_eq!(written.is_err(), relies, "the transaction goes with it");
     }
+}
+
+/// The store has a part of it, which counts for nothing.
+#[test]
+fn nobody_counts_on_a_transaction_that_never_will_be_whole() {
+    let (store, durability) = (behind(), Durability::default());
+    let tx = Transaction::new(1, 3, 0);
+    let write = |op| {
+        let mut writes = Writes::default();
+        writes.add(&mut vec![op], None, Some(&tx), Dropped::default());
+        writes.take().remove(0).carry_out(&store, &durability).is_ok()
+    };
+    // The position is taken already.
+    assert!(write(stored(1)) && !write(stored(1)) && !write(stored(2)));
+    assert!(!tx.is_done());
+    let (_, mailbox) = node().connect();
+    let receipt = Receipt::new(&mailbox);
+    tx.await_whole(&receipt);
+    assert!(receipt.is_refused());
 }
 
 #[test]

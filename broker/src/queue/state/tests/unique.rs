@@ -191,18 +191,22 @@ fn nor_for_one_that_is_refused_before_it_comes_to_wait() {
 fn what_nobody_can_be_told_of_is_not_dropped_for_what_may_be_refused() {
     for unique in [Unique::UntilAcked, Unique::Window { size: Some(9), ttl: None }] {
         let mut queue = durable(unique);
+        let only = Dropped { drops: true, relies: false };
         let like = |persistent| vec![with_header(1, 0, persistent)];
         let (_, first) = queue.apply(Command::Publish(like(true)));
         let (_, second) = queue.apply(Command::Publish(like(true)));
-        assert_eq!((first.relies, second.relies), (false, true), "{unique:?}");
+        assert_eq!((first.dropped.relies, second.dropped.relies), (false, true), "{unique:?}");
         queue.apply(Command::PublishDead(like(false)));
         assert_eq!(queue.state.counts().ready, 1, "{unique:?}");
         queue.apply(Command::PublishDead(like(true)));
         assert_eq!(queue.state.counts().ready, 2, "{unique:?}");
-        queue.state.go_on(1, 1);
+        queue.state.go_on(0, 0, true);
+        queue.apply(Command::Publish(like(true)));
+        assert_eq!(queue.state.counts().ready, 3, "a part: {unique:?}");
+        queue.state.go_on(1, 1, false);
         queue.apply(Command::PublishDead(like(true)));
         let (_, third) = queue.apply(Command::Publish(like(true)));
-        assert_eq!((queue.state.counts().ready, third.relies), (2, false), "{unique:?}");
+        assert_eq!((queue.state.counts().ready, third.dropped), (3, only), "{unique:?}");
     }
 }
 

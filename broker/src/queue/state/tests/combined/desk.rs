@@ -81,7 +81,7 @@ impl Desk {
     /// The store has taken all so far.
     fn begin_round(&mut self) {
         self.round += 1;
-        self.state.go_on(self.round, self.round);
+        self.state.go_on(self.round, self.round, false);
     }
 
     fn carry_out(&mut self, command: Command, action: Action) -> Result<Outcome, TestCaseError> {
