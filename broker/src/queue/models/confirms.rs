@@ -13,6 +13,7 @@ use lepus_storage::{LogStore, MessageStore, Op, QueueId, Seq, StoreConfig};
 use lepus_sync::{check, thread};
 
 use super::super::receipt::{Fate, Receipt};
+use super::super::state::Dropped;
 use super::super::writes::{Write, Writes};
 use crate::durability::Durability;
 use crate::mailbox::Mailbox;
@@ -32,7 +33,7 @@ fn write(queue: u64, receipt: &Arc<Receipt>) -> Write {
     let (queue, seq, payload) = (QueueId(queue), Seq(0), Bytes::from_static(&[0; 100]));
     let mut ops = vec![Op::Publish { queue, seq, payload, weight: 1, shared: false }];
     let mut writes = Writes::default();
-    writes.add(&mut ops, Some(receipt), None);
+    writes.add(&mut ops, Some(receipt), None, Dropped::default());
     writes.take().remove(0)
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use lepus_storage::{Lsn, StoreError, TxPart};
 use lepus_sync::{Mutex, check, thread};
 
-use super::super::receipt::Transaction;
+use super::super::receipt::{Receipt, Transaction};
+use crate::mailbox::Mailbox;
 
 /// What the store has taken, and how many parts it was given.
 #[derive(Default)]
@@ -39,7 +40,7 @@ fn write_parts(refused: Option<u64>) -> (Vec<TxPart>, usize) {
         })
         .collect();
     let taken = writing.into_iter().map(|thread| thread.join().unwrap()).sum();
-    assert!(transaction.is_done());
+    assert_eq!(transaction.is_done(), refused.is_none());
     let parts = store.lock().parts.clone();
     (parts, taken)
 }
@@ -59,5 +60,31 @@ fn after_a_part_that_was_refused_there_is_none() {
         let (parts, taken) = write_parts(Some(2));
         assert_eq!((parts.len(), taken), (1, 1));
         assert!(!parts[0].last);
+    });
+}
+
+#[test]
+fn who_counts_on_it_hears_of_the_last_part() {
+    check(|| {
+        let (transaction, written) = (Transaction::new(7, 3, 0), Arc::new(Mutex::new(0)));
+        let receipt = Receipt::new(&Arc::<Mailbox>::default());
+        transaction.await_whole(&receipt);
+        let writing: Vec<_> = (0..3)
+            .map(|_| {
+                let (transaction, written) = (transaction.clone(), written.clone());
+                thread::spawn(move || {
+                    let next = |_, _| {
+                        let mut written = written.lock();
+                        *written += 1;
+                        Ok(Lsn(*written))
+                    };
+                    transaction.part(false, 0, next).unwrap();
+                    let (awaited, end) = transaction.take_awaited();
+                    awaited.iter().map(|_| end).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let told = writing.into_iter().flat_map(|thread| thread.join().unwrap());
+        assert_eq!(told.collect::<Vec<_>>(), [Some(Lsn(3))]);
     });
 }
