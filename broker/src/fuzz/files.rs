@@ -24,21 +24,33 @@ proptest! {
     /// Damaged files are refused, or read as far as they go; looking into them changes nothing.
     #[test]
     fn a_data_directory(file in any::<Index>(), edits in edits(6)) {
-        let here = directory();
         let files = files(SOUND.path());
-        for (name, octets) in &files {
-            let path = here.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, octets).unwrap();
-        }
         let (name, octets) = file.get(&files);
-        std::fs::write(here.path().join(name), changed(octets, &edits)).unwrap();
-        within(MOST, || look_and_open(here.path()));
+        look_and_open_with(&files, name, &changed(octets, &edits));
+    }
+}
+
+/// Its lengths mean something else then, those of all messages.
+#[test]
+fn a_file_that_has_lost_its_first_octet() {
+    let files = files(SOUND.path());
+    for (name, octets) in &files {
+        look_and_open_with(&files, name, octets.get(1..).unwrap_or_default());
     }
 }
 
 /// Octets that a case may allocate.
 const MOST: u64 = 64 * MIB;
+
+fn look_and_open_with(files: &[(PathBuf, Vec<u8>)], name: &Path, octets: &[u8]) {
+    let here = directory();
+    for (other, sound) in files {
+        let path = here.path().join(other);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, if other == name { octets } else { sound }).unwrap();
+    }
+    within(MOST, || look_and_open(here.path()));
+}
 
 fn look_and_open(directory: &Path) {
     if let Ok(mut inspection) = Inspection::open(directory, StoreKind::Log) {

@@ -54,6 +54,11 @@ impl SimDisk {
         self.state.lock().steps
     }
 
+    /// How many bytes of files were read.
+    pub fn read_bytes(&self) -> u64 {
+        self.state.lock().read_bytes
+    }
+
     /// Crashes at the `n`th step from now, which is left half-done and fails, as everything after it.
     pub fn crash_after(&self, n: u64) {
         let mut state = self.state.lock();

@@ -224,6 +224,7 @@ impl Engine {
             recyclable: false,
             stage: Stage::Sealed,
             index_bytes,
+            index_seen: false,
             max_lsn: latest.max().unwrap_or(0),
         };
         inner.add_ended(segment);

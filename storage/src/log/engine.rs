@@ -26,6 +26,8 @@ pub(super) struct Engine {
     pub progress: Condvar,
     pub announcer: Announcer,
     pub counters: Counters,
+    /// Held while an index is made anew.
+    pub mending: Mutex<()>,
     /// Stands for this opening of the store.
     pub epoch: u64,
     /// Without threads, steps are taken one at a time.

@@ -22,7 +22,7 @@ const GAP: u32 = 16 << 10;
 /// What is read for one record whose length is not known yet.
 const ONE: u64 = 4096;
 /// A record in a file is not longer.
-const LONGEST: usize = (16 << 20) + record::PUBLISH;
+const LONGEST: u64 = (16 << 20) + record::PUBLISH as u64;
 /// How many entries of an index are read at once.
 const ENTRIES: usize = 4096;
 
@@ -92,6 +92,17 @@ impl Piece {
         let (of, _) = self.of.as_ref()?;
         let at = offset.checked_sub(self.begin).filter(|_| *of == segment)?;
         self.bytes.get(at as usize..).filter(|rest| !rest.is_empty())
+    }
+
+    /// The length that a record says that it has: it may be damaged, and is looked at before memory is taken
+    /// for it.
+    fn believable(&self, offset: u64, len: usize) -> Result<u64, String> {
+        let Some((_, file)) = &self.of else { return Err("no file".to_owned()) };
+        let rest = file.len().map_err(|error| error.to_string())?.saturating_sub(offset);
+        match len as u64 {
+            len if len <= rest.min(LONGEST) => Ok(len),
+            _ => Err("a record there is longer than any".to_owned()),
+        }
     }
 
     fn fill(&mut self, offset: u64, len: usize) -> Result<(), String> {
@@ -207,13 +218,13 @@ impl Engine {
         let at = u64::from(offset);
         let here = |piece: &Piece| {
             let bytes = piece.get(found.segment, at)?;
-            let len = record::length(bytes)?;
+            let len = record::message_length(bytes)?;
             Some((len, len <= bytes.len()))
         };
         let len = match here(piece) {
             Some((_, true)) => None,
             // Its beginning is there, and says how long it is.
-            Some((len, false)) => Some(believable(len)?.max(ahead())),
+            Some((len, false)) => Some(piece.believable(at, len)?.max(ahead())),
             None => Some(ahead()),
         };
         if let Some(len) = len {
@@ -222,7 +233,7 @@ impl Engine {
             let len = len.min(u64::from(u32::MAX)) as usize;
             piece.fill(at, len).or_else(|_| piece.fill(at, record::PREFIX))?;
             if let Some((len, false)) = here(piece) {
-                piece.fill(at, believable(len)? as usize)?;
+                piece.fill(at, piece.believable(at, len)? as usize)?;
             }
         }
         Ok(piece.get(found.segment, at).unwrap_or_default())
@@ -275,14 +286,6 @@ impl Engine {
             piece.of = Some((found.segment, file));
         }
         Ok(())
-    }
-}
-
-/// A length that may be damaged is looked at before memory is taken for it.
-fn believable(len: usize) -> Result<u64, String> {
-    match len <= LONGEST {
-        true => Ok(len as u64),
-        false => Err("a record there is longer than any".to_owned()),
     }
 }
 

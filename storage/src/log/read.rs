@@ -17,7 +17,7 @@ use crate::{QueueId, ReadMax, Seq, StoreError, Stored};
 /// How many messages are looked for at once, at first and at most.
 const FIRST: usize = 32;
 const MOST: usize = 1024;
-/// How often a message is looked for again that was not found where it should be.
+/// How often a message is looked for that moves.
 const TRIES: usize = 4;
 
 /// A reading in progress.
@@ -57,48 +57,35 @@ impl Engine {
         let ReadMax { messages, bytes } = max;
         let mut reading = Reading { queue, next: from, messages, bytes, given: false, out };
         let mut pieces = Pieces::default();
-        let mut at_once = FIRST;
-        let mut failure: Option<(Found, String)> = None;
-        for _ in 0..TRIES {
-            loop {
-                let wanted = at_once.min(reading.messages);
-                let found = self.locate(queue, reading.next, wanted, reading.bytes);
-                if found.is_empty() {
-                    return Ok(reading.next);
-                }
-                at_once = (at_once * 4).min(MOST);
-                // The same message in the same place again: looking once more will not help.
-                if let (Some((lost, _)), Some(first)) = (&failure, found.first())
-                    && !lost.is_same(first)
-                {
-                    failure = None;
-                }
-                match self.give_all(&mut reading, &mut pieces, &found) {
-                    Given::All => {}
-                    Given::Enough => return Ok(reading.next),
-                    Given::Failed(_, _) if reading.given => return Ok(reading.next),
-                    Given::Failed(lost, why) => {
-                        failure = Some((lost, why));
-                        break;
+        let (mut at_once, mut tries) = (FIRST, 0);
+        let mut failed: Option<Found> = None;
+        let (lost, detail) = loop {
+            let wanted = at_once.min(reading.messages);
+            let found = self.locate(queue, reading.next, wanted, reading.bytes);
+            if found.is_empty() {
+                return Ok(reading.next);
+            }
+            at_once = (at_once * 4).min(MOST);
+            match self.give_all(&mut reading, &mut pieces, &found) {
+                Given::All => {}
+                Given::Enough => return Ok(reading.next),
+                Given::Failed(_, _) if reading.given => return Ok(reading.next),
+                Given::Failed(lost, why) => {
+                    (at_once, tries) = (FIRST, tries + 1);
+                    // The same message in the same place again: looking once more will not help.
+                    let again = failed.is_some_and(|failed| failed.is_same(&lost));
+                    if again || tries == TRIES {
+                        break (lost, why);
                     }
+                    failed = Some(lost);
                 }
             }
+        };
+        if matches!(lost.source, Source::Entry(_)) && self.mend_index(lost.segment, lost.kind) {
+            return self.read(queue, from, max, reading.out);
         }
-        match failure {
-            Some((lost, _))
-                if matches!(lost.source, Source::Entry(_))
-                    && self.mend_index(lost.segment, lost.kind) =>
-            {
-                self.read(queue, from, max, reading.out)
-            }
-            Some((lost, detail)) => Err(StoreError::Unreadable {
-                queue,
-                seq: lost.seq,
-                place: self.place_of(&lost),
-                detail,
-            }),
-            None => Ok(reading.next),
-        }
+        let place = self.place_of(&lost);
+        Err(StoreError::Unreadable { queue, seq: lost.seq, place, detail })
     }
 
     fn give_all(&self, reading: &mut Reading<'_>, pieces: &mut Pieces, found: &[Found]) -> Given {

@@ -132,6 +132,12 @@ pub(super) fn length(prefix: &[u8]) -> Option<usize> {
     (len >= PREFIX).then_some(len)
 }
 
+/// The same of a message; nothing for anything else, whose length may mean nothing.
+pub(super) fn message_length(prefix: &[u8]) -> Option<usize> {
+    matches!(prefix.get(8..PREFIX)?, [kind::PUBLISH..=kind::BIG, 0]).then_some(())?;
+    length(prefix)
+}
+
 /// The first record of `bytes` and its length; nothing if it is not whole, or not what was written.
 pub(super) fn decode(bytes: &[u8], mix: u32) -> Option<(Record<'_>, usize)> {
     let len = length(bytes)?;

@@ -122,23 +122,29 @@ pub(super) fn ensure(
 
 impl Engine {
     /// A message was not where the index of its segment says: makes the index anew if it is not what
-    /// was written. Whether it is another one now.
+    /// was written. Whether it is another one now. What that does not help is not looked at again: a segment
+    /// may have a million messages that are damaged.
     pub(super) fn mend_index(&self, id: SegmentId, kind: Kind) -> bool {
-        let (header, wanted) = {
-            let inner = self.inner.lock();
-            let Some(segment) = inner.segments.get(&id) else { return false };
-            (segment.header, Wanted::of(&inner.index, id))
-        };
-        let path = self.files.index(id, kind);
-        if self.files.read(&path).is_ok_and(|bytes| seal::is_whole(&bytes, &header)) {
-            return false;
+        let _one_at_a_time = self.mending.lock();
+        let inner = self.inner.lock();
+        if inner.index.has_table(id) {
+            // Another thread was quicker.
+            return true;
         }
-        let records = self.files.disk.open(&self.files.segment(id, kind));
-        let Ok(found) = records.and_then(|file| wanted.find(header, file)) else { return false };
+        let known = inner.segments.get(&id).map(|known| (known.header, known.index_seen));
+        let Some((header, false)) = known else { return false };
+        drop(inner);
+        let path = self.files.index(id, kind);
+        let is_whole = self.files.read(&path).is_ok_and(|bytes| seal::is_whole(&bytes, &header));
+        let Some(found) = (!is_whole).then(|| self.find_again(id, header)).flatten() else {
+            if let Some(segment) = self.inner.lock().segments.get_mut(&id) {
+                segment.index_seen = true;
+            }
+            return false;
+        };
         let bytes = seal::encode_offsets(&header, &found.offsets);
         let mut inner = self.inner.lock();
-        let same = inner.segments.get(&id).is_some_and(|segment| segment.header == header);
-        if !same {
+        if !inner.segments.contains_key(&id) {
             return true;
         }
         inner.index.put_table(table(id, found.offsets));
@@ -149,5 +155,12 @@ impl Engine {
             self.files.forget(id);
         }
         true
+    }
+
+    /// Where the messages of a segment are by its records.
+    fn find_again(&self, id: SegmentId, header: SegmentHeader) -> Option<Offsets> {
+        let wanted = Wanted::of(&self.inner.lock().index, id);
+        let records = self.files.disk.open(&self.files.segment(id, header.kind));
+        records.and_then(|file| wanted.find(header, file)).ok()
     }
 }

@@ -164,7 +164,9 @@ impl DiskFile for SimFile {
         if let Some(target) = buffer.get_mut(..source.len()) {
             target.copy_from_slice(source);
         }
-        Ok(source.len())
+        let read = source.len();
+        state.read_bytes += read as u64;
+        Ok(read)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

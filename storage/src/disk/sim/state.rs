@@ -28,6 +28,7 @@ pub(super) struct State {
     /// How often something may be opened yet.
     pub openings: Option<u64>,
     pub steps: u64,
+    pub read_bytes: u64,
     /// The step at which it crashes.
     pub crash_at: Option<u64>,
     pub crashed: bool,
@@ -58,6 +59,7 @@ impl State {
             capacity: None,
             openings: None,
             steps: 0,
+            read_bytes: 0,
             crash_at: None,
             crashed: false,
             freed: Vec::new(),

@@ -43,6 +43,11 @@ impl SealTable {
 }
 
 impl Queues {
+    /// Whether the table of a sealed segment is in memory.
+    pub(crate) fn has_table(&self, segment: SegmentId) -> bool {
+        self.segments.by_id(segment).is_some_and(|account| account.table.is_some())
+    }
+
     /// The table of a sealed segment, from now on in memory instead of its file.
     pub(crate) fn put_table(&mut self, table: SealTable) {
         if let Some(account) = self.segments.by_id_mut(table.segment) {

@@ -137,6 +137,31 @@ fn what_cannot_be_read_is_told_with_file_and_offset_and_one_reason() {
     assert!(told.ends_with(&format!("{}: {reason}", index.display())), "{told}");
 }
 
+/// Otherwise a segment takes hours in which everything is damaged.
+#[test]
+fn the_index_of_damaged_messages_is_read_once() {
+    let disk = SimDisk::new(2);
+    let cfg = StoreConfig { segment_bytes: 2 << 20, ..cfg() };
+    let open = || LogStore::open_stepped(&cfg, Arc::new(disk.clone()), tuning()).unwrap().0;
+    let store = open();
+    store.append(batch((0..30_000).map(|seq| publish(A, seq, 10)))).unwrap();
+    store.append(batch((30_000..30_200).map(|seq| publish(A, seq, 9000)))).unwrap();
+    run(&store);
+    store.close().unwrap();
+    drop(store);
+    let store = open();
+    let file = Path::new("/store/log/0000000000000000.seg");
+    let index = disk.contents(&file.with_extension("idx")).unwrap().len() as u64;
+    (552..40_000).for_each(|at| disk.flip_byte(file, at).unwrap());
+    let before = disk.read_bytes();
+    for seq in 0..900 {
+        let lost = store.read(A, Seq(seq), EVERYTHING, &mut Vec::new());
+        assert!(matches!(lost, Err(StoreError::Unreadable { .. })), "{lost:?}");
+    }
+    let read = (disk.read_bytes() - before) / 900;
+    assert!(read < index, "{read} octets for each message, of an index with {index}");
+}
+
 #[test]
 fn missing_checkpoints_are_told_once_the_log_does_not_begin_at_its_beginning() {
     for settled in [0, 30] {
