@@ -25,7 +25,7 @@ mod users;
 mod vhosts;
 mod x;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
@@ -41,13 +41,14 @@ use super::{Admin, openapi};
 /// An answer.
 type Reply = Result<Response, Fault>;
 
+/// What all routes are: made when it is first asked for, since a start should not wait for it.
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| json!(openapi::document(table().operations())));
+
 /// All routes, and what they are.
 pub(super) fn all() -> Router<Arc<Admin>> {
     let index = async || (StatusCode::MOVED_PERMANENTLY, [(LOCATION, "/api/index.html")]);
-    let routes = table();
-    let document = json!(openapi::document(routes.operations()));
-    let document = async move |_: Caller| Json(document.clone());
-    let router = routes.into_router().route("/api", routing::get(index));
+    let document = async |_: Caller| Json(&*DOCUMENT);
+    let router = table().into_router().route("/api", routing::get(index));
     router.route("/api/openapi.json", routing::get(document))
 }
 
