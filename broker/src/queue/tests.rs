@@ -7,9 +7,12 @@ mod threads;
 mod waiting;
 mod whole;
 
+use amq_protocol::types::AMQPValue;
 use lepus_protocol::method::Verdict;
+use lepus_protocol::properties;
 
 use super::*;
+use crate::dedup;
 use crate::mailbox::Mailbox;
 use crate::message::{Builder, Message};
 use crate::topology::QueueSpec;
@@ -32,6 +35,27 @@ fn spec(auto_delete: bool) -> QueueSpec {
 pub(super) fn queue(node: &Arc<Node>, auto_delete: bool) -> Arc<Queue> {
     let vhost = node.vhost("/").expect("the virtual host that every broker has");
     vhost.declare_queue(node, &spec(auto_delete)).expect("a queue")
+}
+
+fn durable(node: &Arc<Node>, name: &str, arguments: FieldTable) -> Arc<Queue> {
+    let spec = QueueSpec { name: name.to_owned(), durable: true, arguments, ..spec(false) };
+    let vhost = node.vhost("/").expect("the virtual host that every broker has");
+    vhost.declare_queue(node, &spec).expect("a queue")
+}
+
+/// A durable queue that drops messages whose key it has.
+fn deduplicating(node: &Arc<Node>) -> Arc<Queue> {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-message-deduplication".into(), AMQPValue::Boolean(true));
+    durable(node, "once", arguments)
+}
+
+/// A persistent message with a key.
+fn keyed() -> Message {
+    let mut headers = FieldTable::default();
+    headers.insert(dedup::HEADER.into(), AMQPValue::LongInt(1));
+    let properties = properties::replace_headers(&[0, 0], &headers).expect("properties");
+    Builder::whole(0, b"\0\x04once", &properties, b"", true)
 }
 
 /// A message that knows its number.

@@ -1,7 +1,5 @@
 //! What other threads do while a message is refused.
 
-use amq_protocol::types::{AMQPValue, FieldTable};
-use lepus_protocol::properties;
 use lepus_storage::{
     Batch, Lsn, MemoryStore, QueueStats, ReadMax, Recovered, Seq as At, StoreConfig, StoreError,
     StoreStatus, Stored,
@@ -10,7 +8,6 @@ use lepus_sync::Mutex;
 use tokio::sync::watch;
 
 use super::*;
-use crate::dedup::HEADER;
 use crate::stores::Stores;
 
 type Deed = Box<dyn FnOnce() + Send>;
@@ -73,19 +70,11 @@ fn what_is_dropped_for_a_message_that_is_refused_is_refused() {
     let messages = Arc::new(Refusing { store, meanwhile: meanwhile.clone() });
     let config = crate::config::Config { memory_watermark: u64::MAX, ..Default::default() };
     let node = Node::new(config, Stores { messages, ..Stores::in_memory() });
-    let vhost = node.vhost("/").expect("the virtual host that every broker has");
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-message-deduplication".into(), AMQPValue::Boolean(true));
-    let spec = QueueSpec { durable: true, arguments, ..spec(false) };
-    let queue = vhost.declare_queue(&node, &spec).expect("a queue");
+    let queue = deduplicating(&node);
     let (_, mailbox) = node.connect();
     let publish = |queue: &Arc<Queue>, receipt: &Arc<Receipt>| {
-        let mut headers = FieldTable::default();
-        headers.insert(HEADER.into(), AMQPValue::LongInt(1));
-        let properties = properties::replace_headers(&[0, 0], &headers).expect("properties");
-        let message = Builder::whole(0, b"\0\0", &properties, b"", true);
         receipt.await_one();
-        queue.apply_for(Command::Publish(vec![message]), Some(receipt), None);
+        queue.apply_for(Command::Publish(vec![keyed()]), Some(receipt), None);
         receipt.complete();
     };
     let receipts = [(); 3].map(|()| Receipt::new(&mailbox));

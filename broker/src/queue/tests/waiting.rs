@@ -14,8 +14,7 @@ const YEAR: i64 = 365 * 86_400_000;
 fn delaying(node: &Arc<Node>) -> Arc<Queue> {
     let mut arguments = FieldTable::default();
     arguments.insert("x-delayed".into(), AMQPValue::Boolean(true));
-    let spec = QueueSpec { durable: true, arguments, ..spec(false) };
-    node.vhost("/").expect("a virtual host").declare_queue(node, &spec).expect("a queue")
+    durable(node, "q", arguments)
 }
 
 /// A message with a body of so many octets.
@@ -108,9 +107,7 @@ fn what_comes_back_while_the_store_takes_nothing_waits_in_its_place() {
     let mut arguments = FieldTable::default();
     arguments.insert("x-delayed-retry-type".into(), AMQPValue::LongString("all".into()));
     arguments.insert("x-delayed-retry-min".into(), AMQPValue::LongInt(20));
-    let spec = QueueSpec { durable: true, arguments, ..spec(false) };
-    let vhost = node.vhost("/").expect("a virtual host");
-    let queue = vhost.declare_queue(&node, &spec).expect("a queue");
+    let queue = durable(&node, "q", arguments);
     for full in [true, false] {
         queue.apply(Command::Publish(vec![late(0, 1, true)]));
         let get = || queue.apply(Command::Get { no_ack: false, connection: 0 });

@@ -1,13 +1,6 @@
 //! Transactions of several queues, and what follows from a part of one.
 
-use amq_protocol::types::{AMQPValue, FieldTable};
-
 use super::*;
-
-fn named(node: &Arc<Node>, name: &str, arguments: FieldTable) -> Arc<Queue> {
-    let spec = QueueSpec { name: name.to_owned(), durable: true, arguments, ..spec(false) };
-    node.vhost("/").expect("a virtual host").declare_queue(node, &spec).expect("a queue")
-}
 
 /// A queue for one message, and the one that its dead letters go to.
 fn short_and_grave(node: &Arc<Node>) -> (Arc<Queue>, Arc<Queue>) {
@@ -15,7 +8,7 @@ fn short_and_grave(node: &Arc<Node>) -> (Arc<Queue>, Arc<Queue>) {
     arguments.insert("x-max-length".into(), AMQPValue::LongInt(1));
     arguments.insert("x-dead-letter-exchange".into(), AMQPValue::LongString("".into()));
     arguments.insert("x-dead-letter-routing-key".into(), AMQPValue::LongString("grave".into()));
-    (named(node, "short", arguments), named(node, "grave", FieldTable::default()))
+    (durable(node, "short", arguments), durable(node, "grave", FieldTable::default()))
 }
 
 /// A crash before the transaction is whole would otherwise leave a message where it has gone, and not
@@ -24,7 +17,7 @@ fn short_and_grave(node: &Arc<Node>) -> (Arc<Queue>, Arc<Queue>) {
 fn dead_letters_wait_for_the_transaction_that_brought_them() {
     let node = node();
     let (short, grave) = short_and_grave(&node);
-    let other = named(&node, "other", FieldTable::default());
+    let other = durable(&node, "other", FieldTable::default());
     let message = Builder::whole(0, b"\0\x05short", &[0, 0], b"body", true);
     let tx = Transaction::new(node.new_transaction(), 2, 0);
     short.apply_for(Command::Publish(vec![message.clone(); 3]), None, Some(&tx));
@@ -37,7 +30,7 @@ fn dead_letters_wait_for_the_transaction_that_brought_them() {
 fn so_do_those_that_others_make_of_its_messages() {
     let node = node();
     let (short, grave) = short_and_grave(&node);
-    let other = named(&node, "other", FieldTable::default());
+    let other = durable(&node, "other", FieldTable::default());
     let message = Builder::whole(0, b"\0\x05short", &[0, 0], b"body", true);
     let tx = Transaction::new(node.new_transaction(), 2, 0);
     short.apply_for(Command::Publish(vec![message.clone()]), None, Some(&tx));
@@ -53,15 +46,9 @@ fn so_do_those_that_others_make_of_its_messages() {
 #[test]
 fn what_is_dropped_for_a_message_of_a_transaction_is_safe_when_that_is_whole() {
     let node = node();
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-message-deduplication".into(), AMQPValue::Boolean(true));
-    let (once, other) =
-        (named(&node, "once", arguments), named(&node, "other", FieldTable::default()));
-    let mut headers = FieldTable::default();
-    headers.insert(crate::dedup::HEADER.into(), AMQPValue::LongInt(1));
-    let properties =
-        lepus_protocol::properties::replace_headers(&[0, 0], &headers).expect("properties");
-    let message = Builder::whole(0, b"\0\x04once", &properties, b"", true);
+    let once = deduplicating(&node);
+    let other = durable(&node, "other", FieldTable::default());
+    let message = keyed();
     let tx = Transaction::new(node.new_transaction(), 2, 0);
     once.apply_for(Command::Publish(vec![message.clone()]), None, Some(&tx));
     let (_, mailbox) = node.connect();

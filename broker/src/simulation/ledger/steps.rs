@@ -291,8 +291,7 @@ impl Ledger {
             Some(Unique::Window(ms)) => {
                 let same = |of: &&Taken| (of.queue, of.key) == (queue, key);
                 // What was over once may be forgotten, or not, when the clock is set back.
-                let lately = self.latest.max(now);
-                let lately = self.taken.iter().filter(same).find(|taken| lately < taken.until);
+                let lately = self.taken.iter().filter(same).find(|taken| self.latest < taken.until);
                 assert!(lately.is_none() || loose, "{id} is taken after {lately:?}, {now}");
                 self.taken.push(Taken { queue, key, until: now + ms, at });
             }

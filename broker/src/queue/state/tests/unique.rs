@@ -125,7 +125,17 @@ fn a_key_goes_with_the_message_that_waits() {
 
 /// A durable queue.
 fn durable(unique: Unique) -> Bench {
-    let rules = Rules { unique: Some(unique), ..Rules::default() };
+    durable_with(Rules { unique: Some(unique), ..Rules::default() })
+}
+
+/// One whose returned messages wait.
+fn retrying() -> Bench {
+    let retry = Retry { kind: RetryKind::All, min: 10, max: 10, multiplier: None, jitter: 0.0 };
+    let (unique, retry) = (Some(Unique::UntilAcked), Some(retry));
+    durable_with(Rules { unique, retry, ..Rules::default() })
+}
+
+fn durable_with(rules: Rules) -> Bench {
     let config = Config { durable: Some(QueueId(7)), ..CONFIG };
     Bench { state: State::new(config, Arc::new(rules), &[], 0) }
 }
@@ -152,11 +162,7 @@ fn a_persistent_message_is_not_dropped_for_a_transient_one() {
 
 #[test]
 fn a_message_is_not_dropped_for_one_that_the_store_has_refused() {
-    let retry =
-        Some(Retry { kind: RetryKind::All, min: 10, max: 10, multiplier: None, jitter: 0.0 });
-    let rules = Rules { unique: Some(Unique::UntilAcked), retry, ..Rules::default() };
-    let config = Config { durable: Some(QueueId(7)), ..CONFIG };
-    let mut queue = Bench { state: State::new(config, Arc::new(rules), &[], 0) };
+    let mut queue = retrying();
     let message = || with_header(1, 0, true);
     queue.apply(Command::Publish(vec![message()]));
     queue.apply(Command::Get { no_ack: false, connection: 1 });
@@ -174,11 +180,7 @@ fn a_message_is_not_dropped_for_one_that_the_store_has_refused() {
 
 #[test]
 fn nor_for_one_that_is_refused_before_it_comes_to_wait() {
-    let retry =
-        Some(Retry { kind: RetryKind::All, min: 10, max: 10, multiplier: None, jitter: 0.0 });
-    let rules = Rules { unique: Some(Unique::UntilAcked), retry, ..Rules::default() };
-    let config = Config { durable: Some(QueueId(7)), ..CONFIG };
-    let mut queue = Bench { state: State::new(config, Arc::new(rules), &[], 0) };
+    let mut queue = retrying();
     queue.apply(Command::Publish(vec![with_header(1, 0, true)]));
     queue.apply(Command::Get { no_ack: false, connection: 1 });
     queue.apply(Command::Settle(range(0, 0), Verdict::Requeue));
@@ -246,10 +248,7 @@ fn a_message_is_not_dropped_for_one_that_is_over() {
 
 #[test]
 fn a_key_that_makes_room_leaves_the_store() {
-    let unique = Some(Unique::Window { size: Some(1), ttl: None });
-    let rules = Arc::new(Rules { unique, ..Rules::default() });
-    let config = Config { durable: Some(QueueId(7)), ..CONFIG };
-    let mut queue = Bench { state: State::new(config, rules, &[], 0) };
+    let mut queue = durable(Unique::Window { size: Some(1), ttl: None });
     let mut publish = |key, persistent| {
         queue.apply(Command::Publish(vec![with_header(key, 0, persistent)])).1.store
     };
