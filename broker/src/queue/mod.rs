@@ -13,6 +13,7 @@ pub mod orders;
 mod postpone;
 mod recall;
 mod receipt;
+mod rounds;
 mod rules;
 pub mod state;
 mod targets;
@@ -36,6 +37,7 @@ use crate::topology::arguments::is_quorum;
 use orders::Order;
 use receipt::Leaving;
 pub use receipt::{Fate, Receipt, Transaction};
+use rounds::Rounds;
 use state::schedule::Note;
 use state::{
     Command, Config, ConsumerKey, ConsumerStatus, Counts, DELIVERY_COST, Delivery, Effects,
@@ -74,11 +76,7 @@ struct Inner {
     writes: Writes,
     /// What moves messages that were due and is not done yet.
     moves: Vec<Arc<Transaction>>,
-    /// Transactions that brought something here and may not be whole yet, with the rounds of their parts.
-    open: Vec<(u64, Arc<Transaction>)>,
-    /// The round of the writes that are gathered, and the first one that is not carried out.
-    round: u64,
-    carried: u64,
+    rounds: Rounds,
     /// By their numbers, what somebody wants to leave.
     orders: Vec<(u64, Arc<Order>)>,
     /// A thread is carrying out effects and will carry out those that come meanwhile.
@@ -90,12 +88,6 @@ struct Inner {
 }
 
 impl Inner {
-    /// The first round of writes of which somebody may still lose what it brings.
-    fn sure(&mut self) -> u64 {
-        self.open.retain(|(_, tx)| !tx.is_done());
-        self.open.first().map_or(self.carried, |(round, _)| self.carried.min(*round))
-    }
-
     fn numbers(&self, now: u64) -> Numbers {
         let counts = self.state.counts();
         let lengths = [counts.ready as u64, counts.unacked as u64];
@@ -132,9 +124,7 @@ impl Queue {
             effects: Effects::default(),
             writes: Writes::default(),
             moves: Vec::new(),
-            open: Vec::new(),
-            round: 0,
-            carried: 0,
+            rounds: Rounds::default(),
             orders: Vec::new(),
             busy: false,
             counted: Counts::default(),
@@ -235,9 +225,10 @@ impl Queue {
         tx: Option<&Arc<Transaction>>,
     ) -> Outcome {
         let mut inner = self.inner.lock();
-        let sure = if inner.state.is_unique() { inner.sure() } else { 0 };
-        let Inner { state, effects, writes, open, round, .. } = &mut *inner;
-        state.go_on(*round, sure, tx.is_some());
+        let Inner { state, effects, writes, rounds, .. } = &mut *inner;
+        if state.is_unique() {
+            state.go_on(rounds.gathered(), rounds.sure(), tx.is_some());
+        }
         if let Command::Refused(refused) = &command {
             writes.count_without(refused);
             effects.leave_out(refused);
@@ -251,13 +242,12 @@ impl Queue {
         let dropped = std::mem::take(&mut effects.dropped);
         if !effects.store.is_empty() || receipt.is_some() || tx.is_some() {
             if let Some(receipt) = receipt.filter(|_| dropped.relies) {
-                open.iter().for_each(|(_, tx)| tx.await_whole(receipt));
+                rounds.open().for_each(|tx| tx.await_whole(receipt));
             }
             writes.add(&mut effects.store, receipt, tx, dropped);
         }
         if let Some(tx) = tx {
-            open.retain(|(_, tx)| !tx.is_done());
-            open.push((*round, tx.clone()));
+            rounds.bring(tx);
         }
         if is_use {
             inner.active = now;
@@ -271,15 +261,14 @@ impl Queue {
         while !(inner.effects.is_empty() && inner.writes.is_empty()) {
             let effects = std::mem::take(&mut inner.effects);
             let writes = inner.writes.take();
-            inner.round += 1;
-            let round = inner.round;
+            inner.rounds.begin();
             // What leaves now may have come with any of them.
             let leaves = !(effects.dead.is_empty() && effects.ordered.is_empty());
-            let open = inner.open.iter().filter(|_| leaves).map(|(_, tx)| tx.clone()).collect();
+            let open = inner.rounds.open().filter(|_| leaves).cloned().collect();
             drop(inner);
             self.carry_out(writes, effects, open);
             inner = self.inner.lock();
-            inner.carried = round;
+            inner.rounds.end();
         }
         inner.busy = false;
         outcome

@@ -19,7 +19,12 @@ const SWEEP: usize = 1024;
 
 /// Keys of messages that must not come again.
 #[derive(Debug)]
-pub struct Keys(Kind, Unsure);
+pub struct Keys {
+    kind: Kind,
+    unsure: Unsure,
+    /// What comes now is a part of something, and cannot be refused alone.
+    is_part: bool,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -40,7 +45,7 @@ impl Keys {
                 Kind::Recent(Recent::new(size, *ttl))
             }
         };
-        Some(Box::new(Self(kind, Unsure::default())))
+        Some(Box::new(Self { kind, unsure: Unsure::default(), is_part: false }))
     }
 }
 
@@ -88,7 +93,7 @@ impl State {
     #[cfg(test)]
     pub(super) fn keys_known(&self) -> usize {
         match self.keys.as_deref() {
-            Some(Keys(Kind::Here(known), _)) => known.len(),
+            Some(Keys { kind: Kind::Here(known), .. }) => known.len(),
             _ => 0,
         }
     }
@@ -101,8 +106,9 @@ impl State {
     /// What comes now goes to the store with this round of writes, as a part of something or not. All before
     /// `sure` are carried out.
     pub fn go_on(&mut self, round: u64, sure: u64, is_part: bool) {
-        if let Some(Keys(_, unsure)) = self.keys.as_deref_mut() {
-            unsure.go_on(round, sure, is_part);
+        if let Some(keys) = self.keys.as_deref_mut() {
+            keys.is_part = is_part;
+            keys.unsure.go_on(round, sure);
         }
     }
 
@@ -125,7 +131,7 @@ impl State {
                 // What comes together is stored together.
                 let stored = message.persistent() && self.config.durable.is_some();
                 let relies = stored && self.is_unsure(key) && !together.contains(&key);
-                if !relies || can_tell && self.may_rely() {
+                if !relies || can_tell && !self.is_part() {
                     effects.dropped.drops |= stored;
                     effects.dropped.relies |= relies;
                     continue;
@@ -152,10 +158,10 @@ impl State {
     fn knows(&self, key: Key, persistent: bool, now: u64) -> bool {
         let stored = persistent && self.config.durable.is_some();
         match self.keys.as_deref() {
-            Some(Keys(Kind::Here(known), _)) => known
+            Some(Keys { kind: Kind::Here(known), .. }) => known
                 .get(&key)
                 .is_some_and(|home| (home.stored || !stored) && self.serves(home, now)),
-            Some(Keys(Kind::Recent(recent), _)) => recent.knows(key, stored, now),
+            Some(Keys { kind: Kind::Recent(recent), .. }) => recent.knows(key, stored, now),
             None => false,
         }
     }
@@ -171,11 +177,11 @@ impl State {
     }
 
     fn is_unsure(&self, key: Key) -> bool {
-        self.keys.as_deref().is_some_and(|Keys(_, unsure)| unsure.has(key))
+        self.keys.as_deref().is_some_and(|keys| keys.unsure.has(key))
     }
 
-    fn may_rely(&self) -> bool {
-        self.keys.as_deref().is_some_and(|Keys(_, unsure)| unsure.may_rely())
+    fn is_part(&self) -> bool {
+        self.keys.as_deref().is_some_and(|keys| keys.is_part)
     }
 
     fn remember(
@@ -188,11 +194,11 @@ impl State {
     ) {
         self.note_unsure(key, &home);
         match self.keys.as_deref_mut() {
-            Some(Keys(Kind::Here(known), _)) => {
+            Some(Keys { kind: Kind::Here(known), .. }) => {
                 known.insert(key, home);
                 self.sweep_keys();
             }
-            Some(Keys(Kind::Recent(recent), _)) => {
+            Some(Keys { kind: Kind::Recent(recent), .. }) => {
                 let mut gone = Vec::new();
                 let entry = recent.add(key, home.persistent, ttl, now, &mut gone);
                 if let Some(queue) = self.config.durable {
@@ -206,25 +212,25 @@ impl State {
     }
 
     fn note_unsure(&mut self, key: Key, home: &Home) {
-        if let Some(Keys(_, unsure)) = self.keys.as_deref_mut()
+        if let Some(keys) = self.keys.as_deref_mut()
             && home.stored
             && self.config.durable.is_some()
         {
-            unsure.add(key);
+            keys.unsure.add(key);
         }
     }
 
     /// Forgets keys whose messages are gone, before they are more than those that are here.
     fn sweep_keys(&mut self) {
         let here = self.ready.len() + self.unacked.len() + self.scheduled();
-        let Some(Keys(Kind::Here(known), _)) = self.keys.as_deref_mut() else { return };
+        let Some(Keys { kind: Kind::Here(known), .. }) = self.keys.as_deref_mut() else { return };
         if known.len() <= SWEEP + 2 * here {
             return;
         }
         let mut known = std::mem::take(known);
         known.retain(|_, home| self.has(home.seq));
-        if let Some(Keys(kind, _)) = self.keys.as_deref_mut() {
-            *kind = Kind::Here(known);
+        if let Some(keys) = self.keys.as_deref_mut() {
+            keys.kind = Kind::Here(known);
         }
     }
 
@@ -235,7 +241,7 @@ impl State {
 
     /// A key follows its message, unless it stands for another one that came later.
     fn rehome(&mut self, message: &Message, home: Home, is_own: impl Fn(Seq) -> bool) {
-        let Some(Keys(Kind::Here(known), _)) = self.keys.as_deref() else { return };
+        let Some(Keys { kind: Kind::Here(known), .. }) = self.keys.as_deref() else { return };
         let Some((key, _)) = dedup::named(message) else { return };
         let to_store = home.seq != ABOUT_TO_WAIT;
         let own = |was: &Home| is_own(was.seq) && was.persistent == home.persistent;
@@ -245,14 +251,14 @@ impl State {
         if to_store {
             self.note_unsure(key, &home);
         }
-        if let Some(Keys(Kind::Here(known), _)) = self.keys.as_deref_mut() {
+        if let Some(Keys { kind: Kind::Here(known), .. }) = self.keys.as_deref_mut() {
             known.insert(key, home);
         }
     }
 
     /// A message is taken from where it is: it may come again.
     pub(super) fn forget_key(&mut self, message: &Message, is_there: impl Fn(Seq) -> bool) {
-        if let Some(Keys(Kind::Here(known), _)) = self.keys.as_deref_mut()
+        if let Some(Keys { kind: Kind::Here(known), .. }) = self.keys.as_deref_mut()
             && let Some((key, _)) = dedup::named(message)
             && known.get(&key).is_some_and(|home| is_there(home.seq))
         {
@@ -268,7 +274,7 @@ impl State {
 
     /// Messages that waited at these positions are gone.
     pub(super) fn forget_waiting(&mut self, is_gone: impl Fn(Seq) -> bool) {
-        if let Some(Keys(Kind::Here(known), _)) = self.keys.as_deref_mut() {
+        if let Some(Keys { kind: Kind::Here(known), .. }) = self.keys.as_deref_mut() {
             known.retain(|_, Home { seq, .. }| !(is_scheduled(*seq) && is_gone(*seq)));
         }
     }
@@ -276,7 +282,7 @@ impl State {
     /// Takes up what was known before a restart.
     pub(super) fn recall(&mut self, known: Known) {
         match (self.keys.as_deref_mut(), known) {
-            (Some(Keys(Kind::Here(known), _)), Known::Here(found)) => {
+            (Some(Keys { kind: Kind::Here(known), .. }), Known::Here(found)) => {
                 let rules = &self.rules;
                 for (key, home) in found {
                     let until = home.until(rules);
@@ -285,7 +291,7 @@ impl State {
                     }
                 }
             }
-            (Some(Keys(Kind::Recent(recent), _)), Known::Recent(found, next)) => {
+            (Some(Keys { kind: Kind::Recent(recent), .. }), Known::Recent(found, next)) => {
                 found.into_iter().for_each(|entry| recent.restore(entry));
                 recent.go_on_at(next);
             }
@@ -295,7 +301,7 @@ impl State {
 
     /// The store has refused messages at these positions: they may come again.
     pub(super) fn forget_refused(&mut self, refused: &[(Seq, u64)]) {
-        if let Some(Keys(Kind::Here(known), _)) = self.keys.as_deref_mut() {
+        if let Some(Keys { kind: Kind::Here(known), .. }) = self.keys.as_deref_mut() {
             let is_refused = |seq: &Seq| refused.binary_search_by_key(seq, |(seq, _)| *seq).is_ok();
             known.retain(|_, home| !is_refused(&home.seq));
             // It may be one of these; where it comes to wait it will be known.
@@ -306,7 +312,7 @@ impl State {
 
     /// The same of keys that the store was to keep with their messages.
     pub(super) fn forget_keys(&mut self, at: &[u64]) {
-        if let Some(Keys(Kind::Recent(recent), _)) = self.keys.as_deref_mut() {
+        if let Some(Keys { kind: Kind::Recent(recent), .. }) = self.keys.as_deref_mut() {
             at.iter().for_each(|at| recent.forget(*at));
         }
     }
