@@ -97,6 +97,11 @@ impl SimDisk {
         self.state.lock().openings = left;
     }
 
+    /// Whether asking how much room it has fails.
+    pub fn set_mute(&self, mute: bool) {
+        self.state.lock().mute = mute;
+    }
+
     /// Bytes that all files take, so far as a capacity would count them.
     pub fn used_bytes(&self) -> u64 {
         self.state.lock().used()

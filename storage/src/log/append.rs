@@ -1,6 +1,7 @@
 //! Appending: batches into the open group.
 
 use std::cell::RefCell;
+use std::io;
 
 use bytes::Bytes;
 
@@ -49,7 +50,7 @@ impl Engine {
             let size = prepare(&batch, self.tuning.big_from, prepared);
             // Looked at before the lock is taken: the system may take its time.
             let looks = size.big > 0 || batch.to_come() > 0 || batch.moves();
-            let free = if looks { Some(self.look()?) } else { None };
+            let free = looks.then(|| self.look());
             self.append_prepared(&batch, size, free, prepared)
         })
     }
@@ -58,7 +59,7 @@ impl Engine {
         &self,
         batch: &Batch,
         size: Size,
-        free: Option<Free>,
+        free: Option<io::Result<Free>>,
         prepared: &[Prepared],
     ) -> Result<Lsn, StoreError> {
         let mut inner = self.inner.lock();
@@ -189,7 +190,7 @@ impl Engine {
         inner: &mut Inner,
         batch: &Batch,
         size: Size,
-        free: Option<Free>,
+        free: Option<io::Result<Free>>,
     ) -> Result<(), StoreError> {
         let needed = size.records as u64 + size.big;
         let kept = if batch.moves() { Kept::ForSettlements } else { Kept::ForMoves };
@@ -203,7 +204,7 @@ impl Engine {
         if let Some(free) = free {
             // A big payload that the disk has no room for would keep all that is behind it from
             // being written, also the settlements that make room.
-            let (needed, free) = (size.big + batch.to_come(), self.room(inner, free, kept));
+            let (needed, free) = (size.big + batch.to_come(), self.room(inner, free?, kept));
             if needed > free {
                 inner.wants_room();
                 return Err(StoreError::Full { needed, free });

@@ -138,7 +138,7 @@ impl Disk for SimDisk {
     fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
         let state = self.state.lock();
         state.alive()?;
-        Ok(state.free())
+        if state.mute { Err(super::Fault::Io.error()) } else { Ok(state.free()) }
     }
 }
 

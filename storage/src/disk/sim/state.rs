@@ -27,6 +27,8 @@ pub(super) struct State {
     pub capacity: Option<u64>,
     /// How often something may be opened yet.
     pub openings: Option<u64>,
+    /// It does not say how much room it has.
+    pub mute: bool,
     pub steps: u64,
     pub read_bytes: u64,
     /// The step at which it crashes.
@@ -58,6 +60,7 @@ impl State {
             faults: Faults::default(),
             capacity: None,
             openings: None,
+            mute: false,
             steps: 0,
             read_bytes: 0,
             crash_at: None,

@@ -269,6 +269,23 @@ fn a_full_disk_refuses_transactions_as_they_begin() {
     assert_eq!(seqs(&store), [0, 1]);
 }
 
+/// Else it would never be whole.
+#[test]
+fn a_transaction_that_has_begun_goes_on_though_the_disk_does_not_say_what_room_it_has() {
+    let disk = SimDisk::new(7);
+    let (store, _) = open(&disk).unwrap();
+    let part = |tx, seq, last| {
+        let mut part = batch([publish(A, seq, 90_000)]);
+        part.set_part(TxPart { tx, last });
+        part
+    };
+    store.append(part(1, 0, false)).unwrap();
+    disk.set_mute(true);
+    assert!(matches!(store.append(part(2, 1, false)), Err(StoreError::Io(_))));
+    store.append(part(1, 1, true)).unwrap();
+    assert_eq!(seqs(&store), [0, 1]);
+}
+
 #[test]
 fn a_newer_format_and_a_second_process_are_refused() {
     let disk = SimDisk::new(5);
