@@ -3,6 +3,8 @@
 //! A [`Link`] owns the order of things: protocol header, handshake, the open connection with its
 //! [`Session`], the closing handshake. It knows no socket; the driver in [`super::io`] does.
 
+mod closing;
+mod handshake;
 mod held_back;
 mod login;
 mod noted;
@@ -12,34 +14,31 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use amq_protocol::protocol::AMQPClass;
-use amq_protocol::protocol::connection::{AMQPMethod, Close, CloseOk};
+use amq_protocol::protocol::connection::{AMQPMethod, CloseOk};
 use bytes::BytesMut;
 use bytes::buf::Limit;
 use lepus_protocol::frame::{self, Decoder, FrameError, Piece};
-use lepus_protocol::handshake::{
-    FirstOctets, Handshake, HandshakeError, PROTOCOL_HEADER, Step, Tuning, first_octets,
-};
+use lepus_protocol::handshake::{Handshake, Tuning};
 use lepus_protocol::heartbeat::{Due, Heartbeat};
 use lepus_protocol::limits::FRAME_MAX_BEFORE_TUNE;
-use lepus_protocol::method::{self, Method, MethodError, MethodId};
+use lepus_protocol::method::{self, Method, MethodError};
 use lepus_protocol::reply::ReplyCode;
 
-use super::entry;
 use super::facts::Facts;
-use super::identity::{self, ClientCapabilities};
+use super::identity::ClientCapabilities;
 use crate::access::Identity;
 use crate::aside::Place;
 use crate::error::Refusal;
-use crate::limits::{BODY_IN_PLACE, CLOSE_TIMEOUT, SILENT_CLOSE_DELAY, WRITE_BACKLOG};
+use crate::limits::{BODY_IN_PLACE, WRITE_BACKLOG};
 use crate::mailbox::{Mail, Mailbox};
 use crate::node::Node;
 use crate::out::Out;
 use crate::session::seen::Told;
-use crate::session::{Session, reply_text, undecodable};
+use crate::session::{Session, undecodable};
 use crate::stats::ConnectionStats;
 use login::Login;
 use noted::note;
-use pieces::{channel_of, check_vhost, out_of_state, unexpected_frame};
+use pieces::{channel_of, out_of_state, unexpected_frame};
 
 /// How far a connection is.
 enum Phase {
@@ -421,73 +420,6 @@ impl Link {
         Ok(due.into_iter().chain(self.deadline).chain(self.login_due()).min())
     }
 
-    /// Octets used.
-    fn protocol_header(&mut self, input: &[u8], now: u64) -> usize {
-        match first_octets(input) {
-            FirstOctets::NeedMore => 0,
-            FirstOctets::Amqp091 => {
-                let start = identity::start(&self.node.config(), &self.mechanisms());
-                self.send(AMQPMethod::Start(start));
-                self.phase = Phase::Handshake(Handshake::new(self.tuning));
-                PROTOCOL_HEADER.len()
-            }
-            FirstOctets::Other => {
-                entry::log_stranger(self.connection, self.from, input);
-                self.out.tail().extend_from_slice(&PROTOCOL_HEADER);
-                self.end(now);
-                input.len()
-            }
-        }
-    }
-
-    fn handshake_piece(&mut self, piece: Piece<'_>, now: u64) -> Result<(), Stop> {
-        let Phase::Handshake(handshake) = &mut self.phase else { return Ok(()) };
-        let opening = handshake.stage() == lepus_protocol::handshake::Stage::Opening;
-        let silently = |why: &str| Stop::Silently(why.to_owned());
-        let payload = match piece {
-            Piece::Heartbeat { .. } => return Ok(()),
-            Piece::Method { channel: 0, payload } => payload,
-            _ if opening => return Err(unexpected_frame(&piece).into()),
-            _ => return Err(silently("a frame out of order")),
-        };
-        let Ok(Method::Other(class)) = method::decode(payload) else {
-            check_vhost(payload)?;
-            return Err(silently("a malformed method"));
-        };
-        let id = MethodId::of(&class);
-        let AMQPClass::Connection(method) = *class else {
-            return Err(silently("a method out of order"));
-        };
-        match handshake.receive(method) {
-            Ok(step) => self.handshake_step(step, now),
-            Err(HandshakeError::OutOfOrder) if opening => Err(out_of_state("opening", id).into()),
-            Err(HandshakeError::OutOfOrder) => Err(silently("a method out of order")),
-            Err(HandshakeError::Tuning(why)) => {
-                let text = format_args!("failed to negotiate connection parameters: {why}");
-                Err(Refusal::new(ReplyCode::NotAllowed, text).with_method(id).into())
-            }
-        }
-    }
-
-    fn handshake_step(&mut self, step: Step, now: u64) -> Result<(), Stop> {
-        match step {
-            Step::Authenticate(start) => {
-                self.capabilities = ClientCapabilities::of(&start.client_properties);
-                self.facts_mut().introduce(start.mechanism.as_str(), start.client_properties);
-                self.log_in(start.mechanism.as_str(), start.response.as_bytes(), now)
-            }
-            // No mechanism offered here sends a challenge.
-            Step::Response(_) => Err(Stop::Silently("secure-ok without a challenge".to_owned())),
-            Step::Tuned(tuning) => {
-                self.tuning = tuning;
-                self.decoder.set_frame_max(tuning.frame_max);
-                self.heartbeat = Heartbeat::new(tuning.heartbeat, now);
-                Ok(())
-            }
-            Step::Open(vhost) => self.open(&vhost),
-        }
-    }
-
     /// A frame of channel 0 on an open connection.
     fn connection_piece(&mut self, piece: Piece<'_>, now: u64) -> Result<(), Stop> {
         let payload = match piece {
@@ -520,102 +452,11 @@ impl Link {
         }
     }
 
-    /// After connection.close only close-ok, or the peer's own close, still counts (0-9-1 §1.4.2.9).
-    fn closing_piece(&mut self, piece: Piece<'_>, now: u64) {
-        let Piece::Method { channel: 0, payload } = piece else { return };
-        let Ok(Method::Other(class)) = method::decode(payload) else { return };
-        match *class {
-            AMQPClass::Connection(AMQPMethod::CloseOk(_)) => self.end(now),
-            AMQPClass::Connection(AMQPMethod::Close(_)) => {
-                self.send(AMQPMethod::CloseOk(CloseOk {}));
-                self.end(now);
-            }
-            _ => {}
-        }
-    }
-
-    fn close_session(&mut self) {
-        if let Phase::Running(session) = &mut self.phase {
-            session.close(&mut self.out);
-            self.node.closed(self.connection);
-        }
-    }
-
-    /// The one place where an error becomes connection.close, or a close without a word.
-    fn stop(&mut self, stop: Stop, now: u64) {
-        self.login = Login::None;
-        let refusal = match stop {
-            Stop::Refused(refusal) => refusal,
-            Stop::AtOnce => return self.end(now),
-            Stop::Silently(why) => {
-                note!(warn, self, "handshake failed: {why}");
-                self.phase = Phase::Ended { silently: true };
-                self.deadline = Some(now + SILENT_CLOSE_DELAY.as_millis() as u64);
-                return;
-            }
-        };
-        let text = refusal.reply_text();
-        note!(warn, self, "connection closed: {text}");
-        if let Phase::Running(session) = &mut self.phase {
-            session.flush(&mut self.out);
-        }
-        self.close_session();
-        let method = refusal.method.unwrap_or(MethodId::NONE);
-        self.send(AMQPMethod::Close(Close {
-            reply_code: refusal.code.code(),
-            reply_text: reply_text(&text),
-            class_id: method.class,
-            method_id: method.method,
-        }));
-        self.phase = Phase::Closing;
-        self.blocked = false;
-        self.deadline = Some(now + CLOSE_TIMEOUT.as_millis() as u64);
-    }
-
-    fn end(&mut self, now: u64) {
-        self.login = Login::None;
-        self.phase = Phase::Ended { silently: false };
-        self.deadline = Some(now + CLOSE_TIMEOUT.as_millis() as u64);
-    }
-
     fn send(&mut self, method: AMQPMethod) {
         self.out.method(0, &AMQPClass::Connection(method));
-    }
-}
-
-/// The socket is gone, or the task has failed: nothing stays behind.
-impl Drop for Link {
-    fn drop(&mut self) {
-        if matches!(self.phase, Phase::Running(_)) {
-            note!(warn, self, "the client has left without closing the connection");
-        }
-        if let Phase::Running(session) = &mut self.phase {
-            session.close(&mut Out::default());
-        }
-        self.mailbox.close();
-        self.node.disconnect(self.connection);
-        self.facts.tell_closed(&self.node, self.connection);
     }
 }
 
 /// The socket must be closed now.
 #[derive(Debug)]
 pub struct Gone;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Config;
-
-    #[test]
-    fn the_protocol_header_may_come_in_any_two_pieces() {
-        for first in 1..PROTOCOL_HEADER.len() {
-            let node = Node::in_memory(Config::default());
-            let mut link = Link::new(node, IpAddr::from([127, 0, 0, 1]), 0);
-            let (used, _) = link.input(&PROTOCOL_HEADER[..first], 0);
-            assert!(used == 0 && link.out.is_empty(), "{first} octets");
-            assert_eq!(link.input(&PROTOCOL_HEADER, 0).0, PROTOCOL_HEADER.len());
-            assert!(!link.out.is_empty() && link.wants_input());
-        }
-    }
-}
