@@ -6,13 +6,16 @@ mod binding;
 mod census;
 mod closing;
 mod command;
+mod declared_queue;
 mod exchange;
 mod happened;
 mod history;
 mod listing;
 mod policies;
+mod predeclared;
 pub mod record;
 mod restore;
+mod route;
 mod schedules;
 #[cfg(test)]
 mod tests;
@@ -25,71 +28,25 @@ use amq_protocol::types::FieldTable;
 pub use census::Census;
 pub use closing::deleted;
 pub use command::{Command, Outcome};
+pub use declared_queue::{QueueRecord, QueueSpec};
 pub use exchange::{Exchange, ExchangeSpec};
 pub use listing::Bound;
 pub use policies::Rerule;
+pub use predeclared::predeclared;
+pub use route::Route;
 
 use crate::declared::Change;
-use crate::dedup;
 use crate::error::Refusal;
 use crate::events::{self, topology::Happened};
 use crate::limits::{EXCHANGES_MAX, QUEUES_MAX};
-use crate::message::Message;
 use crate::names;
 use crate::policy::{Applied, Flow, Policies, Subject};
-use crate::routing::{
-    Bindings, Destination, ExchangeGraph, ExchangeId, ExchangeKind, QueueId, RouteInput, Walk,
-    route_all,
-};
+use crate::routing::{Bindings, Destination, ExchangeGraph, ExchangeId, QueueId};
 use crate::stats::ExchangeStats;
-use crate::vhost::Vhost;
 use arguments::check_property;
 use lepus_protocol::reply::ReplyCode;
+use predeclared::FIRST_PREDECLARED;
 use schedules::held_by;
-
-/// What queue.declare asks for.
-#[derive(Clone, Debug)]
-pub struct QueueSpec {
-    /// Its name; not empty.
-    pub name: String,
-    /// Survives a restart.
-    pub durable: bool,
-    /// The one connection that may use it, and with which it goes.
-    pub owner: Option<u64>,
-    /// Deleted when its last consumer leaves.
-    pub auto_delete: bool,
-    /// Optional arguments.
-    pub arguments: FieldTable,
-}
-
-/// A queue as it was declared.
-#[derive(Debug)]
-pub struct QueueRecord {
-    /// Its id.
-    pub id: QueueId,
-    /// Its name.
-    pub name: Arc<str>,
-    /// What was declared.
-    pub spec: QueueSpec,
-    /// The arguments with what policies added when the queue came to be, if they did.
-    pub merged: Option<FieldTable>,
-    /// It is not a queue that was declared, but what a delayed exchange holds back. Its id is the
-    /// exchange's, its name too.
-    pub holds_back: bool,
-}
-
-impl QueueRecord {
-    /// Whether messages wait here that lead nowhere yet; a new one goes on at once from where it is
-    /// only compared with others.
-    pub fn delays(&self) -> bool {
-        self.holds_back && !self.spec.arguments.contains_key(dedup::ARGUMENT)
-    }
-
-    /// What the queue's first rules follow from.
-    pub fn arguments(&self) -> &FieldTable {
-        self.merged.as_ref().unwrap_or(&self.spec.arguments)
-    }
-}
 
 /// The far end of a binding, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,22 +68,6 @@ pub struct BindingSpec<'a> {
     pub key: &'a str,
     /// Optional arguments.
     pub arguments: &'a FieldTable,
-}
-
-/// Where a message goes.
-#[derive(Debug)]
-pub struct Route<H> {
-    /// Each queue once, oldest first.
-    pub queues: Vec<H>,
-    /// The same exchange and routing key lead to the same queues until the topology changes, and
-    /// nowhere else.
-    pub stable: bool,
-    /// Exchanges whose history the message belongs to: see [`Topology::remember`].
-    pub histories: Vec<ExchangeId>,
-    /// What counts it, if it was published to an exchange.
-    pub exchange: Option<Arc<ExchangeStats>>,
-    /// How much was looked at to find the queues.
-    pub looked_at: usize,
 }
 
 /// The exchanges, queues and bindings of a virtual host. `H` is what the outside knows a queue by.
@@ -478,73 +419,6 @@ impl<H: Clone> Topology<H> {
         Some(handle)
     }
 
-    /// The queues that a message goes to which was published to `exchange`.
-    pub fn route(&self, exchange: &str, input: &RouteInput<'_>) -> Result<Route<H>, Refusal> {
-        if !exchange.is_empty() {
-            self.publishable(exchange)?;
-        }
-        self.route_inside(exchange, input)
-    }
-
-    /// The kind of an exchange that clients may publish to; not the default one.
-    pub fn publishable(&self, exchange: &str) -> Result<ExchangeKind, Refusal> {
-        let start = self.exchange(exchange)?;
-        if start.spec.internal {
-            let what = self.what("exchange", exchange);
-            return Err(Refusal::access(format_args!("cannot publish to internal {what}")));
-        }
-        Ok(start.spec.kind)
-    }
-
-    /// As [`Self::route`], for the broker itself: internal exchanges are open to it.
-    pub fn route_inside(
-        &self,
-        exchange: &str,
-        input: &RouteInput<'_>,
-    ) -> Result<Route<H>, Refusal> {
-        if exchange.is_empty() {
-            let named = |key: &&[u8]| self.queues.get(std::str::from_utf8(key).ok()?).copied();
-            let mut queues: Vec<QueueId> = input.keys.iter().filter_map(named).collect();
-            queues.sort_unstable();
-            queues.dedup();
-            let route = self.route_to(Walk { queues, by_keys_only: true, ..Walk::default() });
-            return Ok(Route { exchange: Some(self.default_stats.clone()), ..route });
-        }
-        let start = self.exchange(exchange)?;
-        let route = self.route_from(start.id, input);
-        Ok(Route { exchange: Some(start.stats.clone()), ..route })
-    }
-
-    /// The queues that a message goes to from an exchange on.
-    pub fn route_from(&self, start: ExchangeId, input: &RouteInput<'_>) -> Route<H> {
-        self.route_to(route_all(self, start, input))
-    }
-
-    fn route_to(&self, walk: Walk) -> Route<H> {
-        let handle = |id: &QueueId| self.queue.get(id).map(|entry| entry.handle.clone());
-        let held = walk.delays.into_iter().map(held_by);
-        let queues = walk.queues.into_iter().chain(held).filter_map(|id| handle(&id)).collect();
-        let Walk { by_keys_only: stable, histories, looked_at, .. } = walk;
-        Route { queues, stable, histories, exchange: None, looked_at }
-    }
-
-    /// Keeps a message in the histories that it belongs to, before the topology may change: then a
-    /// new binding gets it either from there or by its own route.
-    pub fn remember(&self, histories: &[ExchangeId], message: &Message) {
-        let exchanges = histories.iter().filter_map(|id| self.exchange.get(id));
-        exchanges.filter_map(|exchange| exchange.history.as_ref()).for_each(|h| h.keep(message));
-    }
-
-    /// What went through the default exchange.
-    pub fn default_stats(&self) -> &Arc<ExchangeStats> {
-        &self.default_stats
-    }
-
-    /// Whether any exchange looks at the headers of messages.
-    pub fn reads_headers(&self) -> bool {
-        !self.headers_in_use.is_empty()
-    }
-
     /// After a change to an exchange's bindings: keeps [`Self::headers_in_use`] right, and takes the
     /// exchange away if it is to be deleted with its last binding.
     fn bindings_changed(&mut self, id: ExchangeId) -> Option<Gone> {
@@ -575,36 +449,6 @@ impl<H: Clone> Topology<H> {
         let owned = self.owned.get(&connection).into_iter().flatten();
         owned.filter_map(|id| self.queue.get(id)).map(|entry| entry.handle.clone()).collect()
     }
-}
-
-/// The id of the first predeclared exchange. Ids of these never change, as bindings of a former life
-/// name them.
-const FIRST_PREDECLARED: u64 = 2;
-
-/// The exchanges that a virtual host always has.
-pub fn predeclared(vhost: &str) -> impl Iterator<Item = ExchangeSpec> {
-    let all = [
-        ("amq.direct", ExchangeKind::Direct, false),
-        ("amq.fanout", ExchangeKind::Fanout, false),
-        ("amq.topic", ExchangeKind::Topic, false),
-        ("amq.headers", ExchangeKind::Headers, false),
-        ("amq.match", ExchangeKind::Headers, false),
-        ("amq.rabbitmq.trace", ExchangeKind::Topic, true),
-        (events::EXCHANGE, ExchangeKind::Topic, true),
-    ];
-    let default = vhost == Vhost::DEFAULT;
-    let here = all.into_iter().filter(move |(name, ..)| default || *name != events::EXCHANGE);
-    here.map(|(name, kind, internal)| {
-        let (name, durable, auto_delete) = (name.to_owned(), true, false);
-        ExchangeSpec {
-            name,
-            kind,
-            durable,
-            auto_delete,
-            internal,
-            arguments: FieldTable::default(),
-        }
-    })
 }
 
 fn refuse_default(exchange: &str) -> Result<(), Refusal> {

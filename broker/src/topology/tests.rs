@@ -8,6 +8,7 @@ mod routes;
 use amq_protocol::types::AMQPValue;
 
 use super::*;
+use crate::routing::{ExchangeKind, RouteInput};
 
 /// The connection that all but exclusive queues are used from.
 const ANYONE: u64 = 7;
