@@ -215,6 +215,8 @@ impl Engine {
     /// checkpoint finds a segment without messages that are about to be there.
     fn swap(&self, header: &SegmentHeader, copied: &Copied, from: &[SegmentId], index_bytes: u64) {
         let id = SegmentId(header.id);
+        // An index made anew now would have only some of it.
+        let _misses = self.misses.lock();
         let mut inner = self.inner.lock();
         let latest = from.iter().filter_map(|id| inner.segments.get(id)).map(|old| old.max_lsn);
         let segment = Segment {
@@ -224,7 +226,6 @@ impl Engine {
             recyclable: false,
             stage: Stage::Sealed,
             index_bytes,
-            index_seen: false,
             max_lsn: latest.max().unwrap_or(0),
         };
         inner.add_ended(segment);

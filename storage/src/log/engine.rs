@@ -1,6 +1,6 @@
 //! What the threads of a store share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,6 +8,7 @@ use lepus_sync::{Condvar, Mutex};
 
 use super::announce::Announcer;
 use super::files::{Files, is_full};
+use super::index::SegmentId;
 use super::state::Inner;
 use super::tuning::Tuning;
 use crate::{Spread, StoreConfig};
@@ -26,8 +27,8 @@ pub(super) struct Engine {
     pub progress: Condvar,
     pub announcer: Announcer,
     pub counters: Counters,
-    /// Held while an index is made anew.
-    pub mending: Mutex<()>,
+    /// How often a message was not where the index of its segment says. Held while one is made anew.
+    pub misses: Mutex<HashMap<SegmentId, u64>>,
     /// Stands for this opening of the store.
     pub epoch: u64,
     /// Without threads, steps are taken one at a time.

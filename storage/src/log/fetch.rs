@@ -230,8 +230,7 @@ impl Engine {
         if let Some(len) = len {
             self.open_part(piece, found, Part::Records)?;
             // What would be read along with it may be in a bad sector.
-            let len = len.min(u64::from(u32::MAX)) as usize;
-            piece.fill(at, len).or_else(|_| piece.fill(at, record::PREFIX))?;
+            piece.fill(at, len as usize).or_else(|_| piece.fill(at, record::PREFIX))?;
             if let Some((len, false)) = here(piece) {
                 piece.fill(at, piece.believable(at, len)? as usize)?;
             }
@@ -239,22 +238,25 @@ impl Engine {
         Ok(piece.get(found.segment, at).unwrap_or_default())
     }
 
-    /// Positions of a queue from one on, with what the messages there weigh; only as far as their
-    /// records can be read. Not all of them at once.
-    pub(super) fn weights(&self, queue: QueueId, from: Seq) -> Vec<(Seq, u32)> {
-        let mut pieces = Pieces::default();
-        let weigh = |found: Found| {
+    /// What the messages of a queue weigh together, without those that are lost; only as far as their
+    /// records can be read.
+    pub(super) fn weight(&self, queue: QueueId, is_lost: impl Fn(Seq) -> bool) -> u64 {
+        let (mut pieces, mut from, mut sum) = (Pieces::default(), Seq(0), 0);
+        let mut weigh = |found: &Found| {
             let offset = match &found.source {
-                Source::Entry(entry) => self.entry(&mut pieces.index, &found, *entry),
-                _ => self.offset_of(&found),
+                Source::Entry(entry) => self.entry(&mut pieces.index, found, *entry),
+                _ => self.offset_of(found),
             };
-            let weight = offset.and_then(|offset| {
-                let bytes = self.record(&mut pieces.records, &found, offset, || AT_ONCE)?;
-                Ok(record::weight(bytes).unwrap_or(0))
-            });
-            (found.seq, weight.unwrap_or(0))
+            let bytes = self.record(&mut pieces.records, found, offset.ok()?, || AT_ONCE).ok()?;
+            record::weight(bytes).map(u64::from)
         };
-        self.locate(queue, from, ENTRIES, usize::MAX).into_iter().map(weigh).collect()
+        loop {
+            let found = self.locate(queue, from, ENTRIES, usize::MAX);
+            let Some(last) = found.last() else { return sum };
+            from = Seq(last.seq.0 + 1);
+            let there = found.iter().filter(|found| !is_lost(found.seq));
+            sum += there.filter_map(&mut weigh).sum::<u64>();
+        }
     }
 
     /// Where the record of a message is in its segment.

@@ -68,16 +68,8 @@ impl Examined {
 
     /// What the messages of a queue weigh that cannot be read.
     pub fn lost_weight(&self, queue: QueueId, lost: &[SeqRange]) -> u64 {
-        let engine = &self.store.engine;
         let is_lost = |seq: Seq| lost.iter().any(|range| range.first <= seq && seq <= range.last);
-        let (mut readable, mut from) = (0, Seq(0));
-        loop {
-            let weights = engine.weights(queue, from);
-            let Some((last, _)) = weights.last() else { break };
-            from = Seq(last.0 + 1);
-            let there = weights.iter().filter(|(seq, _)| !is_lost(*seq));
-            readable += there.map(|(_, weight)| u64::from(*weight)).sum::<u64>();
-        }
+        let readable = self.store.engine.weight(queue, is_lost);
         self.store.stats(queue).weight.saturating_sub(readable)
     }
 

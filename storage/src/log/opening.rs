@@ -64,7 +64,7 @@ impl Engine {
             progress: Condvar::new(),
             announcer: Announcer::new(found.lsn, cfg.on_durable.clone()),
             counters: Counters::default(),
-            mending: Mutex::new(()),
+            misses: Mutex::default(),
             epoch: random.next(),
             steps: if threads { None } else { Some(Mutex::new(())) },
             inner: Mutex::new(inner(found, random, tuning)),

@@ -58,34 +58,35 @@ impl Engine {
         let mut reading = Reading { queue, next: from, messages, bytes, given: false, out };
         let mut pieces = Pieces::default();
         let (mut at_once, mut tries) = (FIRST, 0);
-        let mut failed: Option<Found> = None;
-        let (lost, detail) = loop {
+        let (mut failed, mut mended) = (None::<Found>, None);
+        loop {
             let wanted = at_once.min(reading.messages);
             let found = self.locate(queue, reading.next, wanted, reading.bytes);
             if found.is_empty() {
                 return Ok(reading.next);
             }
             at_once = (at_once * 4).min(MOST);
-            match self.give_all(&mut reading, &mut pieces, &found) {
-                Given::All => {}
+            let (lost, detail) = match self.give_all(&mut reading, &mut pieces, &found) {
+                Given::All => continue,
                 Given::Enough => return Ok(reading.next),
                 Given::Failed(_, _) if reading.given => return Ok(reading.next),
-                Given::Failed(lost, why) => {
-                    (at_once, tries) = (FIRST, tries + 1);
-                    // The same message in the same place again: looking once more will not help.
-                    let again = failed.is_some_and(|failed| failed.is_same(&lost));
-                    if again || tries == TRIES {
-                        break (lost, why);
-                    }
-                    failed = Some(lost);
-                }
+                Given::Failed(lost, why) => (lost, why),
+            };
+            (at_once, tries) = (FIRST, tries + 1);
+            // The same message in the same place again: looking once more will not help.
+            let again = failed.as_ref().is_some_and(|failed| failed.is_same(&lost));
+            if !again && tries < TRIES {
+                failed = Some(lost);
+                continue;
             }
-        };
-        if matches!(lost.source, Source::Entry(_)) && self.mend_index(lost.segment, lost.kind) {
-            return self.read(queue, from, max, reading.out);
+            let by_index = matches!(lost.source, Source::Entry(_));
+            if by_index && mended != Some(lost.segment) && self.mend_index(lost.segment) {
+                (pieces, tries, mended) = (Pieces::default(), 0, Some(lost.segment));
+                continue;
+            }
+            let place = self.place_of(&lost);
+            return Err(StoreError::Unreadable { queue, seq: lost.seq, place, detail });
         }
-        let place = self.place_of(&lost);
-        Err(StoreError::Unreadable { queue, seq: lost.seq, place, detail })
     }
 
     fn give_all(&self, reading: &mut Reading<'_>, pieces: &mut Pieces, found: &[Found]) -> Given {

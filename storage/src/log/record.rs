@@ -157,7 +157,7 @@ pub(super) fn decode_checked(bytes: &[u8]) -> Option<(Record<'_>, usize)> {
 
 /// What the message weighs whose record begins here, if it is one.
 pub(super) fn weight(bytes: &[u8]) -> Option<u32> {
-    matches!(bytes.get(8)?, kind::PUBLISH..=kind::BIG).then_some(())?;
+    message_length(bytes)?;
     position(&mut Reader(bytes.get(PREFIX..)?)).map(|at| at.weight)
 }
 

@@ -221,16 +221,7 @@ fn listed_segment(
     let stage = if sealed { Stage::Sealed } else { Stage::Rolled };
     let recyclable = record.recyclable;
     let (used, max_lsn) = (record.used, record.max_lsn);
-    Ok(Segment {
-        header,
-        used,
-        made: true,
-        recyclable,
-        stage,
-        index_bytes,
-        index_seen: false,
-        max_lsn,
-    })
+    Ok(Segment { header, used, made: true, recyclable, stage, index_bytes, max_lsn })
 }
 
 pub(super) fn read_header(
@@ -360,7 +351,6 @@ impl Tail<'_> {
             recyclable: false,
             stage: Stage::Rolled,
             index_bytes: 0,
-            index_seen: false,
             max_lsn: 0,
         });
         known.used = end as u32;

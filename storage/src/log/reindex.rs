@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use super::carve::Carved;
 use super::engine::{Engine, count};
-use super::files::Files;
+use super::files::{Files, Part};
 use super::index::{Place, Queues, SealPart, SealTable, SegmentId};
 use super::record::Record;
 use super::scan::Frames;
 use super::seal;
-use super::segment::{Kind, SegmentHeader};
+use super::segment::SegmentHeader;
 use crate::disk::DiskFile;
 use crate::{QueueId, Seq, StoreError};
 
@@ -122,26 +122,25 @@ pub(super) fn ensure(
 
 impl Engine {
     /// A message was not where the index of its segment says: makes the index anew if it is not what
-    /// was written. Whether it is another one now. What that does not help is not looked at again: a segment
-    /// may have a million messages that are damaged.
-    pub(super) fn mend_index(&self, id: SegmentId, kind: Kind) -> bool {
-        let _one_at_a_time = self.mending.lock();
+    /// was written. Whether it is another one now. It is looked at less and less often: a segment may have a
+    /// million messages that are damaged.
+    pub(super) fn mend_index(&self, id: SegmentId) -> bool {
+        let mut misses = self.misses.lock();
         let inner = self.inner.lock();
         if inner.index.has_table(id) {
             // Another thread was quicker.
             return true;
         }
-        let known = inner.segments.get(&id).map(|known| (known.header, known.index_seen));
-        let Some((header, false)) = known else { return false };
+        let Some(header) = inner.segments.get(&id).map(|known| known.header) else { return false };
         drop(inner);
-        let path = self.files.index(id, kind);
-        let is_whole = self.files.read(&path).is_ok_and(|bytes| seal::is_whole(&bytes, &header));
-        let Some(found) = (!is_whole).then(|| self.find_again(id, header)).flatten() else {
-            if let Some(segment) = self.inner.lock().segments.get_mut(&id) {
-                segment.index_seen = true;
-            }
+        let misses = misses.entry(id).or_default();
+        *misses += 1;
+        let path = self.files.index(id, header.kind);
+        let is_whole = |bytes: Vec<u8>| seal::is_whole(&bytes, &header);
+        if !misses.is_power_of_two() || self.files.read(&path).is_ok_and(is_whole) {
             return false;
-        };
+        }
+        let Ok(found) = self.find_again(&header) else { return false };
         let bytes = seal::encode_offsets(&header, &found.offsets);
         let mut inner = self.inner.lock();
         if !inner.segments.contains_key(&id) {
@@ -158,9 +157,9 @@ impl Engine {
     }
 
     /// Where the messages of a segment are by its records.
-    fn find_again(&self, id: SegmentId, header: SegmentHeader) -> Option<Offsets> {
+    fn find_again(&self, header: &SegmentHeader) -> io::Result<Offsets> {
+        let id = SegmentId(header.id);
         let wanted = Wanted::of(&self.inner.lock().index, id);
-        let records = self.files.disk.open(&self.files.segment(id, header.kind));
-        records.and_then(|file| wanted.find(header, file)).ok()
+        wanted.find(*header, self.files.open(id, header.kind, Part::Records)?)
     }
 }

@@ -167,7 +167,6 @@ fn segment_of(header: SegmentHeader, used: u64, stage: Stage) -> Segment {
         recyclable: false,
         stage,
         index_bytes: 0,
-        index_seen: false,
         max_lsn: 0,
     }
 }

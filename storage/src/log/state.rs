@@ -85,8 +85,6 @@ pub(super) struct Segment {
     pub stage: Stage,
     /// Octets of its `.idx` file.
     pub index_bytes: u64,
-    /// A message was not where that says, though it is what was written, or cannot be made anew.
-    pub index_seen: bool,
     /// The last batch that has something in it.
     pub max_lsn: u64,
 }
@@ -166,7 +164,6 @@ impl Inner {
             recyclable: false,
             stage: Stage::Active,
             index_bytes: 0,
-            index_seen: false,
             max_lsn: 0,
         };
         self.segments.insert(id, segment);
