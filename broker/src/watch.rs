@@ -84,16 +84,24 @@ pub fn check_disk(node: &Node, disk: &dyn Disk) {
 fn check_files(node: &Node) {
     let config = node.config();
     let Some(directory) = &config.data_dir else { return };
-    if !lepus_storage::is_there(directory, config.storage_engine.kind()) {
-        let why = format!("what it has written is no longer in {}", directory.display());
-        node.store().fail(&why);
+    let missing = lepus_storage::missing(directory, config.storage_engine.kind());
+    if let Some(missing) = missing.or_else(|| node.store().missing()) {
+        node.store().fail(&format!("{} is no longer there", missing.display()));
     }
 }
 
-/// Asks the message store, and what is declared, how they are.
-pub fn check_store(node: &Node) {
+/// How the message store is, and what is declared.
+pub fn health(node: &Node) -> Health {
     let (messages, declared) = (node.store().status().health, node.declared().health());
-    let health = if messages == Health::Ready { declared } else { messages };
+    match (&messages, &declared) {
+        (Health::Poisoned(_), _) | (_, Health::Ready) => messages,
+        _ => declared,
+    }
+}
+
+/// Asks them, and tells.
+pub fn check_store(node: &Node) {
+    let health = health(node);
     let ready = health == Health::Ready;
     if node.set_alarm(Alarm::Store, !ready) {
         match health {

@@ -69,14 +69,18 @@ impl Identity {
     }
 }
 
-/// Whether both places are where they were: somebody may have deleted them, or unmounted what they are on.
-/// Where that cannot be told, they are.
-pub fn is_there(directory: &Path, kind: StoreKind) -> bool {
-    let places = [directory.to_owned(), directory.join(kind.folder())];
-    let is_gone = |place: &PathBuf| {
-        RealDisk.open(&place.join(FILE)).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+/// What is not where it was, of what both places say and of the files of embedded stores: somebody may have
+/// deleted it, or unmounted what it is on. Where that cannot be told, it is there.
+pub fn missing(directory: &Path, kind: StoreKind) -> Option<PathBuf> {
+    let (folder, catalog) = (directory.join(kind.folder()), catalog::folder(directory));
+    let said = [directory.join(FILE), folder.join(FILE)];
+    let embedded = [Some(catalog), (kind == StoreKind::Sled).then_some(folder)];
+    let needed =
+        said.into_iter().chain(embedded.into_iter().flatten().map(|store| store.join("db")));
+    let is_gone = |file: &PathBuf| {
+        RealDisk.open(file).is_err_and(|error| error.kind() == ErrorKind::NotFound)
     };
-    !places.iter().any(is_gone)
+    needed.into_iter().find(is_gone)
 }
 
 /// Writes to both places again, after a repair, what can be read in one of them.
@@ -128,7 +132,7 @@ pub(crate) fn check(directory: &Path, kind: StoreKind) -> Result<Option<Identity
             "{} has the messages of another data directory: put those in its place that belong here",
             folder.display()
         ))),
-        (Some(_), None) => Err(missing(&folder)),
+        (Some(_), None) => Err(messages_missing(&folder)),
         (None, Some(there)) => Ok(Some(there)),
         (None, None) => {
             check_unnamed(directory, &folder, kind)?;
@@ -156,10 +160,10 @@ fn check_unnamed(directory: &Path, folder: &Path, kind: StoreKind) -> Result<(),
         }
     }
     // The folder of the messages is made before the catalog.
-    if is_catalog { Err(missing(folder)) } else { Ok(()) }
+    if is_catalog { Err(messages_missing(folder)) } else { Ok(()) }
 }
 
-fn missing(folder: &Path) -> StoreError {
+fn messages_missing(folder: &Path) -> StoreError {
     StoreError::Corrupt {
         place: folder.display().to_string(),
         detail: "the messages that belong to this data directory are not there: mount them or put \

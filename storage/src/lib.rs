@@ -28,7 +28,7 @@ pub use catalog::CatalogSteps;
 pub use catalog::{Catalog, FoundCatalog, OnVersion};
 pub use distribution::{Distribution, Spread};
 pub use error::StoreError;
-pub use identity::is_there;
+pub use identity::missing;
 pub use inspect::{Inspection, Report, SegmentReport, StoreKind, repair};
 pub use log::LogStore;
 pub use log::salvage::{Fault, Lost};

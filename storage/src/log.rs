@@ -27,6 +27,7 @@ pub(crate) mod inspect;
 mod leftovers;
 mod maintain;
 mod meta;
+mod missing;
 #[cfg(all(test, feature = "models"))]
 mod models;
 mod opening;
@@ -54,7 +55,7 @@ mod writer;
 use lepus_sync::thread::{self, JoinHandle};
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -203,6 +204,10 @@ impl MessageStore for LogStore {
 
     fn give_back_room(&self) {
         self.engine.give_back_room();
+    }
+
+    fn missing(&self) -> Option<PathBuf> {
+        self.engine.missing()
     }
 
     fn fail(&self, why: &str) {

@@ -75,6 +75,11 @@ pub trait MessageStore: Send + Sync {
         false
     }
 
+    /// Looks whether files that it needs are still there, some of them at a time: the first that is not.
+    fn missing(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// Takes nothing more, as after a failed write: somebody has seen that its files are gone.
     fn fail(&self, _why: &str) {}
 

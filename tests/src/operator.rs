@@ -29,6 +29,12 @@ impl Broker {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
+    /// Whether whoever starts it is told that it is of use now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        ask(&format!("http://{}/health/ready", self.address_of("http/prometheus"))).0 == 200
+    }
+
     /// Waits until a series of its metrics has a value.
     #[track_caller]
     pub fn wait_for_metric(&self, series: &str, value: f64) {

@@ -10,6 +10,7 @@ use lepus_storage::Health;
 use serde_json::{Value, json};
 
 use crate::node::Node;
+use crate::watch;
 
 pub(super) fn routes() -> Router<Arc<Node>> {
     Router::new()
@@ -26,7 +27,7 @@ async fn ready(State(node): State<Arc<Node>>) -> (StatusCode, Json<Value>) {
     if node.is_stopping() {
         return failed("the broker is stopping".to_owned());
     }
-    match node.store().status().health {
+    match watch::health(&node) {
         Health::Poisoned(why) => failed(format!("the message store has failed: {why}")),
         Health::Ready | Health::Full => (StatusCode::OK, Json(json!({"status": "ok"}))),
     }

@@ -29,6 +29,8 @@ pub(super) struct Engine {
     pub counters: Counters,
     /// How often a message was not where the index of its segment says. Held while one is made anew.
     pub misses: Mutex<HashMap<SegmentId, u64>>,
+    /// From which segment on their files are looked for next.
+    pub looked_for: AtomicU64,
     /// Stands for this opening of the store.
     pub epoch: u64,
     /// Without threads, steps are taken one at a time.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use lepus_sync::{Condvar, Mutex};
 
@@ -65,6 +66,7 @@ impl Engine {
             announcer: Announcer::new(found.lsn, cfg.on_durable.clone()),
             counters: Counters::default(),
             misses: Mutex::default(),
+            looked_for: AtomicU64::new(0),
             epoch: random.next(),
             steps: if threads { None } else { Some(Mutex::new(())) },
             inner: Mutex::new(inner(found, random, tuning)),

@@ -1,5 +1,6 @@
 //! The file system takes no writes any more, or the files are gone.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -77,6 +78,7 @@ fn has_failed(broker: &Broker) {
     broker.wait_for_log("message store has failed and needs a restart", 1);
     assert_eq!(broker.metric("lepus_alarm{resource=\"store\"}"), 1.0);
     assert_eq!(broker.api("/health/checks/alarms").0, 503);
+    assert!(!broker.is_ready());
 }
 
 #[test]
@@ -124,10 +126,130 @@ fn a_file_system_that_becomes_read_only() {
     broker.kill();
 }
 
+/// The same as if it had been deleted.
+#[test]
+fn a_file_system_that_is_unmounted() {
+    lepus_only!("its disk is not ours");
+    let disk = match FileSystem::make() {
+        Ok(disk) => disk,
+        Err(why) => return println!("skipped: no file system can be made here: {why}"),
+    };
+    let data = disk.place.join("data").display().to_string();
+    let config = "storage.segment_bytes = 1MiB\n";
+    let mut broker = Broker::with_surroundings(&["--data-dir", &data], &[], config);
+    let mut conn = broker.connect();
+    let queue = durable_queue_of(&mut conn);
+    store(&mut conn, &queue, 1..=10);
+    run("umount", &["-l", &disk.place.display().to_string()]).unwrap();
+    has_failed(&broker);
+    drop(conn);
+    broker.kill();
+}
+
 fn durable_queue_of(conn: &mut Conn) -> String {
     conn.channel(2);
     let queue = queue::Declare { durable: true, ..declare("kept") };
     conn.ch(2).declare(queue).queue.to_string()
+}
+
+/// Others fill the disk: it is like one that is short of room, and all goes on when they give some back.
+#[test]
+fn a_disk_without_room() {
+    lepus_only!("its disk is not ours");
+    let disk = match FileSystem::make() {
+        Ok(disk) => disk,
+        Err(why) => return println!("skipped: no file system can be made here: {why}"),
+    };
+    let data = disk.place.join("data").display().to_string();
+    let config = "storage.segment_bytes = 1MiB\ndisk_free_limit.absolute = 0\n";
+    let mut broker = Broker::with_surroundings(&["--data-dir", &data], &[], config);
+    let mut conn = broker.connect();
+    let queue = durable_queue_of(&mut conn);
+    store(&mut conn, &queue, 1..=1000);
+    let others = disk.place.join("others");
+    fill(&others);
+    let mut publisher = broker.connect();
+    publisher.channel_confirming(1);
+    // More than what the log has prepared, and than sockets take when nothing is read.
+    let to = queue.clone();
+    let publishing = std::thread::spawn(move || {
+        for _ in 0..400 {
+            publisher.ch(1).publish_with(publish("", &to), &persistent(), vec![7; 50_000]);
+        }
+        // Each is confirmed or refused.
+        verdicts(&mut publisher, 400)
+    });
+    broker.wait_for_log("message store: no room on the disk, set: publishers are held back", 1);
+    broker.wait_for_metric("lepus_alarm{resource=\"store\"}", 1.0);
+    assert_eq!(broker.api("/health/checks/alarms").0, 503);
+    assert!(broker.is_ready(), "consumers help");
+    let mut consumer = broker.connect();
+    let mut ch = consumer.channel(1);
+    for number in 1..=1000_u64 {
+        assert_eq!(ch.get(&queue, false).unwrap().text(), number.to_string());
+        ch.send(ack(number));
+    }
+    // Answered when these are taken in.
+    let _: basic::QosOk = ch.call(qos(1));
+    drop(consumer);
+    std::fs::remove_file(others).unwrap();
+    broker.wait_for_log("message store takes messages again", 1);
+    assert_eq!(broker.api("/health/checks/alarms").0, 200);
+    let verdicts = publishing.join().unwrap();
+    let confirmed = verdicts.iter().filter(|is_confirmed| **is_confirmed).count();
+    broker.crash();
+    let mut conn = broker.connect();
+    assert_eq!(conn.channel(1).drain(&queue).len(), confirmed);
+    drop(conn);
+    broker.kill();
+}
+
+/// Takes all the room that there is.
+fn fill(path: &Path) {
+    let mut file = std::fs::File::create(path).unwrap();
+    for octets in [vec![1; 1 << 20], vec![1; 512]] {
+        while file.write_all(&octets).is_ok() {}
+    }
+}
+
+/// What became of the first so many messages of channel 1: whether each is confirmed.
+fn verdicts(conn: &mut Conn, count: usize) -> Vec<bool> {
+    let mut verdicts = vec![None; count];
+    while verdicts.contains(&None) {
+        let frame = conn.next_frame();
+        let Some(method) = frame.method().filter(|_| frame.channel == 1) else { continue };
+        let ack =
+            basic::Ack::find(method.clone()).map(|ack| (ack.delivery_tag, ack.multiple, true));
+        let nack =
+            || basic::Nack::find(method).map(|nack| (nack.delivery_tag, nack.multiple, false));
+        let (tag, multiple, is_confirmed) = ack.or_else(nack).expect("a verdict");
+        let last = usize::try_from(tag).unwrap();
+        let first = if multiple { 0 } else { last - 1 };
+        for verdict in &mut verdicts[first..last] {
+            verdict.get_or_insert(is_confirmed);
+        }
+    }
+    verdicts.into_iter().flatten().collect()
+}
+
+/// What of it is open can be written on, but it would be missing at the next start.
+#[test]
+fn a_file_that_is_deleted() {
+    lepus_only!("its disk is not ours");
+    for (name, config) in [
+        ("log/0000000000000000.seg", ""),
+        ("meta/db", ""),
+        ("messages/db", "storage.engine = sled\n"),
+        ("store.json", ""),
+    ] {
+        let broker = Broker::with_config(config);
+        let mut conn = broker.connect();
+        let queue = durable_queue_of(&mut conn);
+        store(&mut conn, &queue, 1..=3);
+        std::fs::remove_file(broker.data_dir().join(name)).unwrap();
+        broker.wait_for_log(&format!("{name} is no longer there"), 1);
+        has_failed(&broker);
+    }
 }
 
 /// What is open can be written on, but it would all be gone at the next start: that is told at once.

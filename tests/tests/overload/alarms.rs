@@ -30,6 +30,7 @@ fn watermark(quiet: &str, short: &str, resource: &str, rabbitmqs: &str, reason: 
     broker.wait_for_log(&format!("{resource} alarm set: publishers are held back"), 1);
     assert_eq!((broker.metric(&series), broker.metric(rabbitmqs)), (1.0, 1.0));
     assert_eq!(broker.api("/health/checks/alarms").0, 503);
+    assert!(broker.is_ready(), "consumers help");
     let flag = if resource == "memory" { "mem_alarm" } else { "disk_free_alarm" };
     assert_eq!(broker.api("/nodes").1[0][flag], json!(true));
     // Nobody is blocked before it publishes.
