@@ -21,8 +21,14 @@ pub(crate) struct FuzzArgs {
     target: String,
 }
 
-/// The targets that are not in `fuzz`.
-const ELSEWHERE: &str = "config::tests::random";
+/// All targets, by package.
+const TARGETS: [(&str, &[&str]); 2] = [
+    ("lepus", &["fuzz::", "config::tests::random"]),
+    (
+        "lepus-storage",
+        &["log::tests::malice", "log::checkpoint::tests::nothing_that_it_is_given_is_trusted"],
+    ),
+];
 
 /// All targets, for so many seconds. How many cases there were is added to the file; returns how often
 /// all targets ran.
@@ -39,20 +45,37 @@ fn repeat(args: &FuzzArgs, figures: Option<&Path>) -> Result<u64> {
     let end = Instant::now() + Duration::from_secs(args.seconds);
     let mut runs = 0;
     while runs == 0 || Instant::now() < end {
-        let mut test = tools::cargo();
-        test.args(["test", "--package", "lepus", "--lib", "--", &format!("fuzz::{}", args.target)]);
-        if ELSEWHERE.contains(&args.target) {
-            test.arg(ELSEWHERE);
+        for (package, targets) in chosen(&args.target) {
+            run_once(package, &targets, figures)?;
         }
-        let seed = tools::seed().to_string();
-        println!("again: PROPTEST_RNG_SEED={seed} PROPTEST_CASES={CASES} {}", tools::line(&test));
-        test.env("PROPTEST_CASES", CASES).env("PROPTEST_RNG_SEED", seed);
-        if let Some(figures) = figures {
-            test.env("LEPUS_TEST_FIGURES", figures);
-        }
-        tools::run(&mut test).context("it prints what it has shrunk the failing case to")?;
         runs += 1;
     }
     println!("{runs} runs of up to {CASES} cases a target: nothing found");
     Ok(runs)
+}
+
+/// What tests are to have in their names, by package: of those that are known, or one in `fuzz` of the broker.
+fn chosen(target: &str) -> Vec<(&'static str, Vec<String>)> {
+    let owned = |targets: &[&str]| targets.iter().map(|&of| of.to_owned()).collect::<Vec<_>>();
+    if target.is_empty() {
+        return TARGETS.iter().map(|(package, targets)| (*package, owned(targets))).collect();
+    }
+    let known = TARGETS.iter().map(|(package, targets)| {
+        let named = targets.iter().copied().filter(|of| of.contains(target));
+        (*package, owned(&named.collect::<Vec<_>>()))
+    });
+    let known: Vec<_> = known.filter(|(_, targets)| !targets.is_empty()).collect();
+    if known.is_empty() { vec![("lepus", vec![format!("fuzz::{target}")])] } else { known }
+}
+
+fn run_once(package: &str, targets: &[String], figures: Option<&Path>) -> Result<()> {
+    let mut test = tools::cargo();
+    test.args(["test", "--package", package, "--lib", "--"]).args(targets);
+    let seed = tools::seed().to_string();
+    println!("again: PROPTEST_RNG_SEED={seed} PROPTEST_CASES={CASES} {}", tools::line(&test));
+    test.env("PROPTEST_CASES", CASES).env("PROPTEST_RNG_SEED", seed);
+    if let Some(figures) = figures {
+        test.env("LEPUS_TEST_FIGURES", figures);
+    }
+    tools::run(&mut test).context("it prints what it has shrunk the failing case to")
 }
