@@ -44,13 +44,16 @@ impl CrashArgs {
     }
 }
 
+/// How many kinds of rounds there are, one after another.
+const KINDS: u32 = 9;
+
 /// So many rounds, and others again until the time is over. What they came to is added to the file.
 pub(crate) fn run_for(minutes: u64, rounds: u32, figures: &Path) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(minutes * 60);
     let mut runs = 0;
     while runs == 0 || Instant::now() < end {
         let figures = Some(figures.to_owned());
-        run(&CrashArgs { figures, ..CrashArgs::of(rounds, rounds / 10) })?;
+        run(&CrashArgs { figures, ..CrashArgs::of(rounds, (rounds / 10).max(KINDS)) })?;
         runs += 1;
     }
     println!("{runs} runs of `cargo xtask crash`: nothing lost");
