@@ -51,13 +51,13 @@ fn a_message_may_come_an_octet_at_a_time() {
     let mut octets = publish("", &queue).bytes(1);
     octets.extend(header_frame(1, 4, &props()));
     octets.extend(body_frame(1, b"slow"));
-    // As long as three intervals of its heartbeat, all together.
+    // Some of them as slowly as its heartbeat, and the others for three of its intervals.
     let pause = Duration::from_secs(3) / u32::try_from(octets.len()).unwrap();
-    let mut octets = octets.chunks(1);
+    let mut octets = octets.chunks(1).zip(0..);
     others_go_on(&broker, || {
-        for octet in octets.by_ref() {
+        for (octet, number) in octets.by_ref() {
             slow.send_raw(octet);
-            sleep(pause);
+            sleep(if number < 5 { Duration::from_secs(1) } else { pause });
         }
     });
     assert_eq!(slow.ch(1).get(&queue, true).unwrap().text(), "slow");
