@@ -2,6 +2,7 @@
 
 mod compaction;
 mod faults;
+mod malice;
 mod quickest;
 mod room;
 
