@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
+use lepus_sync::thread::JoinHandle;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
@@ -20,6 +20,8 @@ mod committer;
 mod counts;
 mod journal;
 mod message;
+#[cfg(all(test, feature = "models"))]
+mod models;
 mod recovery;
 mod state;
 #[cfg(test)]
@@ -58,7 +60,9 @@ impl SledStore {
     ) -> Result<Self, StoreError> {
         let store = Arc::new(store);
         let committer = Arc::new(Committer::new(lsn, on_durable));
-        let thread = Mutex::new(Some(committer::start(committer.clone(), store.clone())?));
+        let embedded = store.clone();
+        let commit = move || embedded.commit();
+        let thread = Mutex::new(Some(committer::start(committer.clone(), commit)?));
         Ok(Self { place, store, state: RwLock::new(state), committer, thread })
     }
 

@@ -4,12 +4,11 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 
+use lepus_sync::thread::{self, JoinHandle};
 use lepus_sync::{Condvar, Mutex};
 use tokio::sync::watch;
 
-use crate::embedded::Embedded;
 use crate::{Lsn, OnDurable, StoreError};
 
 pub(super) struct Committer {
@@ -126,10 +125,13 @@ impl Committer {
     }
 
     fn committed(&self, lsn: Lsn, octets: u64) {
-        if let Some(sender) = &*self.sender.lock() {
+        {
+            // Held while it is told: nothing comes after the end.
+            let sender = self.sender.lock();
+            let Some(sender) = &*sender else { return };
             sender.send_replace(lsn);
+            self.tell(Some(lsn));
         }
-        self.tell(Some(lsn));
         let mut progress = self.progress.lock();
         progress.durable = lsn;
         progress.pending_bytes = progress.pending_bytes.saturating_sub(octets);
@@ -139,10 +141,14 @@ impl Committer {
     }
 }
 
-pub(super) fn start(committer: Arc<Committer>, store: Arc<Embedded>) -> io::Result<JoinHandle<()>> {
+/// `commit` makes durable all that was appended before.
+pub(super) fn start(
+    committer: Arc<Committer>,
+    commit: impl Fn() -> Result<(), StoreError> + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name("message store".to_owned()).spawn(move || {
         while let Some((lsn, octets)) = committer.next() {
-            match catch_unwind(AssertUnwindSafe(|| store.commit())) {
+            match catch_unwind(AssertUnwindSafe(&commit)) {
                 Ok(Ok(())) => committer.committed(lsn, octets),
                 Ok(Err(error)) => committer.poison(&error.to_string()),
                 Err(_) => committer.poison("the embedded store gave up"),
