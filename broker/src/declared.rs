@@ -62,6 +62,11 @@ impl Declared {
         durable.wait_for(|durable| *durable >= version).await.is_ok()
     }
 
+    /// Takes nothing more: its files are gone.
+    pub fn fail(&self, why: &str) {
+        self.catalog.fail(why);
+    }
+
     /// Whether what is declared becomes durable.
     pub fn health(&self) -> Health {
         self.catalog.health()

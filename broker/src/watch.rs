@@ -86,7 +86,9 @@ fn check_files(node: &Node) {
     let Some(directory) = &config.data_dir else { return };
     let missing = lepus_storage::missing(directory, config.storage_engine.kind());
     if let Some(missing) = missing.or_else(|| node.store().missing()) {
-        node.store().fail(&format!("{} is no longer there", missing.display()));
+        let why = format!("{} is no longer there", missing.display());
+        node.store().fail(&why);
+        node.declared().fail(&why);
     }
 }
 

@@ -196,6 +196,13 @@ impl Catalog {
         }
     }
 
+    /// Takes nothing more, as after a failed write: somebody has seen that its files are gone.
+    pub fn fail(&self, why: &str) {
+        if let Kind::Disk { pending, .. } = &self.kind {
+            pending.poison(why.to_owned());
+        }
+    }
+
     fn publish_in_memory(&self, version: u64) -> Result<(), StoreError> {
         if let Kind::Memory { durable, on_version } = &self.kind {
             durable.send_replace(version);

@@ -69,18 +69,18 @@ impl Identity {
     }
 }
 
-/// What is not where it was, of what both places say and of the files of embedded stores: somebody may have
-/// deleted it, or unmounted what it is on. Where that cannot be told, it is there.
+/// What is not where it was, of the files of embedded stores and of what says whose the messages are: somebody
+/// may have deleted it, or unmounted what it is on. Where that cannot be told, it is there.
 pub fn missing(directory: &Path, kind: StoreKind) -> Option<PathBuf> {
     let (folder, catalog) = (directory.join(kind.folder()), catalog::folder(directory));
-    let said = [directory.join(FILE), folder.join(FILE)];
-    let embedded = [Some(catalog), (kind == StoreKind::Sled).then_some(folder)];
-    let needed =
-        said.into_iter().chain(embedded.into_iter().flatten().map(|store| store.join("db")));
     let is_gone = |file: &PathBuf| {
         RealDisk.open(file).is_err_and(|error| error.kind() == ErrorKind::NotFound)
     };
-    needed.into_iter().find(is_gone)
+    // What the directory says is written last, and may not be yet.
+    let said = (!is_gone(&directory.join(FILE))).then(|| folder.join(FILE));
+    let messages = (kind == StoreKind::Sled).then(|| folder.join("db"));
+    let needed = [Some(catalog.join("db")), messages, said];
+    needed.into_iter().flatten().find(is_gone)
 }
 
 /// Writes to both places again, after a repair, what can be read in one of them.

@@ -17,7 +17,7 @@ fn what_was_handed_over_is_taken_before_the_end() {
             move || {
                 let mut taken = std::collections::BTreeMap::new();
                 let mut version = 0;
-                while let Some(work) = pending.take() {
+                while let Some(work) = pending.take().unwrap() {
                     assert!(work.version > version);
                     version = work.version;
                     taken.extend(work.changes);

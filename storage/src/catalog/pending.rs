@@ -67,14 +67,20 @@ impl Pending {
     }
 
     /// Waits for something to do; `None` when all is done and the catalog goes.
-    pub(super) fn take(&self) -> Option<Work> {
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub(super) fn take(&self) -> Result<Option<Work>, StoreError> {
         let mut gathered = self.gathered.lock();
         loop {
+            if let Some(why) = &gathered.poisoned {
+                return Err(StoreError::Poisoned(why.clone()));
+            }
             if let Some(work) = gathered.work.take() {
-                return Some(work);
+                return Ok(Some(work));
             }
             if gathered.stopping {
-                return None;
+                return Ok(None);
             }
             self.changed.wait(&mut gathered);
         }
@@ -112,9 +118,12 @@ impl Pending {
         }
     }
 
+    /// Takes nothing more, for the first reason that there is.
     pub(super) fn poison(&self, why: String) {
         let mut gathered = self.gathered.lock();
-        gathered.poisoned = Some(why);
+        gathered.poisoned.get_or_insert(why);
         gathered.work = None;
+        drop(gathered);
+        self.changed.notify_one();
     }
 }

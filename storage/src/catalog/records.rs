@@ -14,6 +14,7 @@ use super::FoundCatalog;
 use super::digest::Digest;
 use super::pending::Work;
 use crate::disk::embedded::move_aside;
+use crate::disk::{Disk, RealDisk};
 use crate::embedded::pieces::Kind;
 use crate::embedded::{Embedded, ReadError, checked};
 use crate::{Meta, StoreError};
@@ -48,8 +49,9 @@ impl Records {
         Ok((records, FoundCatalog { meta, notes }))
     }
 
-    /// Opens the catalog again, after it was closed a moment ago.
+    /// Opens the catalog again, after it was closed a moment ago. One that is gone meanwhile is not begun anew.
     pub(super) fn reopen(directory: &Path) -> Result<Self, StoreError> {
+        RealDisk.open(&directory.join("db"))?;
         Self::open(directory).map(|(records, _)| records)
     }
 

@@ -63,7 +63,7 @@ impl Writer {
         durable: &watch::Sender<u64>,
         tell: &impl Fn(Option<u64>),
     ) -> Result<(), StoreError> {
-        while let Some(work) = self.pending.take() {
+        while let Some(work) = self.pending.take()? {
             self.write(&work)?;
             durable.send_replace(work.version);
             tell(Some(work.version));

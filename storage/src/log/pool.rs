@@ -127,10 +127,12 @@ impl Engine {
             segment.made = true;
             segment.recyclable = usual && taken.written;
         }
-        let free = self.look()?;
-        let mut inner = self.inner.lock();
-        if self.room(&inner, free, Kept::ForMoves) == 0 {
-            inner.trouble.full = true;
+        // A disk that does not say is asked again for the next one.
+        if let Ok(free) = self.look() {
+            let mut inner = self.inner.lock();
+            if self.room(&inner, free, Kept::ForMoves) == 0 {
+                inner.trouble.full = true;
+            }
         }
         Ok(file)
     }

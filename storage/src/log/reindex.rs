@@ -127,11 +127,11 @@ impl Engine {
     pub(super) fn mend_index(&self, id: SegmentId) -> bool {
         let mut misses = self.misses.lock();
         let inner = self.inner.lock();
-        if inner.index.has_table(id) {
-            // Another thread was quicker.
+        if inner.index.has_table(id) || inner.index.usage(id).live == 0 {
+            // Another thread was quicker, or the message has moved.
             return true;
         }
-        let Some(header) = inner.segments.get(&id).map(|known| known.header) else { return false };
+        let Some(header) = inner.segments.get(&id).map(|known| known.header) else { return true };
         drop(inner);
         let misses = misses.entry(id).or_default();
         *misses += 1;

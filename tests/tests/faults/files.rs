@@ -240,7 +240,7 @@ fn a_file_that_is_deleted() {
         ("log/0000000000000000.seg", ""),
         ("meta/db", ""),
         ("messages/db", "storage.engine = sled\n"),
-        ("store.json", ""),
+        ("log/store.json", ""),
     ] {
         let broker = Broker::with_config(config);
         let mut conn = broker.connect();
@@ -249,6 +249,11 @@ fn a_file_that_is_deleted() {
         std::fs::remove_file(broker.data_dir().join(name)).unwrap();
         broker.wait_for_log(&format!("{name} is no longer there"), 1);
         has_failed(&broker);
+        // Nor is anything declared that would be gone.
+        let mut other = broker.connect();
+        other.channel(1).send(queue::Declare { durable: true, ..declare("lost") });
+        let answer = other.next_frame().method().unwrap();
+        assert!(queue::DeclareOk::find(answer.clone()).is_none(), "{answer:?}");
     }
 }
 
