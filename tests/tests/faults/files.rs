@@ -65,6 +65,17 @@ impl Drop for FileSystem {
     }
 }
 
+/// A broker on a file system of its own, if there can be one.
+fn on_a_disk(config: &str) -> Option<(FileSystem, Broker)> {
+    let made = FileSystem::make();
+    let disk =
+        made.map_err(|why| println!("skipped: no file system can be made here: {why}")).ok()?;
+    let data = disk.place.join("data").display().to_string();
+    let config = format!("storage.segment_bytes = 1MiB\n{config}");
+    let broker = Broker::with_surroundings(&["--data-dir", &data], &[], &config);
+    Some((disk, broker))
+}
+
 fn store(conn: &mut Conn, queue: &str, numbers: std::ops::RangeInclusive<u64>) {
     let mut ch = conn.channel_confirming(1);
     for number in numbers.clone() {
@@ -84,13 +95,7 @@ fn has_failed(broker: &Broker) {
 #[test]
 fn a_file_system_that_becomes_read_only() {
     lepus_only!("its disk is not ours");
-    let disk = match FileSystem::make() {
-        Ok(disk) => disk,
-        Err(why) => return println!("skipped: no file system can be made here: {why}"),
-    };
-    let data = disk.place.join("data").display().to_string();
-    let config = "storage.segment_bytes = 1MiB\n";
-    let mut broker = Broker::with_surroundings(&["--data-dir", &data], &[], config);
+    let Some((disk, mut broker)) = on_a_disk("") else { return };
     let mut conn = broker.connect();
     let queue = durable_queue_of(&mut conn);
     store(&mut conn, &queue, 1..=1000);
@@ -130,13 +135,7 @@ fn a_file_system_that_becomes_read_only() {
 #[test]
 fn a_file_system_that_is_unmounted() {
     lepus_only!("its disk is not ours");
-    let disk = match FileSystem::make() {
-        Ok(disk) => disk,
-        Err(why) => return println!("skipped: no file system can be made here: {why}"),
-    };
-    let data = disk.place.join("data").display().to_string();
-    let config = "storage.segment_bytes = 1MiB\n";
-    let mut broker = Broker::with_surroundings(&["--data-dir", &data], &[], config);
+    let Some((disk, mut broker)) = on_a_disk("") else { return };
     let mut conn = broker.connect();
     let queue = durable_queue_of(&mut conn);
     store(&mut conn, &queue, 1..=10);
@@ -156,13 +155,7 @@ fn durable_queue_of(conn: &mut Conn) -> String {
 #[test]
 fn a_disk_without_room() {
     lepus_only!("its disk is not ours");
-    let disk = match FileSystem::make() {
-        Ok(disk) => disk,
-        Err(why) => return println!("skipped: no file system can be made here: {why}"),
-    };
-    let data = disk.place.join("data").display().to_string();
-    let config = "storage.segment_bytes = 1MiB\ndisk_free_limit.absolute = 0\n";
-    let mut broker = Broker::with_surroundings(&["--data-dir", &data], &[], config);
+    let Some((disk, mut broker)) = on_a_disk("disk_free_limit.absolute = 0\n") else { return };
     let mut conn = broker.connect();
     let queue = durable_queue_of(&mut conn);
     store(&mut conn, &queue, 1..=1000);
