@@ -7,6 +7,8 @@ mod facts;
 mod files;
 mod hosts;
 mod material;
+#[cfg(test)]
+mod tests;
 mod verifier;
 
 use std::io::ErrorKind;
@@ -157,6 +159,8 @@ impl Acceptor {
     /// but the log.
     pub async fn watch(self: Arc<Self>, node: Arc<Node>) {
         let mut reloads = node.reloads();
+        // The configuration may have been read again since the acceptor was made.
+        reloads.mark_changed();
         let mut hangup = match signal(SignalKind::hangup()) {
             Ok(hangup) => hangup,
             Err(error) => return tracing::error!("TLS certificates are not watched: {error}"),
