@@ -27,6 +27,8 @@ pub trait Disk: Send + Sync + Debug {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     /// Opens a file to read and write; `NotFound` if there is none.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+    /// Whether there is such a file. The error: it cannot be told.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Gives a file another name, in place of a file that may have it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file. Those who have it open can still use it.

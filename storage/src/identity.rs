@@ -73,9 +73,7 @@ impl Identity {
 /// may have deleted it, or unmounted what it is on. Where that cannot be told, it is there.
 pub fn missing(directory: &Path, kind: StoreKind) -> Option<PathBuf> {
     let (folder, catalog) = (directory.join(kind.folder()), catalog::folder(directory));
-    let is_gone = |file: &PathBuf| {
-        RealDisk.open(file).is_err_and(|error| error.kind() == ErrorKind::NotFound)
-    };
+    let is_gone = |file: &PathBuf| RealDisk.exists(file).is_ok_and(|is_there| !is_there);
     // What the directory says is written last, and may not be yet.
     let said = (!is_gone(&directory.join(FILE))).then(|| folder.join(FILE));
     let messages = (kind == StoreKind::Sled).then(|| folder.join("db"));
@@ -200,7 +198,7 @@ fn is_embedded(name: &str) -> bool {
 /// Whether there is such a name in a folder.
 fn has(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<bool, StoreError> {
     match RealDisk.list(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         listed => Ok(listed?.iter().any(|name| wanted(name))),
     }
 }

@@ -87,6 +87,10 @@ impl Disk for RealDisk {
         Ok(Arc::new(RealFile(opened.map_err(opening(path))?)))
     }
 
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        path.try_exists().map_err(at(path))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to).map_err(at(from))
     }
@@ -207,7 +211,9 @@ mod tests {
         let dir = Directory::new();
         RealDisk.create_dir(&dir.path("a")).unwrap();
         assert_eq!(kind(RealDisk.open(&dir.path("x"))), io::ErrorKind::NotFound);
+        assert!(!RealDisk.exists(&dir.path("x")).unwrap());
         RealDisk.create(&dir.path("x")).unwrap();
+        assert!(RealDisk.exists(&dir.path("x")).unwrap());
         assert_eq!(kind(RealDisk.create(&dir.path("x"))), io::ErrorKind::AlreadyExists);
         RealDisk.create(&dir.path("b")).unwrap().write_at(b"b", 0).unwrap();
         assert_eq!(RealDisk.list(&dir.0).unwrap(), ["a", "b", "x"]);

@@ -1,6 +1,5 @@
 //! Files that somebody has deleted while the store has them.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -29,8 +28,7 @@ impl Engine {
     fn missing_segment(&self, id: SegmentId) -> Option<PathBuf> {
         let kind = should_be_there(&self.inner.lock(), id)?.header.kind;
         let path = self.files.segment(id, kind);
-        let opened = self.files.disk.open(&path);
-        let gone = opened.is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let gone = self.files.disk.exists(&path).is_ok_and(|is_there| !is_there);
         // It is forgotten before it is removed.
         (gone && should_be_there(&self.inner.lock(), id).is_some()).then_some(path)
     }

@@ -108,6 +108,12 @@ impl Disk for SimDisk {
         self.handle(&mut state, inode)
     }
 
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        let state = self.state.lock();
+        state.alive()?;
+        Ok(state.find(path).is_ok())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.state.lock().find(from)?;
         self.change(|state| state.rename(from, to))

@@ -72,6 +72,10 @@ impl Disk for Patient {
         self.disk.open(path).map(|file| self.patient(path, file))
     }
 
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.disk.exists(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.writing()?.rename(from, to)
     }

@@ -8,8 +8,8 @@ use crate::conformance::{batch, publish, settle};
 use crate::disk::sim::{Fault, SimDisk};
 use crate::log::LogStore;
 use crate::{
-    Health, Lsn, MessageStore, QueueId, ReadMax, Recovered, Seq, SeqRange, StoreConfig, StoreError,
-    TxPart,
+    Batch, Health, Lsn, MessageStore, Op, QueueId, ReadMax, Recovered, Seq, SeqRange, StoreConfig,
+    StoreError, TxPart,
 };
 
 const A: QueueId = QueueId(1);
@@ -246,15 +246,17 @@ fn a_full_disk_takes_settlements_and_recovers() {
     assert_eq!(seqs(&store), [next]);
 }
 
+fn part_of(tx: u64, op: Op, last: bool) -> Batch {
+    let mut part = batch([op]);
+    part.set_part(TxPart { tx, last });
+    part
+}
+
 #[test]
 fn a_full_disk_refuses_transactions_as_they_begin() {
     let disk = SimDisk::new(7);
     let (store, _) = open(&disk).unwrap();
-    let part = |tx, seq, last| {
-        let mut part = batch([publish(A, seq, 9000)]);
-        part.set_part(TxPart { tx, last });
-        part
-    };
+    let part = |tx, seq, last| part_of(tx, publish(A, seq, 9000), last);
     store.append(part(1, 0, false)).unwrap();
     disk.set_capacity(Some(disk.used_bytes()));
     run(&store);
@@ -274,11 +276,7 @@ fn a_full_disk_refuses_transactions_as_they_begin() {
 fn a_transaction_that_has_begun_goes_on_though_the_disk_does_not_say_what_room_it_has() {
     let disk = SimDisk::new(7);
     let (store, _) = open(&disk).unwrap();
-    let part = |tx, seq, last| {
-        let mut part = batch([publish(A, seq, 90_000)]);
-        part.set_part(TxPart { tx, last });
-        part
-    };
+    let part = |tx, seq, last| part_of(tx, publish(A, seq, 90_000), last);
     store.append(part(1, 0, false)).unwrap();
     disk.set_mute(true);
     assert!(matches!(store.append(part(2, 1, false)), Err(StoreError::Io(_))));
