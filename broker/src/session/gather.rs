@@ -165,8 +165,12 @@ impl Gather {
             whole &= !matches!(outcome, Outcome::Rejected(_));
         }
         for (queue, verdict, ranges) in self.verdicts.drain(..) {
-            // What is not settled with the messages stays.
-            let verdict = if receipt.is_refused() { Verdict::Requeue } else { verdict };
+            if receipt.is_refused() {
+                // What is not settled with the messages stays, and what becomes of it is no part of this.
+                hand_over(queue.clone(), Command::Settle(Vec::new(), verdict));
+                queue.apply(Command::Settle(ranges, Verdict::Requeue));
+                continue;
+            }
             hand_over(queue, Command::Settle(ranges, verdict));
         }
         receipt.complete();

@@ -148,6 +148,8 @@ fn the_broker_survives_a_full_disk() {
     life_on_a_full_disk(500_000_038);
     // A message that is over kept a queue waiting until it could be stored elsewhere.
     life_on_a_full_disk(600_000_149);
+    // What a refused transaction gave back was over, and the store was not told.
+    life_on_a_full_disk(900_001_283);
     assert!(lives(40, life_on_a_full_disk) > 0);
 }
 
