@@ -45,15 +45,17 @@ fn check_clock(said: i64, ahead: i64) -> i64 {
 
 /// Looks once.
 pub fn check(node: &Node) {
-    check_memory(node);
+    if let Some(allocated) = memory::allocated() {
+        check_memory(node, allocated);
+    }
     check_disk(node, &RealDisk);
     check_files(node);
     check_store(node);
 }
 
-fn check_memory(node: &Node) {
+/// Compares the octets that are in use with their limit.
+pub fn check_memory(node: &Node, allocated: u64) {
     let watermark = node.config().memory_watermark;
-    let Some(allocated) = memory::allocated() else { return };
     // Backlogs leave memory before publishers have to wait.
     if allocated > watermark / 2 {
         node.set_hot_max(HOT_MIN);

@@ -14,6 +14,7 @@ use lepus_storage::{
 
 use super::laws::{self, Owner};
 use super::letter::{HIGH, id_of, queue_name};
+use super::scene::WATERMARK;
 use super::watched::Watched;
 use crate::access::record::is_key;
 use crate::clock::Clock;
@@ -119,7 +120,7 @@ impl Broker {
         }
         store.set_ruled(recovery.owners.keys().copied());
         let config = Config {
-            memory_watermark: u64::MAX,
+            memory_watermark: WATERMARK,
             data_dir: Some(PathBuf::from(DIRECTORY)),
             disk_free_limit: setup.disk_free_limit,
             frame_max: super::letter::FRAME_MAX,

@@ -253,11 +253,10 @@ impl Client {
         }
     }
 
-    /// Whether a consumer of a queue could take more.
+    /// Whether a consumer of a queue could take more. Verdicts may be within what is not read of who is held back.
     pub fn wants(&self, incarnation: u64) -> bool {
-        let Some(connection) = self.connection.as_ref().filter(|of| !of.ended) else {
-            return false;
-        };
+        let heard = |of: &&Connection| !of.ended && of.to_broker.is_empty();
+        let Some(connection) = self.connection.as_ref().filter(heard) else { return false };
         connection.channels.values().any(|channel| {
             let held = channel.unacked.len() + channel.tx.verdicts.len();
             let wants = |consumer: &Consumer| {

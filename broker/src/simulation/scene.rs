@@ -14,6 +14,11 @@ use crate::watch;
 /// How much time has passed in all scenes, ms.
 pub static PASSED: AtomicU64 = AtomicU64::new(0);
 
+/// The limit of memory.
+pub const WATERMARK: u64 = 100;
+/// So much in use changes nothing.
+pub const CALM: u64 = WATERMARK / 20 * 9;
+
 pub struct Scene {
     pub broker: Broker,
     pub model: Model,
@@ -26,6 +31,8 @@ pub struct Scene {
     pub latest: u64,
     /// Something has gone wrong on the disk in this life.
     pub troubled: bool,
+    /// Octets of memory in use, as the broker sees it; [`WATERMARK`] is its limit.
+    pub allocated: u64,
     letters: u64,
     trace: DefaultHasher,
 }
@@ -64,8 +71,19 @@ impl Scene {
         random: Random,
         now: u64,
     ) -> Self {
-        let (troubled, letters, trace) = (false, 0, DefaultHasher::new());
-        Self { broker, model, disk, random, setup, now, latest: now, troubled, letters, trace }
+        Self {
+            broker,
+            model,
+            disk,
+            random,
+            setup,
+            now,
+            latest: now,
+            troubled: false,
+            allocated: CALM,
+            letters: 0,
+            trace: DefaultHasher::new(),
+        }
     }
 
     /// Goes on counting where another scene ended.
@@ -142,6 +160,7 @@ impl Scene {
 
     /// The broker looks after its resources.
     pub fn watch(&self) {
+        watch::check_memory(&self.broker.node, self.allocated);
         watch::check_disk(&self.broker.node, &self.disk);
         watch::check_store(&self.broker.node);
     }

@@ -11,7 +11,7 @@ use super::laws::{LAWS, LONG, Owner};
 use super::ledger::incarnation;
 use super::model::{Model, is_single};
 use super::policies::Policies;
-use super::scene::Scene;
+use super::scene::{CALM, Scene, WATERMARK};
 use super::witness::{Crash, Witness};
 use crate::queue::state::{Activity, ConsumerStatus};
 
@@ -45,6 +45,8 @@ pub struct World {
     slow: u64,
     /// There is somebody who moves and deletes messages.
     operated: bool,
+    /// Memory is short now and then.
+    pressed: bool,
 }
 
 /// What there was before a crash.
@@ -75,6 +77,7 @@ impl World {
         let clients = 1 + world.scene.random.below(4);
         let clients = if seed.is_multiple_of(CROWDED) { clients * CROWD } else { clients };
         world.operated = seed.is_multiple_of(2);
+        world.pressed = seed.is_multiple_of(5);
         world.clients = (0..clients).map(|number| Client::new(number + 1)).collect();
         world
     }
@@ -101,8 +104,9 @@ impl World {
         witness.opened(broker.store.durable());
         let agreed = broker.store.latest();
         let scene = Scene::new(broker, model, (disk, setup), random, now);
-        let (clients, slow, operated) = (Vec::new(), 0, false);
-        let mut world = Self { clients, scene, witness, depth, agreed, crashes, slow, operated };
+        let (clients, slow, operated, pressed) = (Vec::new(), 0, false, false);
+        let mut world =
+            Self { clients, scene, witness, depth, agreed, crashes, slow, operated, pressed };
         world.scene.model.ledger.set_policies(Policies::of(&world.scene.broker.node));
         world.scene.told(None);
         let Scene { model, broker, .. } = &world.scene;
@@ -155,7 +159,7 @@ impl World {
         next.scene.follow(&self.scene);
         next.witness.look_in(LOOKS);
         next.crashes += self.crashes + 1;
-        next.operated = self.operated;
+        (next.operated, next.pressed) = (self.operated, self.pressed);
         std::mem::swap(self, &mut next);
         // The clients have lost their connections.
         self.clients = (1..).zip(&next.clients).map(|(number, _)| Client::new(number)).collect();
@@ -191,7 +195,10 @@ impl World {
             985 => self.restart(),
             987 if !scene.troubled => scene.change_policies(),
             988..991 if self.operated && !scene.troubled => scene.operate(),
-            986 if !self.scene.troubled && self.scene.random.chance(30) => self.rest(),
+            986 if !self.scene.troubled && self.scene.random.chance(30) => self.come_to_rest(),
+            991..994 if self.pressed => {
+                self.scene.allocated = self.scene.random.below(2 * WATERMARK)
+            }
             _ => self.scene.timers(),
         }
         self.scene.told(None);
@@ -214,8 +221,14 @@ impl World {
         self.scene.model.prune(self.scene.broker.store.safe());
     }
 
-    /// Nobody begins anything new: all that was begun comes to an end.
+    /// Nobody begins anything new: all that was begun comes to an end, as there is memory again.
     pub fn rest(&mut self) {
+        self.scene.allocated = CALM;
+        self.come_to_rest();
+    }
+
+    /// The same but for publishers, if memory is short: consumers go on.
+    fn come_to_rest(&mut self) {
         let looks = self.witness.look_in(0);
         let Self { clients, scene, .. } = self;
         scene.broker.store.fail_read.store(false, Ordering::Relaxed);
