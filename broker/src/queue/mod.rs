@@ -238,13 +238,14 @@ impl Queue {
         }
         let now = self.node.now_ms();
         let is_use = !matches!(command, Command::Tick | Command::Trim(_) | Command::SetRules(..));
+        let settles = matches!(&command, Command::Settle(ranges, _) if !ranges.is_empty());
         let outcome = state.apply(now, command, effects);
         let dropped = std::mem::take(&mut effects.dropped);
         if !effects.store.is_empty() || receipt.is_some() || tx.is_some() {
             if let Some(receipt) = receipt.filter(|_| dropped.relies) {
                 rounds.open().for_each(|tx| tx.await_whole(receipt));
             }
-            writes.add(&mut effects.store, receipt, tx, dropped);
+            writes.add(&mut effects.store, receipt, tx.map(|tx| (tx, settles)), dropped);
         }
         if let Some(tx) = tx {
             rounds.bring(tx);

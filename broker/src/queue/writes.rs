@@ -41,6 +41,8 @@ pub struct Write {
     tx: Option<Arc<Transaction>>,
     /// What its transaction publishes leaves its place with it.
     moves: bool,
+    /// Its transaction settles messages with it.
+    settles: bool,
     /// Something that belongs to it was dropped for what the store has, or will have if writes before it
     /// bring that.
     drops: bool,
@@ -69,12 +71,13 @@ impl Writes {
         self.0.iter().for_each(Write::doubt);
     }
 
-    /// Adds operations, with those that came just before if they are in no transaction.
+    /// Adds operations, with those that came just before if they are in no transaction; of a
+    /// transaction with whether what settles messages is a part of it.
     pub fn add(
         &mut self,
         ops: &mut Vec<Op>,
         receipt: Option<&Arc<Receipt>>,
-        tx: Option<&Arc<Transaction>>,
+        tx: Option<(&Arc<Transaction>, bool)>,
         Dropped { drops, relies }: Dropped,
     ) {
         let (ops, receipt) = (std::mem::take(ops), receipt.cloned());
@@ -86,8 +89,9 @@ impl Writes {
                 last.relies |= relies;
             }
             _ => {
+                let (tx, settles) = tx.map_or((None, false), |(tx, with)| (Some(tx.clone()), with));
                 let receipts = receipt.into_iter().collect();
-                self.0.push(Write { ops, receipts, tx: tx.cloned(), moves: false, drops, relies });
+                self.0.push(Write { ops, receipts, tx, moves: false, settles, drops, relies });
             }
         }
     }
@@ -124,11 +128,13 @@ impl Write {
         store: &dyn MessageStore,
         durability: &Durability,
     ) -> Result<(), Refused> {
-        let Self { ops, receipts, tx, moves, drops, .. } = self;
+        let Self { ops, receipts, tx, moves, settles, drops, .. } = self;
         let published = published(&ops);
         let waiting: Vec<(Bucket, Seq)> = ops.iter().filter_map(waiting).collect();
         let keys: Vec<u64> = ops.iter().filter_map(key).collect();
-        let mut others = if published.is_empty() { Vec::new() } else { others(&ops) };
+        // Only messages are refused, or the verdicts of a transaction. What else they have led to is no part of it.
+        let leads = !published.is_empty() || tx.is_some() && !moves && !settles;
+        let mut others = if leads { others(&ops) } else { Vec::new() };
         let followed = || receipts.iter().all(|receipt| receipt.is_followed());
         let done = match &tx {
             // What made this one unnecessary may not be durable yet.
@@ -166,7 +172,6 @@ impl Write {
             awaited.iter().for_each(|receipt| receipt.written(end, durability));
         }
         if done.is_err() && !others.is_empty() {
-            // Only messages are refused, and what else they have led to is no part of a transaction.
             // A store that has failed has said so.
             count_without(&mut others, &published);
             let _ = store.append(Batch::from(others));

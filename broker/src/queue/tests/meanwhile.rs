@@ -63,13 +63,46 @@ impl MessageStore for Refusing {
     }
 }
 
-#[test]
-fn what_is_dropped_for_a_message_that_is_refused_is_refused() {
+fn refusing() -> (Arc<Node>, Arc<Mutex<Option<Deed>>>) {
     let meanwhile = Arc::new(Mutex::new(None));
     let store = MemoryStore::new(&StoreConfig::new(""));
     let messages = Arc::new(Refusing { store, meanwhile: meanwhile.clone() });
     let config = crate::config::Config { memory_watermark: u64::MAX, ..Default::default() };
-    let node = Node::new(config, Stores { messages, ..Stores::in_memory() });
+    (Node::new(config, Stores { messages, ..Stores::in_memory() }), meanwhile)
+}
+
+/// Else the store would have it until the next start, which would bring it back.
+#[test]
+fn what_a_part_of_a_refused_transaction_drops_is_gone_but_what_it_settles_is_not() {
+    let (node, meanwhile) = refusing();
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), AMQPValue::LongInt(1));
+    let short = durable(&node, "short", arguments);
+    let others = ["a", "b"].map(|name| durable(&node, name, FieldTable::default()));
+    let stored = || {
+        let of = |queue: &Arc<Queue>| node.store().stats(queue.stored_as().unwrap()).messages;
+        (of(&short), others.each_ref().map(of))
+    };
+    let persistent = || vec![Builder::whole(0, b"\0\0", &[0, 0], b"body", true)];
+    short.apply(Command::Publish(persistent()));
+    others[1].apply(Command::Publish(persistent()));
+    let Outcome::Got(Some(held), _) =
+        others[1].apply(Command::Get { no_ack: false, connection: 0 })
+    else {
+        panic!("no message")
+    };
+    assert_eq!(stored(), (1, [0, 1]));
+    let tx = Transaction::new(node.new_transaction(), 3, 0);
+    *meanwhile.lock() = Some(Box::new(|| ()) as Deed);
+    others[0].apply_for(Command::Publish(persistent()), None, Some(&tx));
+    short.apply_for(Command::Publish(vec![message(1)]), None, Some(&tx));
+    others[1].apply_for(Command::Settle(single(held.seq), Verdict::Ack), None, Some(&tx));
+    assert_eq!(stored(), (0, [0, 1]));
+}
+
+#[test]
+fn what_is_dropped_for_a_message_that_is_refused_is_refused() {
+    let (node, meanwhile) = refusing();
     let queue = deduplicating(&node);
     let (_, mailbox) = node.connect();
     let publish = |queue: &Arc<Queue>, receipt: &Arc<Receipt>| {

@@ -73,7 +73,7 @@ fn a_transaction_whose_message_is_refused_settles_nothing() {
     let mut writes = Writes::default();
     for op in [stored(1), settled(0, 100)] {
         receipt.await_one();
-        writes.add(&mut vec![op], Some(&receipt), Some(&tx), Dropped::default());
+        writes.add(&mut vec![op], Some(&receipt), Some((&tx, true)), Dropped::default());
     }
     receipt.complete();
     let refused = writes.take().into_iter().map(|write| write.carry_out(&store, &durability));
@@ -102,7 +102,7 @@ fn a_transaction_of_which_all_was_dropped_waits_for_what_it_was_dropped_for() {
         receipt.await_one();
         let mut writes = Writes::default();
         let dropped = Dropped { drops: true, relies: false };
-        writes.add(&mut vec![], Some(&receipt), Some(&tx), dropped);
+        writes.add(&mut vec![], Some(&receipt), Some((&tx, true)), dropped);
         writes.take().remove(0).carry_out(&store, &durability).unwrap();
     }
     receipt.complete();
@@ -120,7 +120,7 @@ fn who_counts_on_a_transaction_waits_until_it_is_whole() {
         for op in [stored(1), settled(0, 100)] {
             assert!(receipt.is_open());
             let mut writes = Writes::default();
-            writes.add(&mut vec![op], None, Some(&tx), Dropped::default());
+            writes.add(&mut vec![op], None, Some((&tx, true)), Dropped::default());
             assert_eq!(writes.take().remove(0).carry_out(&store, &durability).is_err(), full);
         }
         assert_eq!((receipt.is_open(), receipt.is_refused()), (false, full));
@@ -149,7 +149,7 @@ fn nobody_counts_on_a_transaction_that_never_will_be_whole() {
     let tx = Transaction::new(1, 3, 0);
     let write = |op| {
         let mut writes = Writes::default();
-        writes.add(&mut vec![op], None, Some(&tx), Dropped::default());
+        writes.add(&mut vec![op], None, Some((&tx, true)), Dropped::default());
         writes.take().remove(0).carry_out(&store, &durability).is_ok()
     };
     // The position is taken already.
