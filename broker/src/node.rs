@@ -253,6 +253,10 @@ impl Node {
         let id = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let mailbox = Arc::new(Mailbox::default());
         self.mailboxes.insert(id, mailbox.clone());
+        if self.is_stopping() {
+            // It came when the others had been told.
+            let _ = mailbox.post(Mail::Close(shutdown()));
+        }
         (id, mailbox)
     }
 
@@ -320,10 +324,9 @@ impl Node {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Closes all connections, as an operator does.
-    pub fn close_all(&self, text: &str) {
-        let forced = Refusal::new(ReplyCode::ConnectionForced, text).without_method();
-        self.tell_all(|| Mail::Close(forced.clone()));
+    /// Closes all connections.
+    pub fn close_all(&self) {
+        self.tell_all(|| Mail::Close(shutdown()));
     }
 
     /// How many connections there are.
@@ -343,5 +346,27 @@ impl Node {
             // A connection that closes at this moment needs to hear nothing any more.
             let _ = mailbox.post(mail());
         }
+    }
+}
+
+fn shutdown() -> Refusal {
+    let text = "broker forced connection closure with reason 'shutdown'";
+    Refusal::new(ReplyCode::ConnectionForced, text).without_method()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A handshake may take longer than it takes to tell all others.
+    #[test]
+    fn who_comes_when_it_stops_is_told() {
+        let node = Node::in_memory(Config { memory_watermark: u64::MAX, ..Config::default() });
+        node.begin_to_stop();
+        let (_, mailbox) = node.connect();
+        let mail = mailbox.collect(Vec::new());
+        assert!(
+            matches!(&mail[..], [Mail::Close(refusal)] if refusal.code == ReplyCode::ConnectionForced)
+        );
     }
 }

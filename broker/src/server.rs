@@ -101,7 +101,7 @@ pub async fn run(node: Arc<Node>, listeners: Vec<Listener>, stop: impl Future<Ou
     stop.await;
     node.begin_to_stop();
     tasks.abort_all();
-    node.close_all("broker forced connection closure with reason 'shutdown'");
+    node.close_all();
     let all_gone = async {
         while node.connection_count() > 0 {
             sleep(Duration::from_millis(5)).await;
