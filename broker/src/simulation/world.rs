@@ -77,7 +77,7 @@ impl World {
         let clients = 1 + world.scene.random.below(4);
         let clients = if seed.is_multiple_of(CROWDED) { clients * CROWD } else { clients };
         world.operated = seed.is_multiple_of(2);
-        world.pressed = seed.is_multiple_of(5);
+        world.pressed = (seed / CROWDED).is_multiple_of(5);
         world.clients = (0..clients).map(|number| Client::new(number + 1)).collect();
         world
     }

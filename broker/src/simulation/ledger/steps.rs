@@ -144,8 +144,14 @@ impl Ledger {
                         let change = of(&mut moves, stay.id);
                         let through = stay.from == at;
                         let from = if through { &mut change.through } else { &mut change.from };
-                        assert!(from.is_none(), "from two places: {stay:?}");
-                        *from = Some(stay.clone());
+                        if from.is_none() {
+                            *from = Some(stay.clone());
+                            continue;
+                        }
+                        // A commit may settle what came of it in several queues.
+                        assert!(!through && stay.said.is_some(), "from two places: {stay:?}");
+                        let (id, from) = (stay.id, Some(stay.clone()));
+                        moves.push(Move { id, from, ..Move::default() });
                     }
                 }
                 Op::DropQueue { queue } => {
