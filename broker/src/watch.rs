@@ -46,6 +46,7 @@ fn check_clock(said: i64, ahead: i64) -> i64 {
 /// Looks once.
 pub fn check(node: &Node) {
     if let Some(allocated) = memory::allocated() {
+        fit_backlogs(node, allocated);
         check_memory(node, allocated);
     }
     check_disk(node, &RealDisk);
@@ -53,15 +54,19 @@ pub fn check(node: &Node) {
     check_store(node);
 }
 
-/// Compares the octets that are in use with their limit.
-pub fn check_memory(node: &Node, allocated: u64) {
+/// Backlogs leave memory before publishers have to wait.
+fn fit_backlogs(node: &Node, allocated: u64) {
     let watermark = node.config().memory_watermark;
-    // Backlogs leave memory before publishers have to wait.
     if allocated > watermark / 2 {
         node.set_hot_max(HOT_MIN);
     } else if allocated < watermark / 10 * 4 {
         node.set_hot_max(node.config().hot_max());
     }
+}
+
+/// Compares the octets that are in use with their limit.
+pub fn check_memory(node: &Node, allocated: u64) {
+    let watermark = node.config().memory_watermark;
     if node.set_alarm(Alarm::Memory, allocated > watermark) {
         let what = state(allocated > watermark);
         tracing::warn!(allocated, watermark, "memory alarm {what}");

@@ -16,10 +16,6 @@ pub static PASSED: AtomicU64 = AtomicU64::new(0);
 
 /// The limit of memory.
 pub const WATERMARK: u64 = 100;
-/// Octets of messages that are in memory of a queue when it is short.
-const HOT_MIN: usize = 500;
-/// So much in use changes nothing.
-pub const CALM: u64 = WATERMARK / 20 * 9;
 
 pub struct Scene {
     pub broker: Broker,
@@ -82,7 +78,7 @@ impl Scene {
             now,
             latest: now,
             troubled: false,
-            allocated: CALM,
+            allocated: 0,
             letters: 0,
             trace: DefaultHasher::new(),
         }
@@ -162,11 +158,7 @@ impl Scene {
 
     /// The broker looks after its resources.
     pub fn watch(&self) {
-        let hot_max = self.broker.node.hot_max();
         watch::check_memory(&self.broker.node, self.allocated);
-        // What is little memory for a broker is much for what is in it here.
-        let is_short = self.allocated > WATERMARK / 2;
-        self.broker.node.set_hot_max(if is_short { HOT_MIN } else { hot_max });
         watch::check_disk(&self.broker.node, &self.disk);
         watch::check_store(&self.broker.node);
     }

@@ -11,7 +11,7 @@ use super::laws::{LAWS, LONG, Owner};
 use super::ledger::incarnation;
 use super::model::{Model, is_single};
 use super::policies::Policies;
-use super::scene::{CALM, Scene, WATERMARK};
+use super::scene::{Scene, WATERMARK};
 use super::witness::{Crash, Witness};
 use crate::queue::state::{Activity, ConsumerStatus};
 
@@ -223,7 +223,7 @@ impl World {
 
     /// Nobody begins anything new: all that was begun comes to an end, as there is memory again.
     pub fn rest(&mut self) {
-        self.scene.allocated = CALM;
+        self.scene.allocated = 0;
         self.come_to_rest();
     }
 
