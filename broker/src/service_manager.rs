@@ -23,6 +23,7 @@ impl Starting {
         if std::env::var_os("NOTIFY_SOCKET").is_none() {
             return Self(None);
         }
+        go_on();
         let (alive, gone) = channel();
         let named = thread::Builder::new().name("lepus-starting".to_owned());
         Self(named.spawn(move || tell_until(&gone)).ok().map(|_| alive))
@@ -41,12 +42,13 @@ pub fn stopping() {
 }
 
 fn tell_until(gone: &Receiver<()>) {
-    loop {
-        tell(&[ExtendTimeoutUsec(micros(PATIENCE)), Status("reading what is stored")]);
-        if gone.recv_timeout(PERIOD) != Err(RecvTimeoutError::Timeout) {
-            return;
-        }
+    while gone.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+        go_on();
     }
+}
+
+fn go_on() {
+    tell(&[ExtendTimeoutUsec(micros(PATIENCE)), Status("reading what is stored")]);
 }
 
 fn tell(what: &[NotifyState<'_>]) {
