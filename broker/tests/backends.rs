@@ -361,7 +361,7 @@ fn a_newer_token_counts_from_then_on() {
 fn the_connection_ends_with_its_token() {
     let issuer = Issuer::start();
     let (_directory, here) = issuer.broker();
-    let token = issuer.sign(&claims("mq.read:*/*", seconds() + 2));
+    let token = issuer.sign(&claims("mq.read:*/*", seconds() + 6));
     let mut conn = Conn::login(&here.address, &login("", &token));
     conn.expect_close(403, "ACCESS_REFUSED - credential expired", (0, 0));
 }

@@ -36,9 +36,9 @@ def test_countdowns_come_in_the_order_of_their_times(quorum_worker):
     from quorum_tasks import started_at
 
     sent = time.time()
-    countdowns = [4, 1, 3, 2]
+    countdowns = [7, 1, 5, 3]
     measured = delays(sent, [started_at.apply_async(countdown=countdown) for countdown in countdowns])
-    assert sorted(countdowns, key=lambda each: measured[countdowns.index(each)]) == [1, 2, 3, 4]
+    assert sorted(countdowns, key=lambda each: measured[countdowns.index(each)]) == [1, 3, 5, 7]
     for countdown, delay in zip(countdowns, measured):
         assert countdown <= delay < countdown + LATE
 

@@ -30,7 +30,7 @@ def test_delayed_messages_wait_their_time(work):
         done[name] = time.time()
 
     sent = time.time()
-    delays = {"last": 900, "first": 300, "middle": 600}
+    delays = {"last": 3000, "first": 1000, "middle": 2000}
     for name, delay in delays.items():
         note.send_with_options(args=(name,), delay=delay)
     assert work.counts() == (0, 3, 0)

@@ -145,7 +145,7 @@ class Laravel:
 def test_laravel_delays_come_in_the_order_of_their_times(channel, made):
     laravel = Laravel(channel, made)
     sent = time.time()
-    delays = {b"third": 900, b"first": 300, b"second": 600}
+    delays = {b"third": 2400, b"first": 800, b"second": 1600}
     queues = [laravel.later(body, delay) for body, delay in delays.items()]
     for body in [b"first", b"second", b"third"]:
         method, properties, found = take(channel, laravel.queue)
@@ -166,7 +166,7 @@ def test_laravel_releases_count_attempts(channel, made):
     for attempt in range(3):
         method, properties, body = take(channel, laravel.queue)
         assert (body, properties.headers["laravel"]["attempts"]) == (b"job", attempt)
-        laravel.later(body, 50 * (attempt + 1), attempt + 1)
+        laravel.later(body, 1000 + 50 * attempt, attempt + 1)
         channel.basic_ack(method.delivery_tag)
     method, properties, _ = take(channel, laravel.queue)
     assert properties.headers["laravel"]["attempts"] == 3
@@ -177,7 +177,7 @@ def test_laravel_prioritizes_delayed_jobs(channel, made):
     laravel = Laravel(channel, made, **{"x-max-priority": 2})
     for number in range(3):
         laravel.publish(laravel.queue, f"new {number}".encode())
-    delayed = laravel.later(b"tried", 200, attempts=2)
+    delayed = laravel.later(b"tried", 1000, attempts=2)
     ready = lambda: channel.queue_declare(laravel.queue, passive=True).method.message_count
     wait_until(lambda: ready() == 4, f"the job of {delayed}")
     bodies = [take(channel, laravel.queue)[2] for _ in range(4)]

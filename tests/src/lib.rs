@@ -46,7 +46,8 @@ pub use random::Random;
 pub use tls::{Authority, Files, Issued, TlsClient, named, server};
 pub use values::*;
 pub use wire::{
-    BODY, Frame, HEADER, HEARTBEAT, METHOD, Method, body_frame, frame, header_frame, method_frame,
+    BODY, Frame, HEADER, HEARTBEAT, METHOD, Method, body_frame, frame, header_frame, message_bytes,
+    method_frame,
 };
 
 /// Leaves the test when it runs against another broker: Lepus deliberately differs there.

@@ -81,6 +81,13 @@ pub fn header_frame(channel: u16, size: u64, properties: &AMQPProperties) -> Vec
     frame(HEADER, channel, &payload)
 }
 
+/// The bytes of a message: its method, its header and its body in one frame.
+#[must_use]
+pub fn message_bytes(method: basic::Publish, properties: &AMQPProperties, body: &str) -> Vec<u8> {
+    let header = header_frame(1, body.len() as u64, properties);
+    [method.bytes(1), header, body_frame(1, body.as_bytes())].concat()
+}
+
 /// The bytes of a content body frame.
 #[must_use]
 pub fn body_frame(channel: u16, body: &[u8]) -> Vec<u8> {

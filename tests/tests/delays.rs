@@ -102,14 +102,17 @@ fn messages_come_in_the_order_of_their_times() {
     let queue = ch.temp_queue();
     ch.bind(&queue, &exchange, "k");
     let begin = Instant::now();
+    // In one write: all wait from the same time on.
+    let mut all = Vec::new();
     for ms in [500, 100, 300, 200, 400] {
-        ch.publish_with(publish(&exchange, "k"), &delay(ms), ms.to_string());
+        all.extend(message_bytes(publish(&exchange, "k"), &delay(ms), &ms.to_string()));
     }
     for mode in [1, 2] {
         let properties = delay(300).with_delivery_mode(mode);
-        ch.publish_with(publish(&exchange, "k"), &properties, "300 again");
+        all.extend(message_bytes(publish(&exchange, "k"), &properties, "300 again"));
     }
-    ch.publish(&exchange, "k", "at once");
+    all.extend(message_bytes(publish(&exchange, "k"), &props(), "at once"));
+    ch.conn.send_raw(&all);
     ch.consume(&queue, "c");
     ch.deliveries(["at once", "100", "200", "300", "300 again", "300 again", "400"]);
     assert!(begin.elapsed() >= Duration::from_millis(390));
@@ -166,7 +169,7 @@ fn bindings_count_when_the_time_has_come() {
     let exchange = delayed_exchange(&mut ch, "topic");
     let (gone, new) = (ch.temp_queue(), ch.temp_queue());
     ch.bind(&gone, &exchange, "a.*");
-    ch.publish_with(publish(&exchange, "a.b"), &delay(150), "late");
+    ch.publish_with(publish(&exchange, "a.b"), &delay(1000), "late");
     let _: queue::UnbindOk = ch.call(unbind(&gone, &exchange, "a.*"));
     ch.bind(&new, &exchange, "#.b");
     assert_eq!(next(&mut ch, &new).text(), "late");
@@ -238,11 +241,12 @@ fn what_waits_goes_with_its_exchange() {
     let name = delayed_exchange(&mut ch, "fanout");
     let queue = ch.temp_queue();
     ch.bind(&queue, &name, "");
-    ch.publish_with(publish(&name, ""), &delay(50), "gone");
-    let _: exchange::DeleteOk = ch.call(delete_exchange(&name));
+    let gone = message_bytes(publish(&name, ""), &delay(1000), "gone");
+    ch.conn.send_raw(&[gone, delete_exchange(&name).bytes(1)].concat());
+    let _: exchange::DeleteOk = ch.expect();
     let _: exchange::DeclareOk = ch.call(declare_delayed(&name, "fanout"));
     ch.bind(&queue, &name, "");
-    ch.publish_with(publish(&name, ""), &delay(100), "stays");
+    ch.publish_with(publish(&name, ""), &delay(1100), "stays");
     assert_eq!(next(&mut ch, &queue).text(), "stays");
 }
 
@@ -289,16 +293,25 @@ fn a_queue_heeds_delays_if_it_is_asked_to() {
     let mut ch = conn.channel(1);
     let heeds = queue_with(&mut ch, [("x-delayed", flag(true))]);
     let does_not = ch.temp_queue();
+    // In one write, with the look before any of them is due.
+    let mut all = Vec::new();
     for queue in [&heeds, &does_not] {
-        ch.publish_with(publish("", queue), &delay(80), "80");
-        ch.publish_with(publish("", queue), &headers([("x-delay", text("40"))]), "40");
-        ch.publish("", queue, "none");
+        all.extend(message_bytes(publish("", queue), &delay(1200), "1200"));
+        all.extend(message_bytes(
+            publish("", queue),
+            &headers([("x-delay", text("1000"))]),
+            "1000",
+        ));
+        all.extend(message_bytes(publish("", queue), &props(), "none"));
     }
-    assert_eq!(ch.drain(&does_not), ["80", "40", "none"]);
-    ch.expect_counts(&heeds, (1, 0));
+    all.extend(look(&heeds).bytes(1));
+    ch.conn.send_raw(&all);
+    let looked: queue::DeclareOk = ch.expect();
+    assert_eq!((looked.message_count, looked.consumer_count), (1, 0));
+    assert_eq!(ch.drain(&does_not), ["1200", "1000", "none"]);
     ch.consume_with(consume_no_ack(&heeds, "c"));
-    let [_, late, _] = ch.deliveries(["none", "40", "80"]);
-    assert_eq!((delay_of(&late.properties), late.method.redelivered), (Some(int(-40)), false));
+    let [_, late, _] = ch.deliveries(["none", "1000", "1200"]);
+    assert_eq!((delay_of(&late.properties), late.method.redelivered), (Some(int(-1000)), false));
 }
 
 #[test]
@@ -323,7 +336,7 @@ fn retrying<'a>(kind: &str, min: i32) -> [(&'a str, AMQPValue); 3] {
     [
         ("x-delayed-retry-type", text(kind)),
         ("x-delayed-retry-min", int(min)),
-        ("x-delayed-retry-max", int(150)),
+        ("x-delayed-retry-max", int(600)),
     ]
 }
 
@@ -334,19 +347,25 @@ fn what_is_rejected_comes_back_later_each_time() {
     let mut ch = conn.channel(1);
     for mode in [1, 2] {
         let name = unique("retrying");
-        let arguments = table(retrying("all", 60));
+        let arguments = table(retrying("all", 240));
         ch.declare(queue::Declare { durable: true, arguments, ..declare(&name) });
         let properties = props().with_delivery_mode(mode);
         ch.publish_with(publish("", &name), &properties, "again");
         ch.publish_with(publish("", &name), &properties, "other");
         let mut message = ch.got(&name);
-        for least in [60, 120, 150] {
+        for least in [240, 480, 600] {
             let begin = Instant::now();
-            ch.send(reject(message.method.delivery_tag, true));
-            if least == 60 {
-                let other = ch.got(&name);
-                assert_eq!((other.text(), ch.counts(&name)), ("other", (0, 0)));
+            let back = reject(message.method.delivery_tag, true);
+            if least == 240 {
+                // In one write: it cannot be back before they are looked for.
+                ch.send_together([back.wrap(), get(&name).wrap(), look(&name).wrap()]);
+                let other: Message<basic::GetOk> = ch.content();
+                let looked: queue::DeclareOk = ch.expect();
+                let counts = (looked.message_count, looked.consumer_count);
+                assert_eq!((other.text(), counts), ("other", (0, 0)));
                 ch.send(ack(other.method.delivery_tag));
+            } else {
+                ch.send(back);
             }
             message = next(&mut ch, &name);
             assert_eq!((message.text(), message.method.redelivered), ("again", true));
@@ -404,15 +423,16 @@ fn messages_come_back_in_the_order_of_their_times() {
     lepus_only!("RabbitMQ has delayed retries from 4.3 on");
     let mut conn = shared().connect();
     let mut ch = conn.channel(1);
-    let mut arguments = retrying("all", 30).to_vec();
+    let mut arguments = retrying("all", 300).to_vec();
     arguments.push(("x-delayed-retry-multiplier", AMQPValue::Double(2.0)));
     let queue = queue_with(&mut ch, arguments);
     ch.publish_all(&queue, ["twice", "once"]);
     let (twice, once) = (ch.got(&queue), ch.got(&queue));
     ch.send(reject(twice.method.delivery_tag, true));
     let twice = next(&mut ch, &queue);
-    ch.send(reject(twice.method.delivery_tag, true));
-    ch.send(reject(once.method.delivery_tag, true));
+    // In one write: both wait from the same time on.
+    let rejects = [twice, once].map(|message| reject(message.method.delivery_tag, true).wrap());
+    ch.send_together(rejects);
     ch.consume(&queue, "c");
     ch.deliveries(["once", "twice"]);
 }

@@ -107,10 +107,10 @@ fn a_message_without_time_reaches_a_waiting_consumer() {
 fn a_returned_message_keeps_its_time() {
     let mut conn = shared().connect();
     let mut ch = conn.channel(1);
-    let queue = with_arguments(&mut ch, [("x-message-ttl", int(100))]);
+    let queue = with_arguments(&mut ch, [("x-message-ttl", int(1000))]);
     ch.publish("", &queue, "a");
     ch.got(&queue);
-    let other = with_arguments(&mut ch, [("x-message-ttl", int(100))]);
+    let other = with_arguments(&mut ch, [("x-message-ttl", int(1000))]);
     ch.publish("", &other, "b");
     ch.expect_counts(&other, (0, 0));
     // While it is held its time does not count; now it is over at once.
@@ -123,10 +123,10 @@ fn a_returned_message_keeps_its_own_time() {
     let mut conn = shared().connect();
     let mut ch = conn.channel(1);
     let queue = ch.temp_queue();
-    ch.publish_with(publish("", &queue), &expiring("100"), "a");
+    ch.publish_with(publish("", &queue), &expiring("1000"), "a");
     ch.got(&queue);
     let other = ch.temp_queue();
-    ch.publish_with(publish("", &other), &expiring("100"), "b");
+    ch.publish_with(publish("", &other), &expiring("1000"), "b");
     ch.expect_counts(&other, (0, 0));
     ch.send(nack(1, true));
     ch.expect_counts(&queue, (0, 0));
@@ -137,7 +137,7 @@ fn an_unused_queue_goes() {
     let mut conn = shared().connect();
     let mut ch = conn.channel(1);
     let name = unique("expires");
-    let arguments = || table([("x-expires", int(300))]);
+    let arguments = || table([("x-expires", int(1300))]);
     ch.declare(queue::Declare { arguments: arguments(), ..declare(&name) });
     ch.publish("", &name, "goes with it");
     ch.consume(&name, "t");

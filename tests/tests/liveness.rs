@@ -6,7 +6,11 @@ use std::time::{Duration, Instant};
 use lepus_tests::*;
 
 fn heartbeat_every_second() -> Login {
-    Login { heartbeat: 1, ..Login::default() }
+    heartbeat_every(1)
+}
+
+fn heartbeat_every(seconds: u16) -> Login {
+    Login { heartbeat: seconds, ..Login::default() }
 }
 
 #[test]
@@ -22,8 +26,8 @@ fn server_sends_heartbeats_at_least_at_the_agreed_interval() {
 
 #[test]
 fn silent_client_is_closed_after_two_intervals() {
-    let mut conn = shared().login(&heartbeat_every_second());
     let started = Instant::now();
+    let mut conn = shared().login(&heartbeat_every_second());
     conn.expect_eof();
     let silence = started.elapsed();
     assert!(
@@ -34,10 +38,10 @@ fn silent_client_is_closed_after_two_intervals() {
 
 #[test]
 fn any_frame_counts_as_a_heartbeat() {
-    let mut conn = shared().login(&heartbeat_every_second());
+    let mut conn = shared().login(&heartbeat_every(2));
     let mut ch = conn.channel(1);
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(4) {
+    while started.elapsed() < Duration::from_secs(6) {
         let _: basic::QosOk = ch.call(qos(1));
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -46,9 +50,9 @@ fn any_frame_counts_as_a_heartbeat() {
 
 #[test]
 fn client_that_sends_heartbeats_only_stays() {
-    let mut conn = shared().login(&heartbeat_every_second());
+    let mut conn = shared().login(&heartbeat_every(2));
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(4) {
+    while started.elapsed() < Duration::from_secs(6) {
         conn.heartbeat();
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -78,7 +82,7 @@ fn heartbeat_setting_is_offered() {
 #[test]
 fn silence_in_the_handshake_ends_at_the_timeout() {
     lepus_only!("the setting is Lepus' here");
-    let broker = Broker::with_config("handshake_timeout = 300\n");
+    let broker = Broker::with_config("handshake_timeout = 2000\n");
     let started = Instant::now();
     let (mut nothing, mut half, mut header) = (broker.dial(), broker.dial(), broker.dial());
     half.send_raw(b"AMQP");
@@ -87,13 +91,13 @@ fn silence_in_the_handshake_ends_at_the_timeout() {
         conn.expect_eof();
     }
     let took = started.elapsed();
-    assert!(took > Duration::from_millis(250) && took < Duration::from_secs(4), "{took:?}");
+    assert!(took > Duration::from_millis(1900) && took < Duration::from_secs(9), "{took:?}");
 }
 
 #[test]
 fn handshake_timeout_does_not_touch_open_connections() {
     lepus_only!("the setting is Lepus' here");
-    let broker = Broker::with_config("handshake_timeout = 300\n");
+    let broker = Broker::with_config("handshake_timeout = 2000\n");
     let mut conn = broker.connect();
     broker.dial().expect_eof();
     conn.channel(1);

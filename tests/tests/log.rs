@@ -273,7 +273,7 @@ fn line(broker: &Broker, said: &str) -> Value {
 #[test]
 fn connections_are_followed_from_their_beginning_to_their_end() {
     lepus_only!("the texts are Lepus' own");
-    let broker = Broker::with_config("log.console.formatter = json\nhandshake_timeout = 1500\n");
+    let broker = Broker::with_config("log.console.formatter = json\nhandshake_timeout = 4000\n");
     let home = |line: &Value| {
         let who = (&line["user"], &line["vhost"]);
         assert_eq!(who, (&"guest".into(), &"/".into()), "{line}");

@@ -179,13 +179,15 @@ fn an_ack_of_several_passes_over_the_late_ones() {
     let mut conn = shared().connect();
     let mut ch = conn.channel(1);
     let queue = ch.temp_queue();
-    let short = headers([("x-time-to-run", int(30))]);
+    let short = headers([("x-time-to-run", int(300))]);
     for by_get in [true, false] {
         ch.publish_with(publish("", &queue), &short, "late");
         ch.publish("", &queue, "in time");
         ch.expect_counts(&queue, (2, 0));
         let tags: Vec<u64> = if by_get {
-            (0..2).map(|_| ch.got(&queue).method.delivery_tag).collect()
+            // In one write: the first one is not back before the second one is asked for.
+            ch.send_together([get(&queue).wrap(), get(&queue).wrap()]);
+            (0..2).map(|_| ch.content::<basic::GetOk>().method.delivery_tag).collect()
         } else {
             ch.consume(&queue, "t");
             let tags = ch.deliveries(["late", "in time"]).map(|of| of.method.delivery_tag);

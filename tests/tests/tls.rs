@@ -343,7 +343,7 @@ fn a_client_without_tls_is_told_from_one_with_it() {
 #[test]
 fn who_stops_within_the_handshake_keeps_nobody_else_waiting() {
     lepus_only!("no certificates there");
-    let site = Site::new("ssl_handshake_timeout = 500\n");
+    let site = Site::new("ssl_handshake_timeout = 3000\n");
     let hello = client_hello(3);
     let silent: Vec<Conn> = (0..50)
         .map(|at| {

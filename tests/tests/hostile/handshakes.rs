@@ -6,13 +6,13 @@ use std::time::Duration;
 use lepus_tests::*;
 
 /// Between one octet and the next.
-const DRIP: Duration = Duration::from_millis(150);
+const DRIP: Duration = Duration::from_millis(300);
 
 /// Each octet comes in time, but the whole never does: it is the whole that has a time.
 #[test]
 fn handshakes_that_drip_end_at_the_timeout() {
     lepus_only!("the setting is Lepus' here");
-    let broker = Broker::with_config("handshake_timeout = 1500\n");
+    let broker = Broker::with_config("handshake_timeout = 4000\n");
     others_go_on(&broker, || {
         let mut headers: Vec<Conn> = (0..scaled(150)).map(|_| broker.dial()).collect();
         let mut logins: Vec<Conn> = (0..scaled(150)).map(|_| broker.dial()).collect();
