@@ -438,10 +438,12 @@ impl<H: Clone> Topology<H> {
         }
     }
 
-    /// The queues that survive a restart, and what durable exchanges hold back.
+    /// The queues that survive a restart, and what durable exchanges hold back, oldest first.
     pub fn durable_queues(&self) -> Vec<H> {
         let durable = self.queue.values().filter(|entry| entry.record.spec.durable);
-        durable.map(|entry| entry.handle.clone()).collect()
+        let mut durable: Vec<_> = durable.collect();
+        durable.sort_by_key(|entry| entry.record.id);
+        durable.into_iter().map(|entry| entry.handle.clone()).collect()
     }
 
     /// The queues that only `connection` may use, oldest first.
