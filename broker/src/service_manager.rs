@@ -2,7 +2,7 @@
 //! `NOTIFY_SOCKET`). Without one nothing happens.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use sd_notify::NotifyState::{self, ExtendTimeoutUsec, Ready, Status, Stopping};
@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process that starts: as long as this lives, the manager hears that it goes on.
 #[derive(Debug)]
-pub struct Starting(Option<Sender<()>>);
+pub struct Starting(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl Starting {
     /// The process has begun to read what is stored.
@@ -26,12 +26,15 @@ impl Starting {
         go_on();
         let (alive, gone) = channel();
         let named = thread::Builder::new().name("lepus-starting".to_owned());
-        Self(named.spawn(move || tell_until(&gone)).ok().map(|_| alive))
+        Self(named.spawn(move || tell_until(&gone)).ok().map(|teller| (alive, teller)))
     }
 
     /// All that was to come before the first client is done.
     pub fn ready(self) {
-        drop(self.0);
+        if let Some((alive, teller)) = self.0 {
+            drop(alive);
+            let _ = teller.join();
+        }
         tell(&[Ready, Status("ready")]);
     }
 }
