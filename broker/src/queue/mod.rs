@@ -238,7 +238,7 @@ impl Queue {
         }
         let now = self.node.now_ms();
         let is_use = !matches!(command, Command::Tick | Command::Trim(_) | Command::SetRules(..));
-        let settles = matches!(&command, Command::Settle(ranges, _) if !ranges.is_empty());
+        let settles = command.settles();
         let outcome = state.apply(now, command, effects);
         let dropped = std::mem::take(&mut effects.dropped);
         if !effects.store.is_empty() || receipt.is_some() || tx.is_some() {

@@ -41,7 +41,7 @@ pub struct Write {
     tx: Option<Arc<Transaction>>,
     /// What its transaction publishes leaves its place with it.
     moves: bool,
-    /// Its transaction settles messages with it.
+    /// Its transaction settles messages with it, for good.
     settles: bool,
     /// Something that belongs to it was dropped for what the store has, or will have if writes before it
     /// bring that.
@@ -132,9 +132,12 @@ impl Write {
         let published = published(&ops);
         let waiting: Vec<(Bucket, Seq)> = ops.iter().filter_map(waiting).collect();
         let keys: Vec<u64> = ops.iter().filter_map(key).collect();
-        // Only messages are refused, or the verdicts of a transaction. What else they have led to is no part of it.
-        let leads = !published.is_empty() || tx.is_some() && !moves && !settles;
+        // Only messages are refused, or what a transaction settles. What else they have led to is no part of it.
+        let leads = !published.is_empty() || tx.is_some() && !moves;
         let mut others = if leads { others(&ops) } else { Vec::new() };
+        if settles {
+            others.retain(|op| !matches!(op, Op::Settle { .. }));
+        }
         let followed = || receipts.iter().all(|receipt| receipt.is_followed());
         let done = match &tx {
             // What made this one unnecessary may not be durable yet.

@@ -210,6 +210,11 @@ impl Command {
     pub fn tells_of_refused(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::Schedule(schedule::Note::Refused(_)))
     }
+
+    /// Whether it settles messages for good.
+    pub fn settles(&self) -> bool {
+        matches!(self, Self::Settle(ranges, verdict) if !ranges.is_empty() && !verdict.returns())
+    }
 }
 
 /// What commands lead to outside of the queue, in order.

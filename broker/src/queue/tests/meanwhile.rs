@@ -92,12 +92,20 @@ fn what_a_part_of_a_refused_transaction_drops_is_gone_but_what_it_settles_is_not
         panic!("no message")
     };
     assert_eq!(stored(), (1, [0, 1]));
-    let tx = Transaction::new(node.new_transaction(), 3, 0);
+    let tx = Transaction::new(node.new_transaction(), 4, 0);
     *meanwhile.lock() = Some(Box::new(|| ()) as Deed);
     others[0].apply_for(Command::Publish(persistent()), None, Some(&tx));
     short.apply_for(Command::Publish(vec![message(1)]), None, Some(&tx));
     others[1].apply_for(Command::Settle(single(held.seq), Verdict::Ack), None, Some(&tx));
     assert_eq!(stored(), (0, [0, 1]));
+    // What returns is there again, and may displace what came meanwhile.
+    let get = Command::Get { no_ack: false, connection: 0 };
+    short.apply(Command::Publish(persistent()));
+    let Outcome::Got(Some(held), _) = short.apply(get) else { panic!("no message") };
+    short.apply(Command::Publish(persistent()));
+    assert_eq!(stored().0, 2);
+    short.apply_for(Command::Settle(single(held.seq), Verdict::Requeue), None, Some(&tx));
+    assert_eq!(stored().0, short.counts().ready as u64);
 }
 
 #[test]
