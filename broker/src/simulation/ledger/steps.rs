@@ -177,13 +177,15 @@ impl Ledger {
         let Some(known) = self.letters.get_mut(&change.id) else {
             panic!("message {} was never published", change.id);
         };
-        let (letter, loose) = (known.letter, known.loose);
+        let letter = known.letter;
         let first = known.published.is_none();
         known.published.get_or_insert(at);
         let source = Self::source(&letter);
         let rejected = first && letter.may_be_rejected() && !change.to.contains(&source);
         known.rejected |= rejected;
-        if loose {
+        // Refused with another part of its transaction: what somebody has had goes on without the store.
+        known.loose |= self.trouble && first && !rejected && !change.to.contains(&source);
+        if known.loose {
             return;
         }
         change.to.sort_unstable();
