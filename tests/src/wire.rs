@@ -83,9 +83,14 @@ pub fn header_frame(channel: u16, size: u64, properties: &AMQPProperties) -> Vec
 
 /// The bytes of a message: its method, its header and its body in one frame.
 #[must_use]
-pub fn message_bytes(method: basic::Publish, properties: &AMQPProperties, body: &str) -> Vec<u8> {
+pub fn message_bytes(
+    method: basic::Publish,
+    properties: &AMQPProperties,
+    body: impl AsRef<[u8]>,
+) -> Vec<u8> {
+    let body = body.as_ref();
     let header = header_frame(1, body.len() as u64, properties);
-    [method.bytes(1), header, body_frame(1, body.as_bytes())].concat()
+    [method.bytes(1), header, body_frame(1, body)].concat()
 }
 
 /// The bytes of a content body frame.

@@ -166,9 +166,7 @@ fn frames_after_a_channel_error_are_ignored_until_close_ok() {
     let mut bytes = get(&missing).bytes(1);
     bytes.extend(get("another").bytes(1));
     bytes.extend(declare("").bytes(1));
-    bytes.extend(publish("", "nowhere").bytes(1));
-    bytes.extend(header_frame(1, 3, &props()));
-    bytes.extend(body_frame(1, b"abc"));
+    bytes.extend(message_bytes(publish("", "nowhere"), &props(), "abc"));
     ch.conn.send_raw(&bytes);
     ch.expect_close(404, &format!("NOT_FOUND - no queue '{missing}' in vhost '/'"), (60, 70));
     ch.reopen();

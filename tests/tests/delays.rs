@@ -105,7 +105,7 @@ fn messages_come_in_the_order_of_their_times() {
     // In one write: all wait from the same time on.
     let mut all = Vec::new();
     for ms in [500, 100, 300, 200, 400] {
-        all.extend(message_bytes(publish(&exchange, "k"), &delay(ms), &ms.to_string()));
+        all.extend(message_bytes(publish(&exchange, "k"), &delay(ms), ms.to_string()));
     }
     for mode in [1, 2] {
         let properties = delay(300).with_delivery_mode(mode);

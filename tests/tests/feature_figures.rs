@@ -8,10 +8,7 @@ use lepus_tests::*;
 const BATCH: u64 = 1000;
 
 fn published(queue: &str, properties: &BasicProperties, body: &[u8]) -> Vec<u8> {
-    let mut bytes = publish("", queue).bytes(1);
-    bytes.extend(header_frame(1, body.len() as u64, properties));
-    bytes.extend(body_frame(1, body));
-    bytes
+    message_bytes(publish("", queue), properties, body)
 }
 
 fn declared<'a>(

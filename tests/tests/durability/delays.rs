@@ -10,7 +10,7 @@ fn late(ms: i32) -> BasicProperties {
 
 /// The octets of messages with these delays, for one write: all wait from the same time on.
 fn octets<const N: usize>(exchange: &str, key: &str, delays: [i32; N]) -> Vec<u8> {
-    let message = |ms: i32| message_bytes(publish(exchange, key), &late(ms), &ms.to_string());
+    let message = |ms: i32| message_bytes(publish(exchange, key), &late(ms), ms.to_string());
     delays.map(message).concat()
 }
 

@@ -48,9 +48,7 @@ fn a_message_may_come_an_octet_at_a_time() {
     let broker = Broker::start();
     let mut slow = broker.login(&Login { heartbeat: 4, ..Login::default() });
     let queue = slow.channel(1).queue(&unique("slow"));
-    let mut octets = publish("", &queue).bytes(1);
-    octets.extend(header_frame(1, 4, &props()));
-    octets.extend(body_frame(1, b"slow"));
+    let octets = message_bytes(publish("", &queue), &props(), "slow");
     // Some of them a second apart; all together they take more than two intervals of its heartbeat.
     let pause = Duration::from_secs(5) / u32::try_from(octets.len()).unwrap();
     let mut octets = octets.chunks(1).zip(0..);

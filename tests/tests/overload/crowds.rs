@@ -130,12 +130,7 @@ fn who_is_not_the_cause_of_a_backlog_is_not_held_back() {
     let _: basic::QosOk = slow.channel(1).call(qos(1));
     slow.ch(1).consume(&queue, "t");
     let octets: Vec<u8> = (0..4 * 1024)
-        .flat_map(|_| {
-            let mut octets = publish("", &queue).bytes(1);
-            octets.extend(header_frame(1, 4096, &props()));
-            octets.extend(body_frame(1, &[7; 4096]));
-            octets
-        })
+        .flat_map(|_| message_bytes(publish("", &queue), &props(), [7; 4096]))
         .collect();
     loud.send_raw(&octets);
     let start = Instant::now();
