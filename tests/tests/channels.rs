@@ -1,5 +1,4 @@
 //! Channels: opening, closing, what is ignored while they close, and contents across frames.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::Duration;
 

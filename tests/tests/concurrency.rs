@@ -1,5 +1,4 @@
 //! Many connections at once: nothing lost, nothing doubled, each producer's order kept.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;

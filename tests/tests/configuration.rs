@@ -1,5 +1,4 @@
 //! The configuration from outside: files, the environment, flags, and what is said of faults.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,4 @@
 //! Publisher confirms.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

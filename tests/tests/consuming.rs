@@ -1,5 +1,4 @@
 //! Consumers: tags, order, fairness, exclusivity, priorities, cancelling.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

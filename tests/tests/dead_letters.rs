@@ -1,5 +1,4 @@
 //! Dead letters: why messages go, where to, and what they then say of themselves.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

@@ -1,5 +1,4 @@
 //! Messages that are the same as others are dropped: by queues, and by exchanges of their own.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

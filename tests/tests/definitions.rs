@@ -1,5 +1,4 @@
 //! Definitions from outside: at the start, and by the command.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
 use std::io::{Read, Write};

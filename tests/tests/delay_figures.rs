@@ -1,5 +1,4 @@
-//! Figures of messages that wait, printed: `cargo nextest run -E 'binary(delay_figures)' --run-ignored only --no-capture`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! Figures of messages that wait, printed: `cargo nextest run -E 'test(delay_figures::)' --run-ignored only --no-capture`.
 
 use std::time::{Duration, Instant};
 

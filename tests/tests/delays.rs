@@ -1,5 +1,4 @@
 //! Messages that wait: in delayed exchanges, in queues that heed `x-delay`, and after they came back.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::{Duration, Instant};
 

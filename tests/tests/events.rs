@@ -1,5 +1,4 @@
 //! What the broker tells on the exchange `amq.rabbitmq.event`. RabbitMQ needs its plugin for that.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

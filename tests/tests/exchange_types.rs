@@ -1,6 +1,5 @@
 //! Exchanges of the types that RabbitMQ has in plugins: consistent and modulus hash, random, recent
 //! history. Another broker must have these plugins for the tests to pass.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

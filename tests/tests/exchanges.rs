@@ -1,5 +1,4 @@
 //! Exchanges: declaring, deleting, binding to each other.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

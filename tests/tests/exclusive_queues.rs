@@ -1,5 +1,4 @@
 //! Exclusive queues, and the name `""` for the last declared queue.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

@@ -1,14 +1,9 @@
 //! The machine does what it should not: processes stand still, the clock jumps, descriptors, files and
 //! networks go. What needs more than this machine lets its user do is skipped, with a word.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "faults/files.rs"]
 mod files;
-#[path = "faults/network.rs"]
 mod network;
-#[path = "faults/sockets.rs"]
 mod sockets;
-#[path = "faults/time.rs"]
 mod time;
 
 use lepus_tests::*;

@@ -1,5 +1,4 @@
-//! Figures of queues with rules, printed: `cargo nextest run -E 'binary(feature_figures)' --run-ignored only --no-capture`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! Figures of queues with rules, printed: `cargo nextest run -E 'test(feature_figures::)' --run-ignored only --no-capture`.
 
 use std::time::{Duration, Instant};
 

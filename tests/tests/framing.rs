@@ -1,5 +1,4 @@
 //! Frames that are wrong in themselves, or come in the wrong order.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

@@ -1,5 +1,4 @@
 //! The handshake: protocol header, SASL, tuning, opening a vhost.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

@@ -1,5 +1,4 @@
 //! Messages and queues whose time is over, and queues that have too many messages.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

@@ -1,5 +1,4 @@
 //! Limits and alarms: message size, memory, consumers that do not read, where guest may come from.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};

@@ -1,5 +1,4 @@
 //! Heartbeats and timeouts: a peer that falls silent is let go.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::{Duration, Instant};
 

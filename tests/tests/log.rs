@@ -1,5 +1,4 @@
 //! The log where others read it: an exchange, a syslog server.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, UdpSocket};

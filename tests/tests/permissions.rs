@@ -2,18 +2,14 @@
 //!
 //! Another broker (`LEPUS_TEST_TARGET`) is given its users by `LEPUS_TEST_IMPORT`, a command that imports a
 //! file of definitions; without it nothing is tested there. Lepus is given them over HTTP.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "management/api.rs"]
-#[allow(dead_code, reason = "of the client of the HTTP API some is needed")]
-mod api;
 
 use std::process::Command;
 use std::sync::OnceLock;
 
-use api::{Api, basic};
 use lepus_tests::*;
 use serde_json::{Value, json};
+
+use crate::api::{Api, basic};
 
 /// Whoever has a password has this one.
 const PASSWORD: &str = "secret";

@@ -1,5 +1,4 @@
 //! `basic.qos`: how many unacknowledged messages a consumer or a channel may hold.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

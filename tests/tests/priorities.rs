@@ -1,5 +1,4 @@
 //! Queues with priorities.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::{Duration, Instant};
 

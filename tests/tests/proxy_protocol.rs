@@ -1,5 +1,4 @@
 //! Behind a proxy that says for whom it connects.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

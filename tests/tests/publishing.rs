@@ -1,5 +1,4 @@
 //! Publishing: properties, returns, and what a message may not say.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

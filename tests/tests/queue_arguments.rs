@@ -1,5 +1,4 @@
 //! Arguments of `queue.declare`: what is accepted, and what is wrong with the rest.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

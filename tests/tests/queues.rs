@@ -1,5 +1,4 @@
 //! Queues: declaring, deleting, purging, binding.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

@@ -1,5 +1,4 @@
 //! Random sequences against a naive model; a failure prints the seed, `LEPUS_TEST_SEED` repeats it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
 

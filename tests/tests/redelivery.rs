@@ -1,5 +1,4 @@
 //! Messages that come back: how they are counted, and what becomes of those that come back too often.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

@@ -1,5 +1,4 @@
 //! Direct reply-to: `amq.rabbitmq.reply-to`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

@@ -1,5 +1,4 @@
 //! Exchange types: which queues a message goes to.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

@@ -1,5 +1,4 @@
 //! Exchanges bound to exchanges, and alternate exchanges.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

@@ -1,5 +1,4 @@
 //! Acknowledging, rejecting, requeueing: what happens to a delivered message.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

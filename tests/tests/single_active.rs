@@ -1,5 +1,4 @@
 //! `x-single-active-consumer`: one consumer gets messages, and another one takes over in order.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

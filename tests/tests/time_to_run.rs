@@ -1,5 +1,4 @@
 //! `x-consumer-timeout` and `x-time-to-run`: a message that is held for too long comes back, alone.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

@@ -1,7 +1,5 @@
 //! AMQP over TLS.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "tls/rsa.rs"]
 mod rsa;
 
 use std::io::{Read, Write};

@@ -1,5 +1,4 @@
 //! Transactions: publishes and settlements that take effect together.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use lepus_tests::*;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lepus_tests::*;
 use serde_json::json;
 
-use crate::shell::Shell;
+use super::shell::Shell;
 
 #[test]
 fn messages_are_looked_at_searched_and_moved() {

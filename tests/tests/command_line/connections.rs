@@ -3,7 +3,7 @@
 use lepus_tests::*;
 use serde_json::json;
 
-use crate::shell::Shell;
+use super::shell::Shell;
 
 /// A client with a consumer of the queue `q`.
 fn consumer(shell: &Shell) -> Conn {

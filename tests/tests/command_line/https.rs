@@ -2,7 +2,7 @@
 
 use lepus_tests::*;
 
-use crate::shell::Shell;
+use super::shell::Shell;
 
 #[test]
 fn a_broker_is_asked_over_tls_if_its_certificate_is_known() {

@@ -3,7 +3,7 @@
 use lepus_tests::*;
 use serde_json::{Value, json};
 
-use crate::shell::Shell;
+use super::shell::Shell;
 
 #[test]
 fn status_tells_what_there_is() {

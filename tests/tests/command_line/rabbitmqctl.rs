@@ -4,7 +4,7 @@
 use lepus_tests::*;
 use serde_json::json;
 
-use crate::shell::Shell;
+use super::shell::Shell;
 
 #[test]
 fn users_come_change_and_go() {

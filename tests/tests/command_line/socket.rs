@@ -8,7 +8,7 @@ use std::path::Path;
 
 use lepus_tests::*;
 
-use crate::shell::Shell;
+use super::shell::Shell;
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777

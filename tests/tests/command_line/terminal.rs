@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use lepus_tests::*;
 
-use crate::shell::Shell;
+use super::shell::Shell;
 
 /// A command on a terminal of 24 lines.
 struct Terminal {

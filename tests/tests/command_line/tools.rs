@@ -6,7 +6,7 @@ use std::process::Command;
 use lepus_tests::*;
 use serde_json::Value;
 
-use crate::shell::Shell;
+use super::shell::Shell;
 
 /// Words, what is said before, what is answered. NODE and PORT stand for theirs.
 const CHECKS: &[[&str; 3]] = &[

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use lepus_tests::*;
 
-use crate::{durable_queue, persistent};
+use super::{durable_queue, persistent};
 
 /// Runs a command; whether it succeeded, and what it said.
 fn run(command: &str, args: &[&str]) -> Result<String, String> {

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 
 use lepus_tests::*;
 
-use crate::{durable_queue, persistent};
+use super::{durable_queue, persistent};
 
 /// Reads confirms up to the last one; on the way the connection may be blocked for a while.
 fn confirmed(conn: &mut Conn, first: u64, last: u64) {

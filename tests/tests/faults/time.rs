@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lepus_tests::*;
 
-use crate::{durable_queue, persistent};
+use super::{durable_queue, persistent};
 
 /// Longer than two intervals of a heartbeat of a second.
 const STANDSTILL: Duration = Duration::from_secs(4);

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use lepus_tests::Broker;
 
-use crate::page::{Page, text, wait_for_series};
+use super::page::{Page, text, wait_for_series};
 
 /// What the queries of RabbitMQ-Overview name.
 const OVERVIEW: &[&str] = &[

@@ -2,7 +2,7 @@
 
 use lepus_tests::*;
 
-use crate::page::{Page, wait_for};
+use super::page::{Page, wait_for};
 
 const METRICS: &str = "/metrics";
 

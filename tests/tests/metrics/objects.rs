@@ -2,7 +2,7 @@
 
 use lepus_tests::Broker;
 
-use crate::page::{self, Page, ask, wait_for};
+use super::page::{self, Page, ask, wait_for};
 
 #[test]
 fn each_object_has_its_row() {

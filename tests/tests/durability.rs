@@ -1,5 +1,4 @@
 //! What survives a restart of the broker, and what does not: after SIGKILL and after SIGTERM alike.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bindings;
 mod confirms;

@@ -2,7 +2,6 @@
 
 #![allow(clippy::expect_used, clippy::panic)]
 
-#[path = "tidy/source.rs"]
 mod source;
 
 use std::sync::LazyLock;
