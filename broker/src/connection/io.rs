@@ -4,17 +4,16 @@
 //! connection holds none; what it brings is taken apart without awaiting.
 
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io::ErrorKind;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::timeout;
 
 use super::entry::Ends;
 use super::link::{Gone, Link};
+use super::timer::Timer;
 use super::transport::Transport;
 use crate::clock::now_ms;
 use crate::limits::{
@@ -29,10 +28,6 @@ use crate::tls;
 /// A peer of whom so many octets were read without a pause streams.
 const STREAMING: usize = 32 * 1024;
 
-/// A timer that is so late tells that the process stood still, or had no processor: what the peer has sent
-/// meanwhile may not have been noticed yet.
-const LATE: Duration = Duration::from_millis(500);
-
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_CHUNK]);
 }
@@ -45,12 +40,10 @@ pub(super) async fn serve(
     tls: Option<tls::Facts>,
 ) {
     let link = link(node, ends, tls);
-    let timer = Box::pin(sleep(Duration::ZERO));
     let mut driver = Driver {
         stream,
         link,
-        timer,
-        armed: 0,
+        timer: Timer::default(),
         carry: Vec::new(),
         taken: 0,
         stalled: false,
@@ -100,9 +93,7 @@ fn pause(backlog: usize) -> u64 {
 struct Driver<S> {
     stream: S,
     link: Link,
-    timer: Pin<Box<Sleep>>,
-    /// When the timer fires, milliseconds.
-    armed: u64,
+    timer: Timer,
     /// The start of a frame whose end has not arrived.
     carry: Vec<u8>,
     /// So much of `carry` the link has taken; 0 unless it is stalled.
@@ -306,7 +297,7 @@ impl<S: Transport> Driver<S> {
 
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: u64) -> Progress {
         let was_empty = self.link.out.is_empty();
-        if self.armed > 0 && now > self.armed + LATE.as_millis() as u64 {
+        if self.timer.is_late(now) {
             self.link.stood_still(now);
         }
         let mut wanted = self.link.tick(now)?;
@@ -316,20 +307,7 @@ impl<S: Transport> Driver<S> {
         if now < self.paused_until {
             wanted = wanted.into_iter().chain([self.paused_until]).min();
         }
-        let Some(wanted) = wanted else { return Ok(false) };
-        // A timer that fires too early only looks again; one that would be late is set anew.
-        if self.armed <= now || wanted < self.armed {
-            let wait = Duration::from_millis(wanted.saturating_sub(now).max(1));
-            self.timer.as_mut().reset(Instant::now() + wait);
-            self.armed = wanted.max(now + 1);
-        }
-        match self.timer.as_mut().poll(cx) {
-            Poll::Ready(()) => {
-                self.armed = 0;
-                Ok(true)
-            }
-            Poll::Pending => Ok(false),
-        }
+        Ok(wanted.is_some_and(|wanted| self.timer.poll(cx, wanted, now)))
     }
 }
 

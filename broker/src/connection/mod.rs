@@ -7,6 +7,7 @@ mod io;
 pub(crate) mod link;
 mod open;
 mod proxy_header;
+mod timer;
 mod transport;
 
 pub use entry::serve;
