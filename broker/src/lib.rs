@@ -21,8 +21,6 @@ pub mod durability;
 pub mod envelope;
 pub mod error;
 pub mod events;
-#[cfg(test)]
-mod fuzz;
 pub mod http;
 pub mod json_table;
 pub mod limits;

@@ -4,7 +4,7 @@ mod root;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::tools;
 use root::Root;
@@ -22,7 +22,7 @@ pub(crate) struct DebArgs {
 
 /// Why no package can be tried here, if so.
 pub(crate) fn obstacle() -> Option<&'static str> {
-    if !has_cargo_deb() {
+    if !tools::cargo_can("deb") {
         return Some(
             "cargo-deb is not installed; `cargo xtask deb` installs it (some minutes) and runs it",
         );
@@ -35,11 +35,7 @@ pub(crate) fn obstacle() -> Option<&'static str> {
 }
 
 pub(crate) fn run(args: &DebArgs) -> Result<()> {
-    if !has_cargo_deb() {
-        println!("cargo-deb is not installed; building it takes some minutes");
-        tools::run(tools::cargo().args(["install", "cargo-deb", "--locked"]))
-            .context("run `cargo install cargo-deb --locked`, and try again")?;
-    }
+    tools::ensure_cargo_can("deb")?;
     let package = build(args.debug)?;
     if args.no_trial { Ok(()) } else { try_out(&package) }
 }
@@ -78,8 +74,4 @@ pub(crate) fn try_out(package: &Path) -> Result<()> {
     }
     println!("installed, used and purged in a clean root");
     Ok(())
-}
-
-fn has_cargo_deb() -> bool {
-    tools::answers("cargo-deb", &["deb", "--version"])
 }

@@ -1,21 +1,12 @@
 //! `cargo xtask deny`: cargo-deny over every dependency.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::tools;
 
-/// Whether cargo-deny is there.
-pub(crate) fn installed() -> bool {
-    tools::answers("cargo-deny", &["deny", "--version"])
-}
-
 /// Installs cargo-deny if it is missing, then checks.
 pub(crate) fn run() -> Result<()> {
-    if !installed() {
-        println!("cargo-deny is not installed; building it takes some minutes");
-        tools::run(tools::cargo().args(["install", "cargo-deny", "--locked"]))
-            .context("run `cargo install cargo-deny --locked`, and try again")?;
-    }
+    tools::ensure_cargo_can("deny")?;
     check()
 }
 

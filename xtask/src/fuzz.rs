@@ -1,5 +1,7 @@
 //! `cargo xtask fuzz`: ever new cases for what reads octets from outside.
 
+mod guided;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,29 +18,46 @@ pub(crate) struct FuzzArgs {
     /// For how long; what has begun is finished
     #[arg(long, default_value_t = 600)]
     seconds: u64,
-    /// Only targets with this in their name, such as `peer`, `texts` or `files::a_data_directory`
+    /// Only targets with this in their name, such as `peer`, `texts` or `files::a_data_directory`;
+    /// of guided ones `stream`, `requests` or `data_directory`
     #[arg(long, default_value = "")]
     target: String,
+    /// Cases are chosen by what code they reach (cargo-fuzz, which needs a C++ compiler)
+    #[arg(long)]
+    guided: bool,
 }
 
-/// All targets, by package.
+/// All targets, by package: names of tests.
 const TARGETS: [(&str, &[&str]); 2] = [
-    ("lepus", &["fuzz::", "config::tests::random"]),
+    ("lepus-fuzz", &[]),
     (
         "lepus-storage",
         &["log::tests::malice", "log::checkpoint::tests::nothing_that_it_is_given_is_trusted"],
     ),
 ];
 
-/// All targets, for so many seconds. How many cases there were is added to the file; returns how often
-/// all targets ran.
-pub(crate) fn run_for(seconds: u64, figures: &Path) -> Result<u64> {
-    repeat(&FuzzArgs { seconds, target: String::new() }, Some(figures))
+/// What a long run came to.
+pub(crate) struct Runs {
+    /// How often all targets ran.
+    pub(crate) runs: u64,
+    /// Cases that were chosen by what code they reach.
+    pub(crate) guided: u64,
+}
+
+/// All targets, each way for half of these seconds. How many cases there were is added to the file, without
+/// the guided ones.
+pub(crate) fn run_for(seconds: u64, figures: &Path) -> Result<Runs> {
+    let half = FuzzArgs { seconds: seconds / 2, target: String::new(), guided: false };
+    let runs = repeat(&half, Some(figures))?;
+    Ok(Runs { runs, guided: guided::run(half.seconds, "")? })
 }
 
 /// Runs them over and over until the time is over, or one fails.
 pub(crate) fn run(args: &FuzzArgs) -> Result<()> {
-    repeat(args, None).map(drop)
+    match args.guided {
+        true => guided::run(args.seconds, &args.target).map(drop),
+        false => repeat(args, None).map(drop),
+    }
 }
 
 fn repeat(args: &FuzzArgs, figures: Option<&Path>) -> Result<u64> {
@@ -54,7 +73,7 @@ fn repeat(args: &FuzzArgs, figures: Option<&Path>) -> Result<u64> {
     Ok(runs)
 }
 
-/// What tests are to have in their names, by package: of those that are known, or one in `fuzz` of the broker.
+/// What tests are to have in their names, by package: of those that are known, or one of `lepus-fuzz`.
 fn chosen(target: &str) -> Vec<(&'static str, Vec<String>)> {
     let owned = |targets: &[&str]| targets.iter().map(|&of| of.to_owned()).collect::<Vec<_>>();
     if target.is_empty() {
@@ -65,7 +84,7 @@ fn chosen(target: &str) -> Vec<(&'static str, Vec<String>)> {
         (*package, owned(&named.collect::<Vec<_>>()))
     });
     let known: Vec<_> = known.filter(|(_, targets)| !targets.is_empty()).collect();
-    if known.is_empty() { vec![("lepus", vec![format!("fuzz::{target}")])] } else { known }
+    if known.is_empty() { vec![("lepus-fuzz", vec![target.to_owned()])] } else { known }
 }
 
 fn run_once(package: &str, targets: &[String], figures: Option<&Path>) -> Result<()> {

@@ -7,18 +7,9 @@ use serde_json::Value;
 
 use crate::tools;
 
-/// Whether cargo-cyclonedx is there.
-pub(crate) fn installed() -> bool {
-    tools::answers("cargo-cyclonedx", &["cyclonedx", "--version"])
-}
-
 /// Installs cargo-cyclonedx if it is missing, then writes.
 pub(crate) fn run() -> Result<()> {
-    if !installed() {
-        println!("cargo-cyclonedx is not installed; building it takes some minutes");
-        tools::run(tools::cargo().args(["install", "cargo-cyclonedx", "--locked"]))
-            .context("run `cargo install cargo-cyclonedx --locked`, and try again")?;
-    }
+    tools::ensure_cargo_can("cyclonedx")?;
     write().map(drop)
 }
 
@@ -37,23 +28,25 @@ pub(crate) fn write() -> Result<PathBuf> {
     Ok(file)
 }
 
-/// It writes beside the manifest of each member with a binary: one is wanted, none stays there.
+/// It writes beside the manifest of each member, one for each binary: one is wanted, none stays there.
 fn take_files() -> Result<Option<String>> {
     let output =
         tools::cargo().args(["metadata", "--no-deps", "--format-version", "1"]).output()?;
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
     let mut found = None;
     for package in metadata["packages"].as_array().into_iter().flatten() {
-        let texts = [&package["name"], &package["manifest_path"]].map(Value::as_str);
-        let [Some(name), Some(manifest)] = texts else { continue };
-        let file = PathBuf::from(manifest).with_file_name(format!("{name}_bin.cdx.json"));
-        if !file.exists() {
-            continue;
+        let manifest = package["manifest_path"].as_str().context("a package without a manifest")?;
+        for target in package["targets"].as_array().into_iter().flatten() {
+            let Some(name) = target["name"].as_str() else { continue };
+            let file = PathBuf::from(manifest).with_file_name(format!("{name}_bin.cdx.json"));
+            if !file.exists() {
+                continue;
+            }
+            if name == "lepus" {
+                found = Some(std::fs::read_to_string(&file)?);
+            }
+            std::fs::remove_file(&file)?;
         }
-        if name == "lepus" {
-            found = Some(std::fs::read_to_string(&file)?);
-        }
-        std::fs::remove_file(&file)?;
     }
     Ok(found)
 }

@@ -110,10 +110,11 @@ impl Part {
                 ])
             }
             Self::Fuzz => {
-                let targets = fuzz::run_for(args.minutes * 60, figures.path())?;
+                let done = fuzz::run_for(args.minutes * 60, figures.path())?;
                 Ok(vec![
                     Row::new(name, "executions", figures.sum("fuzz executions")?),
-                    Row::new(name, "runs of all targets", targets),
+                    Row::new(name, "runs of all targets", done.runs),
+                    Row::new(name, "executions guided by coverage", done.guided),
                     Row::new(name, "found", 0),
                 ])
             }

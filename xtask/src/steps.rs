@@ -178,7 +178,7 @@ fn deb_step() -> Result<Outcome> {
 }
 
 fn deny_step() -> Result<Outcome> {
-    if !deny::installed() {
+    if !tools::cargo_can("deny") {
         return Ok(Outcome::Skipped(
             "cargo-deny is not installed; `cargo xtask deny` installs it (some minutes) and runs it",
         ));
@@ -188,7 +188,7 @@ fn deny_step() -> Result<Outcome> {
 }
 
 fn sbom_step() -> Result<Outcome> {
-    if !sbom::installed() {
+    if !tools::cargo_can("cyclonedx") {
         return Ok(Outcome::Skipped(
             "cargo-cyclonedx is not installed; `cargo xtask sbom` installs it (some minutes) and runs it",
         ));

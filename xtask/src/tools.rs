@@ -104,6 +104,22 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     apt_get(&[&["install", "--yes", "--no-install-recommends"], packages].concat())
 }
 
+/// Whether cargo has this verb.
+pub(crate) fn cargo_can(verb: &str) -> bool {
+    answers(&format!("cargo-{verb}"), &[verb, "--version"])
+}
+
+/// Makes sure that cargo has this verb, from the program of that name.
+pub(crate) fn ensure_cargo_can(verb: &str) -> Result<()> {
+    if cargo_can(verb) {
+        return Ok(());
+    }
+    let program = format!("cargo-{verb}");
+    println!("{program} is not installed; building it takes some minutes");
+    run(cargo().args(["install", &program, "--locked"]))
+        .with_context(|| format!("run `cargo install {program} --locked`, and try again"))
+}
+
 /// Runs `work` unless it already ran with this same `input`.
 pub(crate) fn once(stamp: &Path, input: &Path, work: impl FnOnce() -> Result<()>) -> Result<()> {
     let wanted =

@@ -102,8 +102,7 @@ pub fn start(
 }
 
 /// What answers requests, without a port.
-#[cfg(test)]
-pub(crate) fn in_process(node: Arc<Node>) -> Router {
+pub fn in_process(node: Arc<Node>) -> Router {
     let settings = crate::config::load::Settings::default();
     let running = Arc::new(Running::new(settings, crate::logging::Log::default()));
     app(Arc::new(Admin { node, ports: Vec::new(), running, started: Instant::now() }))

@@ -1,6 +1,5 @@
 //! What files, the environment and flags come to.
 
-mod random;
 mod validator;
 
 use std::collections::BTreeMap;

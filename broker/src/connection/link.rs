@@ -165,7 +165,6 @@ impl Link {
     }
 
     /// Whether what arrives is carried out.
-    #[cfg(test)]
     pub fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Running(_))
     }

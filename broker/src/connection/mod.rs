@@ -4,7 +4,7 @@ mod entry;
 mod facts;
 pub(crate) mod identity;
 mod io;
-pub(crate) mod link;
+pub mod link;
 mod open;
 mod proxy_header;
 mod timer;

@@ -1,0 +1,4 @@
+//! Requests to the HTTP API.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| lepus_fuzz::http::requests(octets));
