@@ -292,7 +292,7 @@ impl Drop for Broker {
     }
 }
 
-/// The broker shared by the tests of one file.
+/// The broker shared by the tests of one process.
 #[must_use]
 pub fn shared() -> &'static Broker {
     static SHARED: OnceLock<Broker> = OnceLock::new();

@@ -59,8 +59,12 @@ pub(crate) fn run(args: &HostileArgs) -> Result<()> {
     let mut failed = None;
     for _ in 0..args.rounds {
         let mut tests = tools::cargo();
-        tests.args(["test", "--package", "lepus-tests", "--test", "hostile", "--test", "overload"]);
-        tests.args(["--no-fail-fast", "--", "--test-threads", "1", &args.only]);
+        tests.args(["test", "--package", "lepus-tests", "--test", "blackbox"]);
+        tests.args(["--no-fail-fast", "--", "--test-threads", "1"]);
+        match args.only.as_str() {
+            "" => tests.args(["hostile::", "overload::"]),
+            only => tests.arg(only),
+        };
         tests.env("LEPUS_BIN", &lepus).env("LEPUS_TEST_FIGURES", &figures);
         tests.env("LEPUS_TEST_SCALE", args.scale.to_string());
         failed = failed.or(tools::run(&mut tests).err());
@@ -90,7 +94,9 @@ impl Row {
     /// From a line: the scenario, and what was measured.
     fn read(line: &str) -> Option<Self> {
         let mut words = line.split(' ');
-        let name = words.next()?.to_owned();
+        // Without that of the folder.
+        let name = words.next()?;
+        let name = name.split_once("::").map_or(name, |(_, name)| name).to_owned();
         let figures: Vec<f64> = words.filter_map(|word| word.parse().ok()).collect();
         let [quiet, quiet_99, loaded, loaded_99, worst] = figures[..] else { return None };
         Some(Self { name, quiet: [quiet, quiet_99], loaded: [loaded, loaded_99], worst })
@@ -151,7 +157,7 @@ mod tests {
     #[test]
     fn of_several_rounds_the_median_counts() {
         let lines =
-            ["b 10 20 30 40 50", "a 100 1 150 1 1", "b 10 20 90 1 1", "b 10 20 15 1 1", "x"];
+            ["b 10 20 30 40 50", "x::a 100 1 150 1 1", "x::b 10 20 90 1 1", "b 10 20 15 1 1", "x"];
         let rows = medians(lines.iter().filter_map(|line| Row::read(line)).collect());
         let names: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.ratio())).collect();
         assert_eq!(names, [("a", 1.5), ("b", 3.0)]);

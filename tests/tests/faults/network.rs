@@ -9,8 +9,8 @@ use lepus_tests::*;
 /// Whether this process has a network of its own.
 const ALONE: &str = "LEPUS_TEST_ALONE";
 
-/// Runs a test, by its full name, in a network of its own, where packets can be thrown away.
-fn in_a_network_of_its_own(test: &str, body: impl FnOnce()) {
+/// Runs the test that calls this in a network of its own, where packets can be thrown away.
+fn in_a_network_of_its_own(body: impl FnOnce()) {
     if std::env::var_os(ALONE).is_some() {
         return body();
     }
@@ -24,8 +24,13 @@ fn in_a_network_of_its_own(test: &str, body: impl FnOnce()) {
         return println!("skipped: no network of its own, or no iptables (not root?)");
     }
     let this = std::env::current_exe().unwrap().display().to_string();
-    let done = network(&[&this, "--exact", test, "--nocapture"]).status().unwrap();
-    assert!(done.success(), "in a network of its own: {done}");
+    let thread = std::thread::current();
+    let test = thread.name().expect("a test's thread has its name");
+    let done = network(&[&this, "--exact", test, "--nocapture"]).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    println!("{said}{}", String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "in a network of its own: {}", done.status);
+    assert!(said.contains(" 1 passed"), "no test is called {test}");
 }
 
 fn iptables(rule: &str) {
@@ -73,7 +78,7 @@ fn is_let_go(directions: &[&str]) {
 #[test]
 fn a_client_beyond_a_partition_is_let_go() {
     lepus_only!("the network is not ours");
-    in_a_network_of_its_own("network::a_client_beyond_a_partition_is_let_go", || {
+    in_a_network_of_its_own(|| {
         is_let_go(&["sport", "dport"]);
     });
 }
@@ -81,7 +86,7 @@ fn a_client_beyond_a_partition_is_let_go() {
 #[test]
 fn a_client_that_is_not_heard_is_let_go() {
     lepus_only!("the network is not ours");
-    in_a_network_of_its_own("network::a_client_that_is_not_heard_is_let_go", || {
+    in_a_network_of_its_own(|| {
         is_let_go(&["sport"]);
     });
 }
@@ -90,7 +95,7 @@ fn a_client_that_is_not_heard_is_let_go() {
 #[test]
 fn a_client_that_hears_nothing_is_let_go() {
     lepus_only!("the network is not ours");
-    in_a_network_of_its_own("network::a_client_that_hears_nothing_is_let_go", || {
+    in_a_network_of_its_own(|| {
         is_let_go(&["dport"]);
     });
 }
@@ -99,7 +104,7 @@ fn a_client_that_hears_nothing_is_let_go() {
 #[test]
 fn a_partition_that_heals() {
     lepus_only!("the network is not ours");
-    in_a_network_of_its_own("network::a_partition_that_heals", || {
+    in_a_network_of_its_own(|| {
         let broker = Broker::start();
         let mut conn = broker.login(&Login { heartbeat: 10, ..Login::default() });
         let queue = conn.channel_confirming(1).temp_queue();
@@ -121,7 +126,7 @@ fn a_partition_that_heals() {
 #[test]
 fn a_link_that_loses_packets() {
     lepus_only!("the network is not ours");
-    in_a_network_of_its_own("network::a_link_that_loses_packets", || {
+    in_a_network_of_its_own(|| {
         let broker = Broker::start();
         let (mut publisher, mut consumer) = (broker.connect(), broker.connect());
         publisher.channel_confirming(1);

@@ -260,6 +260,27 @@ fn every_member_says_what_it_is() {
     check("each workspace member has a comment that says what it is", &found);
 }
 
+/// A file that is no module is not compiled, and says nothing.
+#[test]
+fn each_file_of_tests_is_a_module() {
+    let mut lost = Vec::new();
+    for entry in walkdir::WalkDir::new(root().join("tests/tests")) {
+        let path = relative(entry.expect("a readable folder").path());
+        let Some((folder, name)) = path.strip_suffix(".rs").and_then(|path| path.rsplit_once('/'))
+        else {
+            continue;
+        };
+        let parent = match folder {
+            "tests/tests" | "tests/tests/tidy" => format!("{folder}/main.rs"),
+            folder => format!("{folder}.rs"),
+        };
+        if name != "main" && !read(&parent).contains(&format!("mod {name};\n")) {
+            lost.push(format!("{path}: not in {parent}"));
+        }
+    }
+    check("each file of tests is a module", &lost);
+}
+
 /// Names of folders on somebody's machine; put together here, so that this file has none of them.
 fn machine_paths(text: &str) -> Vec<usize> {
     let prefixes = [["/wo", "rk/"].concat(), ["/ro", "ot/"].concat()];
