@@ -1,4 +1,4 @@
-//! `cargo xtask deny`: cargo-deny over every dependency.
+//! `cargo xtask deny`: cargo-deny over every dependency of what is built by default.
 
 use anyhow::Result;
 

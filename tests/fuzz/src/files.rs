@@ -18,23 +18,24 @@ const SEGMENT: u32 = 64 << 10;
 /// they go; looking into them changes nothing.
 pub fn data_directory(octets: &[u8]) {
     let Some((which, octets)) = octets.split_first() else { return };
-    let files = files(SOUND.path());
-    let (name, _) = &files[usize::from(*which) % files.len()];
-    look_and_open_with(&files, name, octets);
+    let (name, _) = &SOUND[usize::from(*which) % SOUND.len()];
+    look_and_open_with(name, octets);
 }
 
 /// All files of a sound one.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let files = files(SOUND.path());
-    (0..).zip(&files).map(|(which, (_, octets))| [&[which], octets.as_slice()].concat()).collect()
+    (0..)
+        .zip(SOUND.iter())
+        .map(|(which, (_, octets))| [&[which], octets.as_slice()].concat())
+        .collect()
 }
 
 /// Octets that a case may allocate.
 const MOST: u64 = 64 * MIB;
 
-fn look_and_open_with(files: &[(PathBuf, Vec<u8>)], name: &Path, octets: &[u8]) {
+fn look_and_open_with(name: &Path, octets: &[u8]) {
     let here = directory();
-    for (other, sound) in files {
+    for (other, sound) in SOUND.iter() {
         let path = here.path().join(other);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, if other == name { octets } else { sound }).unwrap();
@@ -57,8 +58,8 @@ fn look_and_open(directory: &Path) {
     }
 }
 
-/// A directory that a store was closed on.
-static SOUND: LazyLock<TempDir> = LazyLock::new(|| {
+/// The files of a directory that a store was closed on.
+static SOUND: LazyLock<Vec<(PathBuf, Vec<u8>)>> = LazyLock::new(|| {
     let dir = directory();
     let (store, _) = open(StoreKind::Log, &config(dir.path())).unwrap();
     for number in 0..60_u64 {
@@ -82,7 +83,7 @@ static SOUND: LazyLock<TempDir> = LazyLock::new(|| {
         }
     }
     drop(store);
-    dir
+    files(dir.path())
 });
 
 /// In memory, where there is such a file system: each case waits for the disk several times, and others may
@@ -128,18 +129,16 @@ mod tests {
 
         #[test]
         fn a_data_directory(file in any::<Index>(), edits in edits(6)) {
-            let files = files(SOUND.path());
-            let (name, octets) = file.get(&files);
-            look_and_open_with(&files, name, &changed(octets, &edits));
+            let (name, octets) = file.get(SOUND.as_slice());
+            look_and_open_with(name, &changed(octets, &edits));
         }
     }
 
     /// Its lengths mean something else then, those of all messages.
     #[test]
     fn a_file_that_has_lost_its_first_octet() {
-        let files = files(SOUND.path());
-        for (name, octets) in &files {
-            look_and_open_with(&files, name, octets.get(1..).unwrap_or_default());
+        for (name, octets) in SOUND.iter() {
+            look_and_open_with(name, octets.get(1..).unwrap_or_default());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Requests to the HTTP API: those of a corpus and one for each that it has, changed here and there.
 
+use std::future::poll_fn;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -8,7 +9,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode};
-use futures_util::future::poll_fn;
 use lepus::admin::in_process;
 use lepus::config::Config;
 use lepus::http::Peer;

@@ -68,6 +68,17 @@ mod tests {
 
     use super::TARGETS;
 
+    #[test]
+    fn each_target_has_a_program() {
+        let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("targets");
+        let files = std::fs::read_dir(programs).unwrap().map(|file| file.unwrap().path());
+        let mut programs: Vec<_> = files.map(|file| file.file_stem().unwrap().to_owned()).collect();
+        programs.sort();
+        let mut targets: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
+        targets.sort_unstable();
+        assert_eq!(programs, targets);
+    }
+
     /// What libFuzzer has found worth keeping, and what once went wrong.
     #[test]
     fn seeds_and_corpora_are_read() {

@@ -13,8 +13,7 @@ const FOLDER: &str = "tests/fuzz";
 
 /// Runs each target with this in its name for an equal part of the time. Returns how many cases there were.
 pub(super) fn run(seconds: u64, target: &str) -> Result<u64> {
-    tools::ensure_cargo_can("fuzz")?;
-    tools::ensure_program("c++", &["--version"], &["g++"])?;
+    prepare()?;
     let seeds = tools::scratch("fuzz")?.join("seeds");
     let write = ["run", "--package", "lepus-fuzz", "--example", "seeds", "--"];
     tools::run(tools::cargo().args(write).arg(&seeds))?;
@@ -27,6 +26,12 @@ pub(super) fn run(seconds: u64, target: &str) -> Result<u64> {
     }
     println!("{executions} cases by what code they reach: nothing found");
     Ok(executions)
+}
+
+/// Gets what is needed for it.
+pub(super) fn prepare() -> Result<()> {
+    tools::ensure_cargo_can("fuzz")?;
+    tools::ensure_program("c++", &["--version"], &["g++"])
 }
 
 fn targets(part: &str) -> Result<Vec<String>> {
@@ -60,8 +65,10 @@ fn executions(fuzz: &mut Command) -> Result<u64> {
     println!("$ {}", tools::line(fuzz));
     let mut running = fuzz.stderr(Stdio::piped()).spawn().context("cannot run cargo-fuzz")?;
     let mut executions = 0;
-    for line in running.stderr.take().map(BufReader::new).into_iter().flat_map(BufRead::lines) {
+    let said = running.stderr.take().map(BufReader::new);
+    for line in said.into_iter().flat_map(|said| said.split(b'\n')) {
         let line = line.context("cannot read what cargo-fuzz says")?;
+        let line = String::from_utf8_lossy(&line);
         if let Some(number) = line.strip_prefix("stat::number_of_executed_units:") {
             executions = number.trim().parse().context("no number of cases")?;
         }
