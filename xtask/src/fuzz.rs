@@ -47,11 +47,10 @@ pub(crate) struct Runs {
 /// All targets, each way for half of these seconds. How many cases there were is added to the file, without
 /// the guided ones.
 pub(crate) fn run_for(seconds: u64, figures: &Path) -> Result<Runs> {
-    // What is missing is told before the time is spent.
-    guided::prepare()?;
     let half = FuzzArgs { seconds: seconds / 2, target: String::new(), guided: false };
-    let runs = repeat(&half, Some(figures))?;
-    Ok(Runs { runs, guided: guided::run(half.seconds, "")? })
+    // First, as programs may be missing for it.
+    let guided = guided::run(half.seconds, "")?;
+    Ok(Runs { runs: repeat(&half, Some(figures))?, guided })
 }
 
 /// Runs them over and over until the time is over, or one fails.

@@ -13,7 +13,8 @@ const FOLDER: &str = "tests/fuzz";
 
 /// Runs each target with this in its name for an equal part of the time. Returns how many cases there were.
 pub(super) fn run(seconds: u64, target: &str) -> Result<u64> {
-    prepare()?;
+    tools::ensure_cargo_can("fuzz")?;
+    tools::ensure_program("c++", &["--version"], &["g++"])?;
     let seeds = tools::scratch("fuzz")?.join("seeds");
     let write = ["run", "--package", "lepus-fuzz", "--example", "seeds", "--"];
     tools::run(tools::cargo().args(write).arg(&seeds))?;
@@ -26,12 +27,6 @@ pub(super) fn run(seconds: u64, target: &str) -> Result<u64> {
     }
     println!("{executions} cases by what code they reach: nothing found");
     Ok(executions)
-}
-
-/// Gets what is needed for it.
-pub(super) fn prepare() -> Result<()> {
-    tools::ensure_cargo_can("fuzz")?;
-    tools::ensure_program("c++", &["--version"], &["g++"])
 }
 
 fn targets(part: &str) -> Result<Vec<String>> {
