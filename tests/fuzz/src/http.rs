@@ -30,40 +30,37 @@ static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap());
 
 /// Method, path with its query, body.
-type Line = (String, String, String);
+type Line = (String, Vec<u8>, Vec<u8>);
 
 static REQUESTS: LazyLock<Vec<Line>> = LazyLock::new(|| {
-    let corpus = include_str!("../seeds/http.txt").lines().map(|line| {
-        let mut words = line.splitn(3, ' ').map(str::to_owned);
-        let mut next = || words.next().unwrap_or_default();
-        (next(), next(), next())
-    });
-    corpus.chain(operations()).collect()
+    let known = include_str!("../seeds/http.txt").lines().map(|text| line(text.as_bytes()));
+    known.chain(operations()).collect()
 });
+
+fn line(octets: &[u8]) -> Line {
+    let mut words = octets.splitn(3, |octet| *octet == b' ');
+    let mut next = || words.next().unwrap_or_default().to_vec();
+    (String::from_utf8_lossy(&next()).into_owned(), next(), next())
+}
 
 /// Requests, one a line: method, path, body. Nothing panics, and nothing is the broker's fault.
 pub fn requests(octets: &[u8]) {
     let lines = octets.split(|octet| *octet == b'\n').take(MOST_REQUESTS);
-    let words = lines.map(|line| {
-        let mut words = line.splitn(3, |octet| *octet == b' ');
-        let mut next = || words.next().unwrap_or_default().to_vec();
-        (String::from_utf8_lossy(&next()).into_owned(), next(), next())
-    });
-    carry_out(&words.collect::<Vec<_>>());
+    carry_out(&lines.map(line).collect::<Vec<_>>());
 }
 
 /// Each of the requests.
 pub fn seeds() -> Vec<Vec<u8>> {
     REQUESTS
         .iter()
-        .map(|(method, path, body)| format!("{method} {path} {body}").into_bytes())
+        .map(|(method, path, body)| [method.as_bytes(), path, body].join(&b' '))
         .collect()
 }
 
 /// Of a case.
 const MOST_REQUESTS: usize = 12;
 
-fn carry_out(requests: &[(String, Vec<u8>, Vec<u8>)]) {
+fn carry_out(requests: &[Line]) {
     within(MOST, || {
         let node = Node::in_memory(Config::default());
         let mut router = in_process(node.clone());
@@ -141,7 +138,7 @@ fn operations() -> Vec<Line> {
             }
             let body = if method == "get" { "" } else { r#"{"name":"q","value":1}"# };
             if (method.as_str(), filled.as_str()) != ("delete", "/api/vhosts/%2F") {
-                all.push((method.to_uppercase(), filled, body.to_owned()));
+                all.push((method.to_uppercase(), filled.into_bytes(), body.into()));
             }
         }
     }
@@ -167,7 +164,6 @@ mod tests {
         ) {
             let request = |(at, of_path, of_body): &(Index, Vec<Edit>, Vec<Edit>)| {
                 let (method, path, body) = at.get(REQUESTS.as_slice());
-                let (path, body) = (path.as_bytes(), body.as_bytes());
                 (method.clone(), changed(path, of_path), changed(body, of_body))
             };
             carry_out(&which.iter().map(request).collect::<Vec<_>>());
@@ -180,8 +176,9 @@ mod tests {
         let mut router = in_process(node.clone());
         let (mut done, mut refused, mut late) = (0, 0, Vec::new());
         for (method, path, body) in REQUESTS.iter() {
-            let request = request(method, path.as_bytes(), body.clone().into()).unwrap();
+            let request = request(method, path, body.clone()).unwrap();
             let status = ask(&mut router, request);
+            let path = path.escape_ascii().to_string();
             assert!(!is_our_fault(status), "{method} {path}: {status}");
             refused += usize::from(status == StatusCode::UNAUTHORIZED);
             late.extend((status == StatusCode::REQUEST_TIMEOUT).then_some((method, path)));

@@ -17,6 +17,9 @@ pub mod peer;
 pub mod sequences;
 pub mod texts;
 
+#[cfg(test)]
+use proptest::prelude::ProptestConfig;
+
 /// Something that reads octets from outside.
 pub struct Target {
     /// That of its program in `targets/` and its folder in `corpus/`.
@@ -50,16 +53,11 @@ pub const TARGETS: &[Target] = &[
 
 /// As many cases as are asked for; `cost` times fewer of those that take long.
 #[cfg(test)]
-fn cases(cost: u32) -> proptest::prelude::ProptestConfig {
-    let config = proptest::prelude::ProptestConfig::default();
+fn cases(cost: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
     let cases = (config.cases / cost).max(1);
     lepus_tests::figure(&format!("fuzz executions: {cases}"));
-    proptest::prelude::ProptestConfig {
-        cases,
-        failure_persistence: None,
-        max_shrink_time: 60_000,
-        ..config
-    }
+    ProptestConfig { cases, failure_persistence: None, max_shrink_time: 60_000, ..config }
 }
 
 #[cfg(test)]
